@@ -2,3 +2,5 @@
 
 pub mod argv;
 pub mod document;
+pub mod report;
+pub mod runtime;
