@@ -1,0 +1,257 @@
+//! The validated name of one file of procfs.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Linux' `NAME_MAX`: the longest name of one file, in bytes.
+const MAX_COMPONENT: usize = 255;
+/// Linux' `PATH_MAX` without its terminating NUL, for the whole path below and with `/proc/`, in bytes.
+const MAX_PATH: usize = 4095;
+/// Folders and links of `/proc` that show another process' view to each reader, so that no file can stand in for them.
+const PER_PROCESS: [&str; 4] = ["self", "thread-self", "net", "mounts"];
+
+/// The name of one file of procfs: a sysctl (`kernel/cap_last_cap`) or a file outside `/proc/sys` (`/proc/stat`).
+///
+/// Keys are read in both of sysctl(8)'s spellings. The first separator decides which it is: after a `/`, slashes separate
+/// and dots are literal; after a `.`, dots separate and a slash stands for a literal dot. A relative name lies below
+/// `/proc/sys`; an absolute one has to begin with `/proc/`.
+///
+/// Keys are ordered by path, and two spellings of one file are equal.
+///
+/// ```
+/// use procemu::SysctlKey;
+///
+/// let key: SysctlKey = "net.ipv4.conf.eth0/100.forwarding".parse()?;
+/// assert_eq!(key, "net/ipv4/conf/eth0.100/forwarding".parse()?);
+/// assert_eq!(key, "/proc/sys/net/ipv4/conf/eth0.100/forwarding".parse()?);
+/// assert_eq!(key.path(), "sys/net/ipv4/conf/eth0.100/forwarding");
+/// assert_eq!(key.to_string(), "net/ipv4/conf/eth0.100/forwarding");
+/// assert_eq!("/proc/stat".parse::<SysctlKey>()?.below_sys(), None);
+/// # Ok::<(), procemu::KeyError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SysctlKey {
+    /// Relative to `/proc`, checked, without a leading slash.
+    path: String,
+}
+
+/// Why a text is no [`SysctlKey`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// Nothing is named: "", "/proc/" or "/proc/sys".
+    #[error("key {0:?} names no file; a key looks like kernel/panic, kernel.panic or /proc/stat")]
+    Empty(String),
+    /// Two separators in a row, or one at the beginning of a relative key.
+    #[error("key {0:?} has an empty component; write one separator between two names")]
+    EmptyComponent(String),
+    /// A separator at the end, as a folder would have.
+    #[error("key {0:?} ends in a separator; name a file, not a folder")]
+    TrailingSeparator(String),
+    /// A component `.` or `..`.
+    #[error("key {0:?} has the component {1:?}; name the file without going through `.` or `..`")]
+    DotComponent(String, String),
+    /// A NUL, another control character or whitespace.
+    #[error("key {0:?} has the character {1:?}; control characters and whitespace are not allowed in a key")]
+    Character(String, char),
+    /// A component of more than 255 bytes.
+    #[error("key {0:?} has a component of {1} bytes; a file name has at most 255")]
+    LongComponent(String, usize),
+    /// A path of more than 4095 bytes, counted with `/proc/`.
+    #[error("key {0:?} makes a path of {1} bytes; a path has at most 4095")]
+    LongPath(String, usize),
+    /// An absolute path outside `/proc` and `/sys`.
+    #[error("key {0:?} lies outside /proc; an absolute key begins with /proc/")]
+    OutsideProc(String),
+    /// A file of sysfs.
+    #[error("key {0:?} lies in /sys, which is not supported yet; a key is a file of /proc")]
+    Sysfs(String),
+    /// A file below `/proc/<pid>`, `/proc/self`, `/proc/thread-self` or `/proc/net`, or `/proc/mounts`.
+    #[error("key {0:?} is a different file for each process; a key is one that all processes share")]
+    PerProcess(String),
+}
+
+impl SysctlKey {
+    /// The key of a path relative to `/proc`, in which slashes separate: `sys/kernel/panic`, `stat`.
+    ///
+    /// # Errors
+    /// [`KeyError`], as for any other spelling.
+    pub fn from_proc_path(path: &str) -> Result<Self, KeyError> {
+        Self::checked(path, path.split('/').map(Cow::Borrowed))
+    }
+
+    /// The path relative to `/proc`: `sys/kernel/panic`, `stat`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The file's own name: `panic`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.path
+            .rsplit_once('/')
+            .map_or(self.path.as_str(), |(_, name)| name)
+    }
+
+    /// The folder the file lies in, relative to `/proc`: `sys/kernel`, and "" for `/proc` itself.
+    #[must_use]
+    pub fn parent(&self) -> &str {
+        self.path.rsplit_once('/').map_or("", |(parent, _)| parent)
+    }
+
+    /// The names along the path, from `/proc` down; at least one.
+    pub fn components(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.path.split('/')
+    }
+
+    /// The path relative to `/proc/sys` (`kernel/panic`), or `None` for a file outside it.
+    #[must_use]
+    pub fn below_sys(&self) -> Option<&str> {
+        self.path.strip_prefix("sys/")
+    }
+
+    /// sysctl(8)'s dotted spelling, as in a bundle's `linux.sysctl`: `net.ipv4.conf.eth0/100.forwarding`.
+    ///
+    /// `None` for a file outside `/proc/sys`, and for one whose first name contains a dot, which this spelling cannot say.
+    #[must_use]
+    pub fn dotted(&self) -> Option<String> {
+        let below = self.below_sys().filter(|_| !self.first_name_has_dot())?;
+        let swap = |c| match c {
+            '/' => '.',
+            '.' => '/',
+            other => other,
+        };
+        Some(below.chars().map(swap).collect())
+    }
+
+    /// Whether the relative slash spelling would be taken for the dotted one.
+    fn first_name_has_dot(&self) -> bool {
+        self.below_sys()
+            .is_some_and(|below| below.split('/').next().is_some_and(|first| first.contains('.')))
+    }
+
+    /// `path` is the key in text form `text`, split into the names below `/proc`.
+    fn checked<'a>(text: &str, components: impl Iterator<Item = Cow<'a, str>>) -> Result<Self, KeyError> {
+        if let Some(c) = text.chars().find(|c| c.is_control() || c.is_whitespace()) {
+            return Err(KeyError::Character(shown(text), c));
+        }
+        let components: Vec<_> = components.collect();
+        for (index, component) in components.iter().enumerate() {
+            match component.as_ref() {
+                "" if components.len() == 1
+                    || (index == 1 && components.len() == 2 && components[0] == "sys") =>
+                {
+                    return Err(KeyError::Empty(shown(text)));
+                }
+                "" if index + 1 == components.len() => return Err(KeyError::TrailingSeparator(shown(text))),
+                "" => return Err(KeyError::EmptyComponent(shown(text))),
+                dots @ ("." | "..") => return Err(KeyError::DotComponent(shown(text), dots.to_owned())),
+                long if long.len() > MAX_COMPONENT => {
+                    return Err(KeyError::LongComponent(shown(text), long.len()));
+                }
+                _ => {}
+            }
+        }
+        let first = components[0].as_ref();
+        if PER_PROCESS.contains(&first) || first.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(KeyError::PerProcess(shown(text)));
+        }
+        if components.len() == 1 && first == "sys" {
+            return Err(KeyError::Empty(shown(text)));
+        }
+        let path = components.join("/");
+        match "/proc/".len() + path.len() {
+            long if long > MAX_PATH => Err(KeyError::LongPath(shown(text), long)),
+            _ => Ok(Self { path }),
+        }
+    }
+}
+
+/// The text as an error message shows it: not longer than a screen line or two.
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(120) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+impl FromStr for SysctlKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        if text.is_empty() {
+            return Err(KeyError::Empty(String::new()));
+        }
+        if text.starts_with('/') {
+            return match text.strip_prefix("/proc") {
+                Some("") => Err(KeyError::Empty(shown(text))),
+                Some(rest) if rest.starts_with('/') => {
+                    Self::checked(text, rest[1..].split('/').map(Cow::Borrowed))
+                }
+                _ if text == "/sys" || text.starts_with("/sys/") => Err(KeyError::Sysfs(shown(text))),
+                _ => Err(KeyError::OutsideProc(shown(text))),
+            };
+        }
+        let below = std::iter::once(Cow::Borrowed("sys"));
+        match text.find(['/', '.']) {
+            Some(at) if text.as_bytes()[at] == b'.' => {
+                // In this spelling a slash is a dot of the name.
+                let names = text.split('.').map(|name| Cow::Owned(name.replace('/', ".")));
+                Self::checked(text, below.chain(names))
+            }
+            _ => Self::checked(text, below.chain(text.split('/').map(Cow::Borrowed))),
+        }
+    }
+}
+
+impl TryFrom<&str> for SysctlKey {
+    type Error = KeyError;
+
+    fn try_from(text: &str) -> Result<Self, KeyError> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for SysctlKey {
+    /// The slash spelling, which parses back to the same key: `kernel/panic`, or `/proc/stat` outside `/proc/sys`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.below_sys() {
+            Some(below) if !self.first_name_has_dot() => f.write_str(below),
+            _ => write!(f, "/proc/{}", self.path),
+        }
+    }
+}
+
+impl Serialize for SysctlKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for SysctlKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for SysctlKey {
+    fn schema_name() -> Cow<'static, str> {
+        "SysctlKey".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A file of procfs in one of sysctl(8)'s spellings (kernel/panic, kernel.panic), or absolute (/proc/stat)",
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MAX_PATH,
+            "pattern": r"^(/proc/[^/\s]|[^/.\s])\S*$",
+        })
+    }
+}

@@ -1,0 +1,196 @@
+//! System calls that no crate offers a safe function for; all of the library's `unsafe`.
+#![allow(unsafe_code)]
+
+use std::ffi::{c_int, c_ulong};
+use std::num::NonZeroU32;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr::{null, without_provenance_mut};
+
+use nix::errno::Errno;
+
+/// Whether the kernel knows the capability numbered `n`: prctl(PR_CAPBSET_READ, n) is EINVAL for others.
+pub(crate) fn is_capability(n: u8) -> bool {
+    // SAFETY: PR_CAPBSET_READ takes a number and reads no memory.
+    let answer = unsafe {
+        libc::prctl(
+            libc::PR_CAPBSET_READ,
+            c_ulong::from(n),
+            0 as c_ulong,
+            0 as c_ulong,
+            0 as c_ulong,
+        )
+    };
+    answer >= 0
+}
+
+/// Whether setgroups(2) would take that many groups. No group is ever set: none can be read from the given address.
+/// `None` if the caller may not set groups.
+pub(crate) fn setgroups_would_take(count: NonZeroU32) -> Option<bool> {
+    let nowhere = without_provenance_mut::<libc::gid_t>(usize::MAX & !0xffff);
+    // SAFETY: the kernel itself reads the groups, and answers EFAULT for an address that is its own. A count of 0, for which it
+    // would read nothing and succeed, is excluded by type. Called without libc, whose setgroups acts on every thread.
+    let answer = unsafe { libc::syscall(libc::SYS_setgroups, libc::c_long::from(count.get()), nowhere) };
+    match Errno::result(answer) {
+        Err(Errno::EFAULT) => Some(true),
+        Err(Errno::EINVAL) => Some(false),
+        _ => None,
+    }
+}
+
+/// The IPC namespace's shared memory limits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ShmLimits {
+    /// Bytes of one segment.
+    pub max: u64,
+    /// Pages of all segments.
+    pub all: u64,
+    /// Segments.
+    pub mni: u64,
+}
+
+/// shmctl(0, IPC_INFO, ...).
+pub(crate) fn shm_limits() -> Option<ShmLimits> {
+    /// include/uapi/linux/shm.h `struct shminfo64`.
+    #[repr(C)]
+    #[derive(Default)]
+    struct ShmInfo64 {
+        max: c_ulong,
+        min: c_ulong,
+        mni: c_ulong,
+        seg: c_ulong,
+        all: c_ulong,
+        unused: [c_ulong; 4],
+    }
+    let mut info = ShmInfo64::default();
+    // SAFETY: for IPC_INFO the buffer is a `struct shminfo64`, which `info` is, and it is valid for the call.
+    let answer = unsafe { libc::shmctl(0, libc::IPC_INFO, (&raw mut info).cast()) };
+    Errno::result(answer).ok()?;
+    // c_ulong is u32 on 32-bit machines.
+    #[allow(clippy::useless_conversion)]
+    Some(ShmLimits {
+        max: info.max.into(),
+        all: info.all.into(),
+        mni: info.mni.into(),
+    })
+}
+
+/// The IPC namespace's message queue limits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MsgLimits {
+    /// Bytes of one message.
+    pub max: i32,
+    /// Bytes of one queue.
+    pub mnb: i32,
+    /// Queues.
+    pub mni: i32,
+}
+
+/// msgctl(0, IPC_INFO, ...).
+pub(crate) fn msg_limits() -> Option<MsgLimits> {
+    /// include/uapi/linux/msg.h `struct msginfo`.
+    #[repr(C)]
+    #[derive(Default)]
+    struct MsgInfo {
+        pool: c_int,
+        map: c_int,
+        max: c_int,
+        mnb: c_int,
+        mni: c_int,
+        ssz: c_int,
+        tql: c_int,
+        seg: u16,
+    }
+    let mut info = MsgInfo::default();
+    // SAFETY: for IPC_INFO the buffer is a `struct msginfo`, which `info` is, and it is valid for the call.
+    let answer = unsafe { libc::msgctl(0, libc::IPC_INFO, (&raw mut info).cast()) };
+    Errno::result(answer).ok()?;
+    Some(MsgLimits {
+        max: info.max,
+        mnb: info.mnb,
+        mni: info.mni,
+    })
+}
+
+/// The IPC namespace's semaphore limits: per set, in all, per call, and sets.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct SemLimits {
+    map: c_int,
+    pub mni: c_int,
+    pub mns: c_int,
+    mnu: c_int,
+    pub msl: c_int,
+    pub opm: c_int,
+    ume: c_int,
+    usz: c_int,
+    vmx: c_int,
+    aem: c_int,
+}
+
+/// semctl(0, 0, IPC_INFO, ...).
+pub(crate) fn sem_limits() -> Option<SemLimits> {
+    let mut info = SemLimits::default();
+    // SAFETY: for IPC_INFO the fourth argument is the address of a `struct seminfo` (include/uapi/linux/sem.h), which `info` has
+    // the layout of, and it is valid for the call.
+    let answer = unsafe { libc::semctl(0, 0, libc::IPC_INFO, &raw mut info) };
+    Errno::result(answer).ok()?;
+    Some(info)
+}
+
+/// Pid 1's soft RLIMIT_NPROC; `None` if it is unlimited or the caller may not know. (rustix's prlimit always sets, too.)
+pub(crate) fn init_process_limit() -> Option<u64> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: no new limit is given, and `limit` is valid for the call.
+    let answer = unsafe { libc::prlimit(1, libc::RLIMIT_NPROC, null(), &raw mut limit) };
+    Errno::result(answer).ok()?;
+    #[allow(clippy::useless_conversion)]
+    (limit.rlim_cur != libc::RLIM_INFINITY).then(|| limit.rlim_cur.into())
+}
+
+/// socket(2), close-on-exec.
+pub(crate) fn open_socket(domain: c_int, kind: c_int, protocol: c_int) -> Result<OwnedFd, Errno> {
+    // SAFETY: socket takes numbers and reads no memory.
+    let fd = Errno::result(unsafe { libc::socket(domain, kind | libc::SOCK_CLOEXEC, protocol) })?;
+    // SAFETY: the kernel has just given us this descriptor, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// listen(2).
+pub(crate) fn listen(socket: BorrowedFd<'_>, backlog: c_int) -> Result<(), Errno> {
+    // SAFETY: listen takes numbers and reads no memory.
+    Errno::result(unsafe { libc::listen(socket.as_raw_fd(), backlog) }).map(drop)
+}
+
+/// The backlog of a listening TCP socket, which the kernel tells in `tcpi_sacked` (net/ipv4/tcp.c `tcp_get_info`).
+pub(crate) fn backlog(socket: BorrowedFd<'_>) -> Option<u32> {
+    /// The beginning of include/uapi/linux/tcp.h `struct tcp_info`, whose end the kernel leaves out for short buffers.
+    #[repr(C)]
+    #[derive(Default)]
+    struct TcpInfo {
+        bytes: [u8; 8],
+        rto: u32,
+        ato: u32,
+        snd_mss: u32,
+        rcv_mss: u32,
+        unacked: u32,
+        sacked: u32,
+    }
+    let mut info = TcpInfo::default();
+    let size = libc::socklen_t::try_from(size_of::<TcpInfo>()).expect("the structure has 32 bytes");
+    let mut length = size;
+    // SAFETY: `info` has `length` bytes, all of which may be written, and both are valid for the call.
+    let answer = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &raw mut length,
+        )
+    };
+    Errno::result(answer).ok()?;
+    (length == size).then_some(info.sacked)
+}
