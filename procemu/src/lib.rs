@@ -1,6 +1,7 @@
 //! Stub.
 
 mod key;
+pub mod keyring;
 mod probe;
 mod profile;
 mod schema;

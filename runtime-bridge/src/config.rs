@@ -119,7 +119,10 @@ pub enum ConfigError {
     #[error(transparent)]
     Profile(#[from] procemu::ProfileError),
     /// A pod asks for a profile that it may not choose.
-    #[error("annotation {PROFILE_ANNOTATION}: profile {asked:?} is not allowed, {}", choices(allowed))]
+    #[error(
+        "annotation {PROFILE_ANNOTATION}: profile {asked:?} is not allowed, {}",
+        choices(allowed)
+    )]
     NotAllowed {
         /// What it asks for.
         asked: String,
@@ -161,7 +164,10 @@ impl Config {
         match std::fs::read_to_string(path) {
             Ok(text) => Self::parse(&text, path),
             Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),
+            Err(source) => Err(ConfigError::Read {
+                path: path.to_owned(),
+                source,
+            }),
         }
     }
 
@@ -173,18 +179,30 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let wrong = |at: usize, message: String| ConfigError::Content {
             path: path.to_owned(),
-            line: 1 + text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count(),
+            line: 1 + text
+                .as_bytes()
+                .iter()
+                .take(at)
+                .filter(|byte| **byte == b'\n')
+                .count(),
             message,
         };
-        let form: Form = toml::from_str(text)
-            .map_err(|error| wrong(error.span().map_or(0, |span| span.start), one_line(error.message())))?;
+        let form: Form = toml::from_str(text).map_err(|error| {
+            wrong(
+                error.span().map_or(0, |span| span.start),
+                one_line(error.message()),
+            )
+        })?;
         let profile = |name: Spanned<String>| match Profile::get(name.get_ref()) {
             Ok(_) => Ok(name.into_inner()),
             Err(error) => Err(wrong(name.span().start, error.to_string())),
         };
         let absolute = |given: Spanned<PathBuf>| match given.get_ref() {
             path if path.is_absolute() => Ok(given.into_inner()),
-            path => Err(wrong(given.span().start, format!("{path:?} is not an absolute path"))),
+            path => Err(wrong(
+                given.span().start,
+                format!("{path:?} is not an absolute path"),
+            )),
         };
         let default = Self::default();
         Ok(Self {
@@ -193,7 +211,11 @@ impl Config {
                 None => default.profiles,
             },
             tables: form.tables.into_iter().map(absolute).collect::<Result<_, _>>()?,
-            allowed_profiles: form.allowed_profiles.into_iter().map(profile).collect::<Result<_, _>>()?,
+            allowed_profiles: form
+                .allowed_profiles
+                .into_iter()
+                .map(profile)
+                .collect::<Result<_, _>>()?,
             policy: form.policy,
             runtimes: form
                 .runtimes
@@ -213,7 +235,10 @@ impl Config {
             None => self.profiles.as_slice(),
             Some(asked) if self.allowed_profiles.contains(asked) => std::slice::from_ref(asked),
             Some(asked) => {
-                return Err(ConfigError::NotAllowed { asked: asked.clone(), allowed: self.allowed_profiles.clone() });
+                return Err(ConfigError::NotAllowed {
+                    asked: asked.clone(),
+                    allowed: self.allowed_profiles.clone(),
+                });
             }
         };
         let mut table = Table::new();
@@ -221,8 +246,10 @@ impl Config {
             table.merge(Profile::get(name)?);
         }
         for path in &self.tables {
-            let text = std::fs::read_to_string(path)
-                .map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+            let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+                path: path.clone(),
+                source,
+            })?;
             table.merge(Table::from_str_named(&text, &path.display().to_string())?);
         }
         table.forget_removals();
@@ -232,7 +259,12 @@ impl Config {
 
 /// toml breaks some of its messages into lines.
 fn one_line(message: &str) -> String {
-    message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(", ")
+    message
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 #[cfg(test)]
@@ -264,7 +296,13 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.profiles, ["runc"]);
-        assert_eq!(config.policy, Policy { no_new_keyring: NoNewKeyring::Always, on_failure: OnFailure::Warn });
+        assert_eq!(
+            config.policy,
+            Policy {
+                no_new_keyring: NoNewKeyring::Always,
+                on_failure: OnFailure::Warn
+            }
+        );
         assert_eq!(config.runtimes["runc"], Path::new("/usr/sbin/runc"));
         assert_eq!(config.state_dir, Path::new("/var/run/p"));
         assert_eq!(parse("").unwrap(), Config::default());
@@ -297,7 +335,10 @@ mod tests {
             assert_eq!(refused(text), want);
         }
         let message = refused("allowed_profiles = [\n  \"runc\",\n  \"nosuch\",\n]\n");
-        assert!(message.starts_with("/etc/procemu/bridge.toml:3: ") && message.contains("nosuch"), "{message}");
+        assert!(
+            message.starts_with("/etc/procemu/bridge.toml:3: ") && message.contains("nosuch"),
+            "{message}"
+        );
         assert!(refused("profiles = [").starts_with("/etc/procemu/bridge.toml:1: "));
     }
 
@@ -315,8 +356,14 @@ mod tests {
     fn a_pod_chooses_only_what_is_allowed() {
         let config = parse("profiles = ['container']\nallowed_profiles = ['runc']").unwrap();
         let choice = |name: &str| BTreeMap::from([(PROFILE_ANNOTATION.to_owned(), name.to_owned())]);
-        assert_eq!(config.table(&choice("runc")).unwrap(), Profile::get("runc").unwrap());
-        assert_eq!(config.table(&BTreeMap::new()).unwrap(), Profile::get("container").unwrap());
+        assert_eq!(
+            config.table(&choice("runc")).unwrap(),
+            Profile::get("runc").unwrap()
+        );
+        assert_eq!(
+            config.table(&BTreeMap::new()).unwrap(),
+            Profile::get("container").unwrap()
+        );
         assert_eq!(
             config.table(&choice("container")).unwrap_err().to_string(),
             "annotation procemu.io/profile: profile \"container\" is not allowed, allowed_profiles in bridge.toml names runc"
@@ -331,14 +378,23 @@ mod tests {
     fn tables_lie_over_profiles() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("site.toml");
-        std::fs::write(&file, "[keys]\n\"vm/nosuch\" = { value = 7 }\n\"kernel/cap_last_cap\" = { table = false }\n")
-            .unwrap();
-        let config = Config { tables: vec![file.clone()], ..Config::default() };
+        std::fs::write(
+            &file,
+            "[keys]\n\"vm/nosuch\" = { value = 7 }\n\"kernel/cap_last_cap\" = { table = false }\n",
+        )
+        .unwrap();
+        let config = Config {
+            tables: vec![file.clone()],
+            ..Config::default()
+        };
         let table = config.table(&BTreeMap::new()).unwrap();
         assert!(table.contains_key(&"vm/nosuch".parse().unwrap()));
         assert!(!table.contains_key(&"kernel/cap_last_cap".parse().unwrap()));
         std::fs::write(&file, "[keys]\n\n\"vm/nosuch\" = { }\n").unwrap();
         let message = config.table(&BTreeMap::new()).unwrap_err().to_string();
-        assert!(message.starts_with(&format!("{}:3: ", file.display())), "{message}");
+        assert!(
+            message.starts_with(&format!("{}:3: ", file.display())),
+            "{message}"
+        );
     }
 }

@@ -32,7 +32,12 @@ pub enum Edit {
 ///
 /// # Errors
 /// If `hooks` or one of its stages has another type than the OCI spec says, or duplicate members.
-pub fn place(top: &mut Node, stage: Option<&str>, program: &str, style: &Style) -> Result<Edit, DocumentError> {
+pub fn place(
+    top: &mut Node,
+    stage: Option<&str>,
+    program: &str,
+    style: &Style,
+) -> Result<Edit, DocumentError> {
     let is_there = |raw: &Option<&str>| !matches!(raw, None | Some("null"));
     let mut hooks = match top.get("hooks") {
         raw if is_there(&raw) => Node::object(raw.unwrap_or_default(), "hooks")?,
@@ -48,7 +53,12 @@ pub fn place(top: &mut Node, stage: Option<&str>, program: &str, style: &Style) 
         };
         let before = list.clone();
         let wanted = stage == Some(name);
-        let found: Vec<usize> = list.iter().enumerate().filter(|(_, (_, raw))| is_ours(raw)).map(|(i, _)| i).collect();
+        let found: Vec<usize> = list
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, raw))| is_ours(raw))
+            .map(|(i, _)| i)
+            .collect();
         had |= !found.is_empty();
         // From behind, so that removals leave the places of those still to be visited.
         for (rank, &index) in found.iter().enumerate().rev() {
@@ -133,7 +143,12 @@ mod tests {
             Edit::Inserted,
             r#"{"hooks":{"createContainer":[OURS, {"path":"\u002fx"}, {"path":"/y","path":"/z"}]}}"#,
         );
-        check(r#"{}"#, Some("prestart"), Edit::Inserted, r#"{"hooks":{"prestart":[OURS]}}"#);
+        check(
+            r#"{}"#,
+            Some("prestart"),
+            Edit::Inserted,
+            r#"{"hooks":{"prestart":[OURS]}}"#,
+        );
     }
 
     #[test]
@@ -141,12 +156,18 @@ mod tests {
         let old = OURS.replace("/b", "/old");
         let stage = Some("createContainer");
         for (text, want) in [
-            (r#"{"hooks":{"createContainer":[1,OLD,2,OLD]}}"#, r#"{"hooks":{"createContainer":[1,OURS,2]}}"#),
+            (
+                r#"{"hooks":{"createContainer":[1,OLD,2,OLD]}}"#,
+                r#"{"hooks":{"createContainer":[1,OURS,2]}}"#,
+            ),
             (
                 r#"{"hooks":{"createContainer":[1],"prestart":[OLD,2]}}"#,
                 r#"{"hooks":{"createContainer":[OURS,1],"prestart":[2]}}"#,
             ),
-            (r#"{"hooks":{"prestart":[OLD]}}"#, r#"{"hooks":{"createContainer":[OURS]}}"#),
+            (
+                r#"{"hooks":{"prestart":[OLD]}}"#,
+                r#"{"hooks":{"createContainer":[OURS]}}"#,
+            ),
         ] {
             check(&text.replace("OLD", &old), stage, Edit::Replaced, want);
         }
@@ -160,14 +181,24 @@ mod tests {
 
     #[test]
     fn a_hook_that_is_not_needed_goes_and_others_stay() {
-        check(r#"{"a":1,"hooks":{"createContainer":[OURS]}}"#, None, Edit::Removed, r#"{"a":1}"#);
+        check(
+            r#"{"a":1,"hooks":{"createContainer":[OURS]}}"#,
+            None,
+            Edit::Removed,
+            r#"{"a":1}"#,
+        );
         check(
             r#"{"hooks":{"createContainer":[OURS],"poststop":[]}}"#,
             None,
             Edit::Removed,
             r#"{"hooks":{"poststop":[]}}"#,
         );
-        check(r#"{"hooks":{"prestart":[ ]}}"#, None, Edit::None, r#"{"hooks":{"prestart":[ ]}}"#);
+        check(
+            r#"{"hooks":{"prestart":[ ]}}"#,
+            None,
+            Edit::None,
+            r#"{"hooks":{"prestart":[ ]}}"#,
+        );
         check(
             r#"{"hooks":{"createContainer":[{"args":["x"]},{"args":null},7]}}"#,
             None,
@@ -186,16 +217,27 @@ mod tests {
     #[test]
     fn wrong_types_are_refused() {
         for (text, want) in [
-            (r#"{"hooks":[]}"#, "hooks: invalid type: sequence, expected a JSON object at line 1 column 0"),
+            (
+                r#"{"hooks":[]}"#,
+                "hooks: invalid type: sequence, expected a JSON object at line 1 column 0",
+            ),
             (
                 r#"{"hooks":{"prestart":{}}}"#,
                 "hooks.prestart: invalid type: map, expected a JSON array at line 1 column 0",
             ),
-            (r#"{"hooks":{"a":1,"a":2}}"#, "hooks: duplicate member \"a\", each name may appear once"),
+            (
+                r#"{"hooks":{"a":1,"a":2}}"#,
+                "hooks: duplicate member \"a\", each name may appear once",
+            ),
         ] {
             let mut top = Node::object(text, "config.json").unwrap();
             let style = Style::of(&top);
-            assert_eq!(place(&mut top, Some("prestart"), "/b", &style).unwrap_err().to_string(), want);
+            assert_eq!(
+                place(&mut top, Some("prestart"), "/b", &style)
+                    .unwrap_err()
+                    .to_string(),
+                want
+            );
         }
     }
 }

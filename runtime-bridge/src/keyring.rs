@@ -9,15 +9,26 @@ use std::io;
 /// Tried in a thread of its own: the kernel keeps keyrings with each thread's credentials, so this program, and the
 /// runtime it becomes, keep theirs.
 pub fn is_refused() -> bool {
-    let tried = std::thread::Builder::new().name("keyring".into()).spawn(join_new_session_keyring);
+    let tried = std::thread::Builder::new()
+        .name("keyring".into())
+        .spawn(join_new_session_keyring);
     // A thread that cannot be had says nothing about keyrings.
-    tried.is_ok_and(|thread| thread.join().is_ok_and(|result| result.is_err_and(|error| refuses(&error))))
+    tried.is_ok_and(|thread| {
+        thread
+            .join()
+            .is_ok_and(|result| result.is_err_and(|error| refuses(&error)))
+    })
 }
 
 /// A kernel without keyrings (ENOSYS) is no refusal: runc goes on without one by itself.
 fn refuses(error: &io::Error) -> bool {
     use nix::errno::Errno;
-    error.raw_os_error().is_some_and(|code| matches!(Errno::from_raw(code), Errno::EDQUOT | Errno::EPERM | Errno::EACCES))
+    error.raw_os_error().is_some_and(|code| {
+        matches!(
+            Errno::from_raw(code),
+            Errno::EDQUOT | Errno::EPERM | Errno::EACCES
+        )
+    })
 }
 
 #[cfg(test)]

@@ -31,7 +31,11 @@ impl PlaceFacts {
 /// # Errors
 /// If the procfs outside cannot be read.
 pub fn facts(spec: &Spec, table: &Table) -> io::Result<PlaceFacts> {
-    todo!("lead: plan {} keys against the procfs that {} mounts give", table.len(), spec.mounts.len())
+    todo!(
+        "lead: plan {} keys against the procfs that {} mounts give",
+        table.len(),
+        spec.mounts.len()
+    )
 }
 
 /// Moves this process into a mount namespace of its own in which `/proc` has `table`; does nothing where nothing lacks.

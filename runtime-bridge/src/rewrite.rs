@@ -47,8 +47,11 @@ pub enum RewriteError {
     #[error(transparent)]
     Document(#[from] DocumentError),
     /// A member has our name and not our form.
-    #[error("procemu: not a job of version {}: {0}", Job::VERSION)]
-    Job(String),
+    #[error("procemu: not a job of version {version}: {what}", version = Job::VERSION)]
+    Job {
+        /// What it is instead.
+        what: String,
+    },
     /// One key, two spellings, two values: which one counts is up to the runtime.
     #[error("linux.sysctl: {first:?} and {second:?} are one key and have different values")]
     Conflict {
@@ -98,12 +101,18 @@ impl Draft {
         for (spelling, raw) in listed.iter() {
             // What is no string or no key stays where it is: the runtime refuses it in its own words.
             if let Some(request) = string(raw).and_then(|value| Request::new(spelling, &value)) {
-                requests.push(Requested { request, moved_before: false });
+                requests.push(Requested {
+                    request,
+                    moved_before: false,
+                });
             }
         }
         for request in moved_before(&top)? {
             if !requests.iter().any(|other| other.request.key == request.key) {
-                requests.push(Requested { request, moved_before: true });
+                requests.push(Requested {
+                    request,
+                    moved_before: true,
+                });
             }
         }
         let table = without_sysctl_sources(table, &requests)?;
@@ -138,7 +147,11 @@ impl Draft {
     ///
     /// # Errors
     /// If `hooks` is not what the OCI spec says, or a sysctl that has to move has two values, or an impossible one.
-    pub fn finish(mut self, facts: &Facts, on_failure: OnFailure) -> Result<(String, Vec<Change>), RewriteError> {
+    pub fn finish(
+        mut self,
+        facts: &Facts,
+        on_failure: OnFailure,
+    ) -> Result<(String, Vec<Change>), RewriteError> {
         let mut changes = Vec::new();
         let job = self.move_sysctls(&facts.place, on_failure, &mut changes)?;
         let needed = !facts.place.is_empty() || !job.sysctl.is_empty();
@@ -159,17 +172,34 @@ impl Draft {
         on_failure: OnFailure,
         changes: &mut Vec<Change>,
     ) -> Result<Job, RewriteError> {
-        let mut job =
-            Job { version: Job::VERSION, on_failure, table: self.table.clone(), sysctl: BTreeMap::new() };
+        let mut job = Job {
+            version: Job::VERSION,
+            on_failure,
+            table: self.table.clone(),
+            sysctl: BTreeMap::new(),
+        };
         let mut values: BTreeMap<&SysctlKey, &Request> = BTreeMap::new();
         let (mut linux, mut sysctl) = sysctl_of(&self.top)?;
         let mut edited = false;
-        for Requested { request, moved_before } in &self.requests {
+        for Requested {
+            request,
+            moved_before,
+        } in &self.requests
+        {
             let Request { spelling, key, value } = request;
-            let obstacle = if self.owns(key) { obstacle(key, place) } else { None };
+            let obstacle = if self.owns(key) {
+                obstacle(key, place)
+            } else {
+                None
+            };
             let Some(obstacle) = obstacle else {
                 if *moved_before {
-                    sysctl.set(spelling, serde_json::Value::from(value.as_str()).to_string(), &self.style, 3);
+                    sysctl.set(
+                        spelling,
+                        serde_json::Value::from(value.as_str()).to_string(),
+                        &self.style,
+                        3,
+                    );
                     edited = true;
                     changes.push(Change {
                         what: format!("linux.sysctl: {spelling} is back"),
@@ -181,15 +211,15 @@ impl Draft {
             if let Some(other) = values.insert(key, request)
                 && other.value != *value
             {
-                return Err(RewriteError::Conflict { first: other.spelling.clone(), second: spelling.clone() });
+                return Err(RewriteError::Conflict {
+                    first: other.spelling.clone(),
+                    second: spelling.clone(),
+                });
             }
             if place.missing.contains(key) || place.replaced.contains(key) {
-                let literal = Value::Text(value.clone());
-                let known = job.table.get(key).cloned().unwrap_or_else(|| requested(value));
-                literal
-                    .render(known.separator)
-                    .map_err(|source| RewriteError::Value { key: spelling.clone(), source })?;
-                job.table.insert(key.clone(), Entry { source: ValueSource::Literal(literal), ..known });
+                let mut entry = job.table.get(key).cloned().unwrap_or_else(|| requested(value));
+                entry.source = literal(request, &entry)?;
+                job.table.insert(key.clone(), entry);
             }
             job.sysctl.insert(spelling.clone(), value.clone());
             if !moved_before {
@@ -208,7 +238,12 @@ impl Draft {
         Ok(job)
     }
 
-    fn place_hook(&mut self, needed: bool, facts: &Facts, changes: &mut Vec<Change>) -> Result<(), RewriteError> {
+    fn place_hook(
+        &mut self,
+        needed: bool,
+        facts: &Facts,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), RewriteError> {
         let stage = match facts.runtime.takes_create_container() {
             _ if !needed => None,
             true => Some(hooks::STAGES[0]),
@@ -218,9 +253,18 @@ impl Draft {
         let name = stage.unwrap_or_default();
         let (what, why) = match edit {
             hooks::Edit::None => return Ok(()),
-            hooks::Edit::Inserted => (format!("hooks.{name}: our hook comes first"), lacking(&facts.place)),
-            hooks::Edit::Replaced => (format!("hooks.{name}: our hook is up to date"), lacking(&facts.place)),
-            hooks::Edit::Removed => ("hooks: our hook is gone".into(), "the container lacks nothing".into()),
+            hooks::Edit::Inserted => (
+                format!("hooks.{name}: our hook comes first"),
+                lacking(&facts.place),
+            ),
+            hooks::Edit::Replaced => (
+                format!("hooks.{name}: our hook is up to date"),
+                lacking(&facts.place),
+            ),
+            hooks::Edit::Removed => (
+                "hooks: our hook is gone".into(),
+                "the container lacks nothing".into(),
+            ),
         };
         changes.push(Change { what, why });
         Ok(())
@@ -231,24 +275,37 @@ impl Draft {
         let Some(job) = job else {
             if old.is_some() {
                 self.top.remove(Job::MEMBER);
-                changes
-                    .push(Change { what: "procemu: our job is gone".into(), why: "the container lacks nothing".into() });
+                changes.push(Change {
+                    what: "procemu: our job is gone".into(),
+                    why: "the container lacks nothing".into(),
+                });
             }
             return;
         };
         let new = serde_json::to_value(job).expect("a job has string keys only");
-        if old.and_then(|raw| serde_json::from_str::<serde_json::Value>(raw).ok()).as_ref() == Some(&new) {
+        if old
+            .and_then(|raw| serde_json::from_str::<serde_json::Value>(raw).ok())
+            .as_ref()
+            == Some(&new)
+        {
             return;
         }
-        self.top.set(Job::MEMBER, self.style.render(&new, 1), &self.style, 1);
+        self.top
+            .set(Job::MEMBER, self.style.render(&new, 1), &self.style, 1);
         changes.push(Change {
-            what: format!("procemu: a table of {} keys and {} sysctls", job.table.len(), job.sysctl.len()),
+            what: format!(
+                "procemu: a table of {} keys and {} sysctls",
+                job.table.len(),
+                job.sysctl.len()
+            ),
             why: "the hook reads there what to do".into(),
         });
     }
 
     fn lower_version(&mut self, facts: &Facts, changes: &mut Vec<Change>) {
-        let Some(version) = self.oci_version.as_deref() else { return };
+        let Some(version) = self.oci_version.as_deref() else {
+            return;
+        };
         if is_1_0(version) || !facts.runtime.refuses_later_spec() {
             return;
         }
@@ -279,13 +336,21 @@ fn moved_before(top: &Node) -> Result<Vec<Request>, RewriteError> {
         #[serde(default)]
         sysctl: BTreeMap<String, String>,
     }
-    let Some(raw) = top.get(Job::MEMBER).filter(|raw| *raw != "null") else { return Ok(Vec::new()) };
-    let old: Old = serde_json::from_str(raw).map_err(|error| RewriteError::Job(error.to_string()))?;
+    let Some(raw) = top.get(Job::MEMBER).filter(|raw| *raw != "null") else {
+        return Ok(Vec::new());
+    };
+    let old: Old = serde_json::from_str(raw).map_err(|error| RewriteError::Job {
+        what: error.to_string(),
+    })?;
     if old.version != Job::VERSION {
-        return Err(RewriteError::Job(format!("it has version {}", old.version)));
+        return Err(RewriteError::Job {
+            what: format!("it has version {}", old.version),
+        });
     }
     let request = |(spelling, value): (&String, &String)| {
-        Request::new(spelling, value).ok_or_else(|| RewriteError::Job(format!("sysctl: {spelling:?} is no key")))
+        Request::new(spelling, value).ok_or_else(|| RewriteError::Job {
+            what: format!("sysctl: {spelling:?} is no key"),
+        })
     };
     old.sysctl.iter().map(request).collect()
 }
@@ -297,23 +362,32 @@ fn without_sysctl_sources(table: &Table, requests: &[Requested]) -> Result<Table
     for (key, entry) in table {
         let mut entry = entry.clone();
         if entry.source == ValueSource::Sysctl {
-            let request = requests.iter().find(|other| other.request.key == *key).map(|other| &other.request);
-            let value = match (request, entry.fallback.take()) {
-                (Some(request), _) => {
-                    let value = Value::Text(request.value.clone());
-                    value
-                        .render(entry.separator)
-                        .map_err(|source| RewriteError::Value { key: request.spelling.clone(), source })?;
-                    value
-                }
-                (None, Some(fallback)) => fallback,
+            let request = requests
+                .iter()
+                .find(|other| other.request.key == *key)
+                .map(|other| &other.request);
+            let source = match (request, entry.fallback.take()) {
+                (Some(request), _) => literal(request, &entry)?,
+                (None, Some(fallback)) => ValueSource::Literal(fallback),
                 (None, None) => continue,
             };
-            entry.source = ValueSource::Literal(value);
+            entry.source = source;
         }
         resolved.insert(key.clone(), entry);
     }
     Ok(resolved)
+}
+
+/// The value of `request`, if `entry` can show it.
+fn literal(request: &Request, entry: &Entry) -> Result<ValueSource, RewriteError> {
+    let value = Value::from(request.value.as_str());
+    value
+        .render(entry.separator)
+        .map_err(|source| RewriteError::Value {
+            key: request.spelling.clone(),
+            source,
+        })?;
+    Ok(ValueSource::Literal(value))
 }
 
 fn requested(value: &str) -> Entry {
@@ -328,17 +402,34 @@ fn obstacle(key: &SysctlKey, place: &PlaceFacts) -> Option<String> {
     if place.replaced.contains(key) {
         return Some("it is replaced".into());
     }
-    let covers = |folder: &&String| key.path().strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'));
-    place.overmounts.iter().find(covers).map(|folder| format!("it lies below /proc/{folder}, which is overmounted"))
+    let covers = |folder: &&String| {
+        key.path()
+            .strip_prefix(folder.as_str())
+            .is_some_and(|rest| rest.starts_with('/'))
+    };
+    place
+        .overmounts
+        .iter()
+        .find(covers)
+        .map(|folder| format!("it lies below /proc/{folder}, which is overmounted"))
 }
 
 /// `the container lacks kernel/cap_last_cap, kernel/panic and 3 more`.
 fn lacking(place: &PlaceFacts) -> String {
     const SHOWN: usize = 5;
-    let keys: Vec<_> = place.missing.iter().chain(&place.replaced).map(SysctlKey::to_string).collect();
+    let keys: Vec<_> = place
+        .missing
+        .iter()
+        .chain(&place.replaced)
+        .map(SysctlKey::to_string)
+        .collect();
     match keys.len() {
         more if more > SHOWN => {
-            format!("the container lacks {} and {} more", keys[..SHOWN].join(", "), more - SHOWN)
+            format!(
+                "the container lacks {} and {} more",
+                keys[..SHOWN].join(", "),
+                more - SHOWN
+            )
         }
         _ => format!("the container lacks {}", keys.join(", ")),
     }

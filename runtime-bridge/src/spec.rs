@@ -196,15 +196,26 @@ mod tests {
     #[test]
     fn a_namespace_is_owned_when_it_is_new_or_anothers() {
         let owned = |namespaces: &str| {
-            Spec::parse(&format!(r#"{{"linux":{{"namespaces":{namespaces}}}}}"#)).unwrap().owned_namespaces()
+            Spec::parse(&format!(r#"{{"linux":{{"namespaces":{namespaces}}}}}"#))
+                .unwrap()
+                .owned_namespaces()
         };
         assert_eq!(owned("[]"), BTreeSet::new());
-        assert_eq!(owned(r#"[{"type":"pid"},{"type":"network"}]"#), BTreeSet::from([SysctlNamespace::Network]));
+        assert_eq!(
+            owned(r#"[{"type":"pid"},{"type":"network"}]"#),
+            BTreeSet::from([SysctlNamespace::Network])
+        );
         assert_eq!(
             owned(r#"[{"type":"ipc","path":"/proc/self/ns/net"},{"type":"uts","path":""}]"#),
             BTreeSet::from([SysctlNamespace::Ipc, SysctlNamespace::Uts])
         );
-        assert_eq!(owned(r#"[{"type":"network","path":"/proc/self/ns/net"}]"#), BTreeSet::new());
-        assert_eq!(owned(r#"[{"type":"network","path":"/nonexistent"}]"#), BTreeSet::new());
+        assert_eq!(
+            owned(r#"[{"type":"network","path":"/proc/self/ns/net"}]"#),
+            BTreeSet::new()
+        );
+        assert_eq!(
+            owned(r#"[{"type":"network","path":"/nonexistent"}]"#),
+            BTreeSet::new()
+        );
     }
 }

@@ -21,12 +21,25 @@ impl Request {
             return None;
         }
         let key: SysctlKey = spelling.parse().ok()?;
-        Some(Self { spelling: spelling.to_owned(), key, value: value.to_owned() })
+        Some(Self {
+            spelling: spelling.to_owned(),
+            key,
+            value: value.to_owned(),
+        })
     }
 }
 
 /// The System V IPC limits, which are per IPC namespace.
-const IPC: [&str; 8] = ["msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced"];
+const IPC: [&str; 8] = [
+    "msgmax",
+    "msgmnb",
+    "msgmni",
+    "sem",
+    "shmall",
+    "shmmax",
+    "shmmni",
+    "shm_rmid_forced",
+];
 
 /// The namespace that `key` belongs to, where a container may set it at all.
 ///
