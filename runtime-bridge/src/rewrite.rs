@@ -107,14 +107,14 @@ impl Draft {
                 });
             }
         }
-        for request in moved_before(&top)? {
-            if !requests.iter().any(|other| other.request.key == request.key) {
-                requests.push(Requested {
-                    request,
-                    moved_before: true,
-                });
-            }
-        }
+        // What `linux.sysctl` asks for now has the last word.
+        let earlier = moved_before(&top)?;
+        let again = |old: &Request| requests.iter().any(|new: &Requested| new.request.key == old.key);
+        let earlier: Vec<_> = earlier.into_iter().filter(|old| !again(old)).collect();
+        requests.extend(earlier.into_iter().map(|request| Requested {
+            request,
+            moved_before: true,
+        }));
         let table = without_sysctl_sources(table, &requests)?;
         Ok(Self {
             style: Style::of(&top),
