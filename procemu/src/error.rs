@@ -62,8 +62,13 @@ impl Error {
         }
     }
 
+    /// The folder or file `path` could not be opened.
+    pub fn failed_open(path: &std::path::Path, errno: io::Error) -> Self {
+        Self::call(format!("open({})", path.display()), errno)
+    }
+
     /// The same error with what was being done in front of its line.
-    pub(crate) fn during(mut self, step: impl fmt::Display) -> Self {
+    pub fn during(mut self, step: impl fmt::Display) -> Self {
         self.message = format!("{step}: {}", self.message);
         self
     }

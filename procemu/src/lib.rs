@@ -3,6 +3,7 @@
 mod attach;
 mod error;
 mod key;
+pub mod keyring;
 mod layer;
 mod mountinfo;
 mod namespace;

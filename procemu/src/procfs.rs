@@ -9,6 +9,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, fstatfs, openat, r
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
+use crate::key::SysctlKey;
 
 /// `f_type` of procfs, `PROC_SUPER_MAGIC` in linux/magic.h.
 const PROC_SUPER_MAGIC: u64 = 0x9fa0;
@@ -190,6 +191,27 @@ impl Procfs {
         let dir = self.folder(parent)?;
         let flags = access | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
         Ok(fs::File::from(openat(&dir, name, flags, Mode::empty())?))
+    }
+
+    /// Writes `value` to `key` if that is the kernel's own key; false, and nothing is written, if it is missing or a
+    /// file of an overmount.
+    ///
+    /// # Errors
+    /// The errno with which the kernel refuses the open or the value.
+    pub fn write_own(&self, key: &SysctlKey, value: &str) -> Result<bool> {
+        use std::io::Write;
+        let failed = |call: &str, e: io::Error| Error::call(format!("{call}({})", self.show(key.path())), e);
+        match self.open_file(key.path(), OFlags::PATH) {
+            Ok(found) if is_procfs(&found).map_err(|e| failed("fstatfs", e))? => {}
+            Ok(_) => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(failed("open", error)),
+        }
+        let mut file = self
+            .open_file(key.path(), OFlags::WRONLY)
+            .map_err(|e| failed("open for writing", e))?;
+        file.write_all(value.as_bytes()).map_err(|e| failed("write", e))?;
+        Ok(true)
     }
 
     /// Every file below `sys`, relative to the root, with its permission bits; links of an overmount are followed.

@@ -267,3 +267,25 @@ pub fn in_child(work: impl FnOnce() -> i32) -> io::Result<nix::sys::wait::WaitSt
         }
     }
 }
+
+/// keyctl(KEYCTL_JOIN_SESSION_KEYRING, NULL): an anonymous keyring for the calling thread.
+pub(crate) fn join_anonymous_session_keyring() -> nix::Result<()> {
+    // SAFETY: the kernel takes a null pointer for "no name" and reads no memory.
+    let serial = unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, null::<u8>()) };
+    Errno::result(serial).map(drop)
+}
+
+/// keyctl(KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0): the calling thread's session keyring.
+#[cfg(test)]
+pub(crate) fn session_keyring() -> nix::Result<libc::c_long> {
+    // SAFETY: both arguments are numbers; no memory is read.
+    let serial = unsafe {
+        libc::syscall(
+            libc::SYS_keyctl,
+            libc::KEYCTL_GET_KEYRING_ID,
+            libc::KEY_SPEC_SESSION_KEYRING,
+            0 as c_ulong,
+        )
+    };
+    Errno::result(serial)
+}

@@ -1,0 +1,445 @@
+//! What a runtime's command line asks for.
+//!
+//! runc takes its flags as Go's `flag` package does (`-log X` = `--log X` = `--log=X`), crun as argp, youki as clap. What
+//! the three share is read here; whatever is not known passes, since the runtime itself has the last word on it.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+/// The subcommands that the wrapper treats apart from all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subcommand {
+    /// `create`: the container is made, not started.
+    Create,
+    /// `run`: made and started.
+    Run,
+    /// `restore`: made from a checkpoint.
+    Restore,
+    /// `exec`: one more process in a running container.
+    Exec,
+    /// Anything else, none at all, and every call that only asks for help or the version.
+    Other,
+}
+
+impl Subcommand {
+    /// Whether the subcommand makes a container out of a bundle.
+    pub fn makes_container(self) -> bool {
+        matches!(self, Self::Create | Self::Run | Self::Restore)
+    }
+
+    /// Whether runc, crun and youki know `--no-new-keyring` there: their `restore` and `exec` do not.
+    pub fn takes_no_new_keyring(self) -> bool {
+        matches!(self, Self::Create | Self::Run)
+    }
+}
+
+/// What was found in a command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// The subcommand.
+    pub subcommand: Subcommand,
+    /// Where it stands among the arguments.
+    index: Option<usize>,
+    /// `--bundle`, as given: relative to the working directory.
+    pub bundle: Option<OsString>,
+    /// crun's `--config`: another file than the bundle's `config.json`.
+    pub config: Option<OsString>,
+    /// Whether `--no-new-keyring` is given already.
+    pub no_new_keyring: bool,
+    /// `--log`, as given.
+    pub log: Option<OsString>,
+    /// `--log-format`, as given.
+    pub log_format: Option<OsString>,
+}
+
+/// Global flags that take a value: runc 1.5, crun 1.26, youki 0.7.
+const GLOBAL: &[&str] = &[
+    "log",
+    "log-format",
+    "log-level",
+    "root",
+    "criu",
+    "rootless",
+    "cgroup-manager",
+    "l",
+    "r",
+];
+
+/// Flags of `create`, `run` and `restore` that take a value, in the same versions.
+const LOCAL: &[&str] = &[
+    "bundle",
+    "b",
+    "config",
+    "f",
+    "console-socket",
+    "c",
+    "pid-file",
+    "p",
+    "pidfd-socket",
+    "preserve-fds",
+    "image-path",
+    "work-path",
+    "manage-cgroups-mode",
+    "empty-ns",
+    "lsm-profile",
+    "lsm-mount-context",
+];
+
+/// Reads the arguments of a runtime, without the program's own name.
+pub fn parse(args: &[OsString]) -> Invocation {
+    let mut found = Invocation {
+        subcommand: Subcommand::Other,
+        index: None,
+        bundle: None,
+        config: None,
+        no_new_keyring: false,
+        log: None,
+        log_format: None,
+    };
+    let mut asks_only = false;
+    let mut flags = Flags {
+        args,
+        at: 0,
+        valued: GLOBAL,
+    };
+    while let Some((name, value)) = flags.next() {
+        match (name, value) {
+            (b"log" | b"l", Some(value)) => found.log = Some(value.to_owned()),
+            (b"log-format", Some(value)) => found.log_format = Some(value.to_owned()),
+            (b"help" | b"h" | b"?" | b"usage" | b"version" | b"v" | b"V", _) => asks_only = true,
+            _ => {}
+        }
+    }
+    let Some(command) = args.get(flags.at) else {
+        return found;
+    };
+    found.index = Some(flags.at);
+    let subcommand = match command.as_bytes() {
+        b"create" => Subcommand::Create,
+        b"run" => Subcommand::Run,
+        b"restore" => Subcommand::Restore,
+        b"exec" => Subcommand::Exec,
+        _ => Subcommand::Other,
+    };
+    if subcommand.makes_container() {
+        let mut at = flags.at + 1;
+        // runc also takes flags behind the container's name.
+        while at < args.len() {
+            let mut flags = Flags {
+                args,
+                at,
+                valued: LOCAL,
+            };
+            while let Some((name, value)) = flags.next() {
+                match (name, value) {
+                    (b"bundle" | b"b", Some(value)) => found.bundle = Some(value.to_owned()),
+                    (b"config" | b"f", Some(value)) => found.config = Some(value.to_owned()),
+                    (b"no-new-keyring", _) => found.no_new_keyring = true,
+                    (b"help" | b"h" | b"?" | b"usage", _) => asks_only = true,
+                    _ => {}
+                }
+            }
+            if flags.at > at && args[flags.at - 1] == "--" {
+                break;
+            }
+            at = flags.at + 1;
+        }
+    }
+    if !asks_only {
+        found.subcommand = subcommand;
+    }
+    found
+}
+
+/// `args` with `--no-new-keyring` right after the subcommand, where it is known and not yet given; else as they are.
+pub fn with_no_new_keyring(args: &[OsString], invocation: &Invocation) -> Vec<OsString> {
+    let mut args = args.to_vec();
+    if let Some(index) = invocation.index
+        && invocation.subcommand.takes_no_new_keyring()
+        && !invocation.no_new_keyring
+    {
+        args.insert(index + 1, "--no-new-keyring".into());
+    }
+    args
+}
+
+/// Flags from `at` on, up to the first argument that is none (`at` is there in the end) or past `--`.
+struct Flags<'a> {
+    args: &'a [OsString],
+    at: usize,
+    valued: &'static [&'static str],
+}
+
+impl<'a> Iterator for Flags<'a> {
+    type Item = (&'a [u8], Option<&'a OsStr>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let arg = self.args.get(self.at)?.as_bytes();
+        let valued = |name: &[u8]| self.valued.iter().any(|known| known.as_bytes() == name);
+        let single = arg.strip_prefix(b"-").filter(|rest| !rest.is_empty())?;
+        self.at += 1;
+        let Some(name) = single.strip_prefix(b"-") else {
+            return Some(match split(single) {
+                (name, Some(value)) => (name, Some(value)),
+                (name, None) if valued(name) => (name, self.take()),
+                // `-bDIR`: argp and clap take what follows a short flag for its value.
+                (name, None) if valued(&name[..1]) => (&name[..1], Some(OsStr::from_bytes(&name[1..]))),
+                (name, None) => (name, None),
+            });
+        };
+        if name.is_empty() {
+            return None;
+        }
+        Some(match split(name) {
+            (name, None) if valued(name) => (name, self.take()),
+            other => other,
+        })
+    }
+}
+
+impl<'a> Flags<'a> {
+    fn take(&mut self) -> Option<&'a OsStr> {
+        let value = self.args.get(self.at)?;
+        self.at += 1;
+        Some(value)
+    }
+}
+
+/// `name=value` at the first `=`.
+fn split(flag: &[u8]) -> (&[u8], Option<&OsStr>) {
+    match flag.iter().position(|byte| *byte == b'=') {
+        Some(at) => (&flag[..at], Some(OsStr::from_bytes(&flag[at + 1..]))),
+        None => (flag, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStringExt;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    /// A command line; subcommand, bundle, log, log format; the line with the keyring flag.
+    type Case = (
+        &'static str,
+        Subcommand,
+        Option<&'static str>,
+        Option<&'static str>,
+        Option<&'static str>,
+        &'static str,
+    );
+
+    const CASES: &[Case] = &[
+        // containerd's shim, 1.6 and 2.2.
+        (
+            "--root /run/containerd/runc/k8s.io --log /run/b/log.json --log-format json create --bundle /run/b --pid-file /run/b/init.pid ID",
+            Subcommand::Create,
+            Some("/run/b"),
+            Some("/run/b/log.json"),
+            Some("json"),
+            "--root /run/containerd/runc/k8s.io --log /run/b/log.json --log-format json create --no-new-keyring --bundle /run/b --pid-file /run/b/init.pid ID",
+        ),
+        // The same with the shim's NoNewKeyring option.
+        (
+            "--root /r --log /l --log-format json create --bundle /b --pid-file /p --no-new-keyring ID",
+            Subcommand::Create,
+            Some("/b"),
+            Some("/l"),
+            Some("json"),
+            "--root /r --log /l --log-format json create --bundle /b --pid-file /p --no-new-keyring ID",
+        ),
+        (
+            "--root /r --log /l --log-format json start ID",
+            Subcommand::Other,
+            None,
+            Some("/l"),
+            Some("json"),
+            "--root /r --log /l --log-format json start ID",
+        ),
+        (
+            "--root /r --log /l --log-format json exec --process /p --detach --pid-file /f ID",
+            Subcommand::Exec,
+            None,
+            Some("/l"),
+            Some("json"),
+            "--root /r --log /l --log-format json exec --process /p --detach --pid-file /f ID",
+        ),
+        (
+            "--root /r --log /l --log-format json kill --all ID 9",
+            Subcommand::Other,
+            None,
+            Some("/l"),
+            Some("json"),
+            "--root /r --log /l --log-format json kill --all ID 9",
+        ),
+        ("features", Subcommand::Other, None, None, None, "features"),
+        // dockerd's probe, and its containers with a systemd cgroup driver.
+        ("--version", Subcommand::Other, None, None, None, "--version"),
+        (
+            "--root /var/run/docker/runtime-runc/moby --log /l --log-format json --systemd-cgroup create --bundle /b --pid-file /p ID",
+            Subcommand::Create,
+            Some("/b"),
+            Some("/l"),
+            Some("json"),
+            "--root /var/run/docker/runtime-runc/moby --log /l --log-format json --systemd-cgroup create --no-new-keyring --bundle /b --pid-file /p ID",
+        ),
+        // conmon for podman with crun; then a restore.
+        (
+            "--cgroup-manager cgroupfs --log-format=json --log=/c/oci-log create --bundle /c/userdata --pid-file /c/pidfile ID",
+            Subcommand::Create,
+            Some("/c/userdata"),
+            Some("/c/oci-log"),
+            Some("json"),
+            "--cgroup-manager cgroupfs --log-format=json --log=/c/oci-log create --no-new-keyring --bundle /c/userdata --pid-file /c/pidfile ID",
+        ),
+        (
+            "--systemd-cgroup --log-format=json --log /c/oci-log restore --bundle /c/u --pid-file /p --image-path /i --work-path /w --detach ID",
+            Subcommand::Restore,
+            Some("/c/u"),
+            Some("/c/oci-log"),
+            Some("json"),
+            "--systemd-cgroup --log-format=json --log /c/oci-log restore --bundle /c/u --pid-file /p --image-path /i --work-path /w --detach ID",
+        ),
+        // conmon for CRI-O.
+        (
+            "--root=/run/runc --systemd-cgroup create --bundle /b --no-pivot --pid-file /p ID",
+            Subcommand::Create,
+            Some("/b"),
+            None,
+            None,
+            "--root=/run/runc --systemd-cgroup create --no-new-keyring --bundle /b --no-pivot --pid-file /p ID",
+        ),
+        // By hand: Go's single dashes, flags behind the name, attached short values, the last one counts.
+        (
+            "-log /l -debug run ID -b /b",
+            Subcommand::Run,
+            Some("/b"),
+            Some("/l"),
+            None,
+            "-log /l -debug run --no-new-keyring ID -b /b",
+        ),
+        (
+            "-l/l run -b/b ID",
+            Subcommand::Run,
+            Some("/b"),
+            Some("/l"),
+            None,
+            "-l/l run --no-new-keyring -b/b ID",
+        ),
+        (
+            "run -b=/a --bundle=/b ID",
+            Subcommand::Run,
+            Some("/b"),
+            None,
+            None,
+            "run --no-new-keyring -b=/a --bundle=/b ID",
+        ),
+        // A value that looks like a flag, a name that looks like a subcommand, and what stands behind `--`.
+        (
+            "--root --log run ID",
+            Subcommand::Run,
+            None,
+            None,
+            None,
+            "--root --log run --no-new-keyring ID",
+        ),
+        (
+            "create --pid-file --bundle create",
+            Subcommand::Create,
+            None,
+            None,
+            None,
+            "create --no-new-keyring --pid-file --bundle create",
+        ),
+        (
+            "create -- --bundle",
+            Subcommand::Create,
+            None,
+            None,
+            None,
+            "create --no-new-keyring -- --bundle",
+        ),
+        (
+            "-- create --bundle /b ID",
+            Subcommand::Create,
+            Some("/b"),
+            None,
+            None,
+            "-- create --no-new-keyring --bundle /b ID",
+        ),
+        // Unknown flags pass.
+        (
+            "--unknown --strange=1 create --new --bundle /b ID",
+            Subcommand::Create,
+            Some("/b"),
+            None,
+            None,
+            "--unknown --strange=1 create --no-new-keyring --new --bundle /b ID",
+        ),
+        // Only a question.
+        (
+            "create --help",
+            Subcommand::Other,
+            None,
+            None,
+            None,
+            "create --help",
+        ),
+        (
+            "--version create",
+            Subcommand::Other,
+            None,
+            None,
+            None,
+            "--version create",
+        ),
+        ("", Subcommand::Other, None, None, None, ""),
+        ("--log", Subcommand::Other, None, None, None, "--log"),
+        (
+            "create --bundle",
+            Subcommand::Create,
+            None,
+            None,
+            None,
+            "create --no-new-keyring --bundle",
+        ),
+    ];
+
+    #[test]
+    fn engines_command_lines() {
+        for (line, subcommand, bundle, log, format, with_flag) in CASES {
+            let args = words(line);
+            let found = parse(&args);
+            assert_eq!(found.subcommand, *subcommand, "{line}");
+            assert_eq!(found.bundle.as_deref(), bundle.map(OsStr::new), "{line}");
+            assert_eq!(found.log.as_deref(), log.map(OsStr::new), "{line}");
+            assert_eq!(found.log_format.as_deref(), format.map(OsStr::new), "{line}");
+            assert_eq!(with_no_new_keyring(&args, &found), words(with_flag), "{line}");
+        }
+    }
+
+    #[test]
+    fn crun_config_is_found() {
+        assert_eq!(parse(&words("run --config=/c -b /b ID")).config.unwrap(), "/c");
+        assert_eq!(parse(&words("run -f /c ID")).config.unwrap(), "/c");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_pass_through() {
+        let odd = OsString::from_vec(b"/b/\xff\xfe".to_vec());
+        let mut attached = OsString::from("--bundle=");
+        attached.push(&odd);
+        for args in [
+            vec!["create".into(), attached, odd.clone()],
+            vec!["create".into(), "-b".into(), odd.clone()],
+        ] {
+            let found = parse(&args);
+            assert_eq!(found.bundle.as_deref(), Some(odd.as_os_str()));
+            let with_flag = with_no_new_keyring(&args, &found);
+            assert_eq!(with_flag[2..], args[1..]);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Errors where an engine finds them.
+//!
+//! A wrapper's stderr is lost behind containerd; what it shows as the reason of a failed pod is the last line of the
+//! runtime's `--log` file in runc's (logrus') form. So an error goes to both.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How much a line weighs; named as in runc's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// The container is made nevertheless.
+    Warning,
+    /// The container is not made.
+    Error,
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// The way an engine wants to be told, as its call of the runtime says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report<'a> {
+    /// `--log`.
+    pub log: Option<&'a OsStr>,
+    /// `--log-format`: `json`, else runc's text form.
+    pub log_format: Option<&'a OsStr>,
+}
+
+impl Report<'_> {
+    /// Writes `message` to stderr and appends it to the log file, if one is named.
+    ///
+    /// Reporting never fails: where the log cannot be written, stderr says so as well.
+    pub fn tell(&self, level: Level, message: &str) {
+        // Nobody is left to tell when stderr is gone too.
+        let _ = writeln!(std::io::stderr(), "runtime-bridge: {message}");
+        let Some(path) = self.log.and_then(file) else {
+            return;
+        };
+        let line = line(
+            self.log_format == Some(OsStr::new("json")),
+            level,
+            message,
+            SystemTime::now(),
+        );
+        if let Err(error) = append(path, &line) {
+            let _ = writeln!(
+                std::io::stderr(),
+                "runtime-bridge: cannot append to {}: {error}",
+                path.display()
+            );
+        }
+    }
+}
+
+/// The file behind a `--log` value; crun also takes `file:PATH`, and names of log services, which have none.
+fn file(log: &OsStr) -> Option<&Path> {
+    let bytes = log.as_bytes();
+    if bytes.starts_with(b"journald:") || bytes.starts_with(b"syslog:") {
+        return None;
+    }
+    Some(Path::new(OsStr::from_bytes(
+        bytes.strip_prefix(b"file:").unwrap_or(bytes),
+    )))
+}
+
+/// One write in append mode, so that lines of several writers do not mix; never through a link, never truncating, and
+/// not waiting for a reader should the path be a FIFO.
+fn append(path: &Path, line: &str) -> std::io::Result<()> {
+    use nix::fcntl::OFlag;
+    std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o644)
+        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
+        .open(path)?
+        .write_all(line.as_bytes())
+}
+
+fn line(json: bool, level: Level, message: &str, now: SystemTime) -> String {
+    let (level, time) = (level.name(), rfc3339(now));
+    if json {
+        return format!(
+            "{}\n",
+            serde_json::json!({"level": level, "msg": message, "time": time})
+        );
+    }
+    // logrus quotes as Go's %q does, of which JSON's quoting is a readable subset.
+    format!(
+        "time=\"{time}\" level={level} msg={}\n",
+        serde_json::Value::from(message)
+    )
+}
+
+/// UTC, to the second, as logrus prints it: `2026-01-02T03:04:05Z`.
+fn rfc3339(time: SystemTime) -> String {
+    let seconds = time
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO)
+        .as_secs();
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // Years that begin in March put the leap day last: 400 of them have 146,097 days, four 1,461, five months 153.
+    let shifted = days + 719_468;
+    let (era, day) = (shifted / 146_097, shifted % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let of_year = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let of_month = of_year - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
+    format!(
+        "{:04}-{month:02}-{of_month:02}T{:02}:{:02}:{:02}Z",
+        era * 400 + year + carry,
+        rest / 3_600,
+        rest / 60 % 60,
+        rest % 60
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn dates() {
+        for (seconds, want) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (1_704_067_199, "2023-12-31T23:59:59Z"),
+            (1_735_603_200, "2024-12-31T00:00:00Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(rfc3339(at(seconds)), want);
+        }
+    }
+
+    #[test]
+    fn forms() {
+        let message = "open \"x\":\nno";
+        assert_eq!(
+            line(true, Level::Error, message, at(0)),
+            "{\"level\":\"error\",\"msg\":\"open \\\"x\\\":\\nno\",\"time\":\"1970-01-01T00:00:00Z\"}\n"
+        );
+        assert_eq!(
+            line(false, Level::Warning, message, at(0)),
+            "time=\"1970-01-01T00:00:00Z\" level=warning msg=\"open \\\"x\\\":\\nno\"\n"
+        );
+    }
+
+    #[test]
+    fn the_log_is_appended_to_and_no_link_is_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log.json");
+        std::fs::write(&log, "before\n").unwrap();
+        let report = Report {
+            log: Some(log.as_os_str()),
+            log_format: Some(OsStr::new("json")),
+        };
+        report.tell(Level::Error, "one");
+        report.tell(Level::Error, "two");
+        let text = std::fs::read_to_string(&log).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3);
+        assert_eq!(lines[0], "before");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(lines[2]).unwrap()["msg"],
+            "two"
+        );
+
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&log, &link).unwrap();
+        Report {
+            log: Some(link.as_os_str()),
+            log_format: None,
+        }
+        .tell(Level::Error, "three");
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), text);
+    }
+
+    #[test]
+    fn crun_log_services() {
+        assert_eq!(file(OsStr::new("file:/a")), Some(Path::new("/a")));
+        assert_eq!(file(OsStr::new("/a")), Some(Path::new("/a")));
+        assert_eq!(file(OsStr::new("journald:x")), None);
+    }
+}

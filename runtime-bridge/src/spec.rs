@@ -1,0 +1,221 @@
+//! The parts of `config.json` that decide something here, read-only.
+//!
+//! Reading is as lenient as Go's: `null` is the same as absent, unknown members are skipped. Writing goes through
+//! [`crate::document`], never through these types, which know only a part of the file.
+
+use serde::{Deserialize, Deserializer};
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+/// The top of `config.json`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Spec {
+    /// `ociVersion`.
+    #[serde(deserialize_with = "null_is_default")]
+    pub oci_version: String,
+    /// `root`.
+    #[serde(deserialize_with = "null_is_default")]
+    pub root: Root,
+    /// `mounts`, in order.
+    #[serde(deserialize_with = "null_is_default")]
+    pub mounts: Vec<Mount>,
+    /// `annotations`.
+    #[serde(deserialize_with = "null_is_default")]
+    pub annotations: BTreeMap<String, String>,
+    /// `linux`.
+    #[serde(deserialize_with = "null_is_default")]
+    pub linux: Linux,
+}
+
+/// `root`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Root {
+    /// Absolute, or relative to the bundle.
+    #[serde(deserialize_with = "null_is_default")]
+    pub path: PathBuf,
+}
+
+/// One of `mounts`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Mount {
+    /// Inside the container.
+    #[serde(deserialize_with = "null_is_default")]
+    pub destination: PathBuf,
+    /// `proc`, `bind`, ...
+    #[serde(rename = "type", deserialize_with = "null_is_default")]
+    pub kind: String,
+    /// A device name or a path on the host.
+    #[serde(deserialize_with = "null_is_default")]
+    pub source: PathBuf,
+    /// `rbind`, `nosuid`, ...
+    #[serde(deserialize_with = "null_is_default")]
+    pub options: Vec<String>,
+}
+
+/// `linux`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Linux {
+    /// The namespaces that the container has or joins; of all others it uses the runtime's.
+    #[serde(deserialize_with = "null_is_default")]
+    pub namespaces: Vec<Namespace>,
+    /// Paths that become read-only.
+    #[serde(deserialize_with = "null_is_default")]
+    pub readonly_paths: Vec<PathBuf>,
+    /// Paths that are covered.
+    #[serde(deserialize_with = "null_is_default")]
+    pub masked_paths: Vec<PathBuf>,
+    /// SELinux context of the container's mounts; empty = none.
+    #[serde(deserialize_with = "null_is_default")]
+    pub mount_label: String,
+    /// Users of a new user namespace.
+    #[serde(deserialize_with = "null_is_default")]
+    pub uid_mappings: Vec<IdMapping>,
+    /// Groups of a new user namespace.
+    #[serde(deserialize_with = "null_is_default")]
+    pub gid_mappings: Vec<IdMapping>,
+}
+
+/// One of `linux.namespaces`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Namespace {
+    /// `network`, `ipc`, `uts`, `mount`, `pid`, `user`, `cgroup`, `time`.
+    #[serde(rename = "type", deserialize_with = "null_is_default")]
+    pub kind: String,
+    /// One to join; empty = a new one.
+    #[serde(deserialize_with = "null_is_default")]
+    pub path: PathBuf,
+}
+
+/// One of `linux.uidMappings` and `linux.gidMappings`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct IdMapping {
+    /// First id inside.
+    #[serde(rename = "containerID")]
+    pub container_id: u32,
+    /// First id outside.
+    #[serde(rename = "hostID")]
+    pub host_id: u32,
+    /// How many.
+    pub size: u32,
+}
+
+fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// The namespaces that sysctls a container may set belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SysctlNamespace {
+    /// `net.*`.
+    Network,
+    /// System V IPC and POSIX message queues.
+    Ipc,
+    /// `kernel.domainname`.
+    Uts,
+}
+
+impl SysctlNamespace {
+    const ALL: [Self; 3] = [Self::Network, Self::Ipc, Self::Uts];
+
+    /// As `linux.namespaces` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Ipc => "ipc",
+            Self::Uts => "uts",
+        }
+    }
+
+    /// As `/proc/PID/ns` calls it.
+    fn file(self) -> &'static str {
+        match self {
+            Self::Network => "net",
+            Self::Ipc => "ipc",
+            Self::Uts => "uts",
+        }
+    }
+}
+
+impl Spec {
+    /// Reads the whole file.
+    ///
+    /// # Errors
+    /// If it is not JSON, or a member above has another type than the OCI spec says.
+    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// The namespaces that are the container's own: listed in `linux.namespaces`, and not by a path that leads to the
+    /// namespace of this process. runc calls the latter host namespaces and refuses to write sysctls there.
+    pub fn owned_namespaces(&self) -> BTreeSet<SysctlNamespace> {
+        let owned = |namespace: &SysctlNamespace| {
+            self.linux.namespaces.iter().any(|listed| {
+                listed.kind == namespace.name()
+                    && (listed.path.as_os_str().is_empty() || !is_ours(&listed.path, namespace.file()))
+            })
+        };
+        SysctlNamespace::ALL.into_iter().filter(owned).collect()
+    }
+}
+
+/// Whether `path` leads to a namespace of this process; also where that cannot be told, since the question is what a
+/// hook may write to.
+fn is_ours(path: &std::path::Path, file: &str) -> bool {
+    let ours = std::fs::metadata(format!("/proc/self/ns/{file}"));
+    match (std::fs::metadata(path), ours) {
+        (Ok(theirs), Ok(ours)) => (theirs.dev(), theirs.ino()) == (ours.dev(), ours.ino()),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_and_absent_are_the_same() {
+        let spec = Spec::parse(
+            r#"{"annotations":null,"linux":{"readonlyPaths":null,"mountLabel":null,"namespaces":null,"new":[1e400]}}"#,
+        )
+        .unwrap();
+        assert_eq!(spec, Spec::parse("{}").unwrap());
+        assert!(Spec::parse(r#"{"linux":[]"#).is_err());
+    }
+
+    #[test]
+    fn a_namespace_is_owned_when_it_is_new_or_anothers() {
+        let owned = |namespaces: &str| {
+            Spec::parse(&format!(r#"{{"linux":{{"namespaces":{namespaces}}}}}"#))
+                .unwrap()
+                .owned_namespaces()
+        };
+        assert_eq!(owned("[]"), BTreeSet::new());
+        assert_eq!(
+            owned(r#"[{"type":"pid"},{"type":"network"}]"#),
+            BTreeSet::from([SysctlNamespace::Network])
+        );
+        assert_eq!(
+            owned(r#"[{"type":"ipc","path":"/proc/self/ns/net"},{"type":"uts","path":""}]"#),
+            BTreeSet::from([SysctlNamespace::Ipc, SysctlNamespace::Uts])
+        );
+        assert_eq!(
+            owned(r#"[{"type":"network","path":"/proc/self/ns/net"}]"#),
+            BTreeSet::new()
+        );
+        assert_eq!(
+            owned(r#"[{"type":"network","path":"/nonexistent"}]"#),
+            BTreeSet::new()
+        );
+    }
+}
