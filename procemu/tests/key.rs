@@ -139,7 +139,6 @@ fn what_is_no_key_is_refused_with_the_reason() {
         &format!("{long_path}xx"),
         |error| matches!(error, KeyError::LongPath(_, length) if *length > 4095),
     );
-    assert_eq!(format!("/proc/sys/{long_path}").len() - 1, 4104);
 }
 
 #[test]
