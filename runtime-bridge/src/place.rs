@@ -45,3 +45,8 @@ pub fn facts(spec: &Spec, table: &Table) -> io::Result<PlaceFacts> {
 pub fn private_namespace(table: &Table) -> io::Result<()> {
     todo!("lead: attach {} keys", table.len())
 }
+
+/// What runs as the OCI hook: reads the container's state on stdin and does the job in its bundle.
+pub fn hook() -> std::process::ExitCode {
+    todo!("lead: hook.rs")
+}

@@ -10,6 +10,17 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// An error with its causes, in one line: `config.json: trailing comma at line 1 column 8`.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
 /// How much a line weighs; named as in runc's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
