@@ -1,3 +1,71 @@
-//! Stub.
+//! `nsprep`: prepares a program, a bundle or a running namespace with the `/proc/sys` keys that its kernel lacks.
 
-fn main() {}
+mod capture;
+mod exec;
+mod exit;
+mod layers;
+mod output;
+mod place;
+mod profiles;
+mod tables;
+
+use clap::{Parser, Subcommand};
+
+use exit::{Exit, Failure};
+
+/// Prepare a program, a bundle or a running namespace with the /proc/sys keys its kernel lacks
+#[derive(Parser, Debug)]
+#[command(version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Commands,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0    done
+  1    verify found differences
+  2    the command line, a table, a bundle or a path is wrong; nothing was tried
+  3    the place or the process's privileges do not allow it; nothing was changed
+  4    a step failed; what had been done was undone
+  125  exec: failed before CMD; 126: CMD cannot be executed; 127: CMD not found; else CMD's own";
+
+#[derive(Subcommand, Debug)]
+enum Commands {
+    /// Show what would be attached
+    Plan(layers::TableInPlace),
+    /// Run CMD in a private mount namespace with the keys that it lacks
+    Exec(exec::Exec),
+    /// Attach the keys that are lacking to a procfs
+    Attach(layers::TableInPlace),
+    /// Take off what was attached
+    Detach(layers::Detach),
+    /// Compare every key of the table with what a reader sees
+    Verify(layers::TableInPlace),
+    /// Write a table from this kernel's /proc/sys
+    Capture(capture::Capture),
+    /// List the built-in profiles, or print one
+    Profiles(profiles::Profiles),
+    /// Print the JSON Schema of tables
+    Schema,
+}
+
+fn main() -> Exit {
+    let cli = Cli::parse();
+    let outcome = match &cli.command {
+        Commands::Plan(args) => args.plan(),
+        Commands::Exec(args) => args.run(),
+        Commands::Attach(args) => args.attach(),
+        Commands::Detach(args) => args.run(),
+        Commands::Verify(args) => args.verify(),
+        Commands::Capture(args) => args.run(),
+        Commands::Profiles(args) => args.run(),
+        Commands::Schema => output::print_json(&procemu::json_schema()).map(|()| Exit::Done),
+    };
+    outcome.unwrap_or_else(fail)
+}
+
+/// Says what failed in one line on standard error.
+fn fail(failure: Failure) -> Exit {
+    eprintln!("nsprep: {}", failure.line);
+    failure.exit
+}

@@ -1,17 +1,42 @@
 //! Stub.
 
+mod attach;
+mod error;
 mod key;
 pub mod keyring;
+mod layer;
+mod mountinfo;
+mod namespace;
+mod namespaced;
+mod observe;
+mod plan;
 mod probe;
+mod procfs;
 mod profile;
 mod schema;
+mod sealed;
+mod snapshot;
+mod spare;
 mod sys;
 mod table;
 mod value;
+mod verify;
 
+pub use attach::{Attached, MountApi, Options, attach};
+pub use error::{Error, ErrorKind, Result};
 pub use key::{KeyError, SysctlKey};
+pub use layer::{Layer, detach, layers, next as next_layer};
+pub use namespace::{Ids, Target, private};
+pub use observe::{Folder, Kind, Listed, Observation, Probing, Seen};
+pub use plan::{Placement, Plan, Step};
 pub use probe::Probe;
+pub use procfs::Procfs;
 pub use profile::{Profile, ProfileError};
 pub use schema::json_schema;
+pub use sealed::reexec_sealed;
+pub use snapshot::{Node, Snapshot};
+pub use spare::folder as spare_folder;
+pub use sys::in_child;
 pub use table::{Entry, Mode, Table, TableError, When};
 pub use value::{Scalar, Separator, Value, ValueError, ValueSource};
+pub use verify::{Check, Origin, Writes, verify};

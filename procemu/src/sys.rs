@@ -2,8 +2,9 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_ulong};
+use std::io;
 use std::num::NonZeroU32;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::{null, without_provenance_mut};
 
 use nix::errno::Errno;
@@ -195,6 +196,78 @@ pub(crate) fn backlog(socket: BorrowedFd<'_>) -> Option<u32> {
     (length == size).then_some(info.sacked)
 }
 
+/// `struct mount_attr` of linux/mount.h.
+#[repr(C)]
+#[derive(Default)]
+struct MountAttr {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    userns_fd: u64,
+}
+
+/// Sets attributes (`MOUNT_ATTR_*`) on the mount whose root `mount` is, and makes it private; `recursive` for all
+/// mounts below it too. mount_setattr(2), Linux 5.12.
+pub(crate) fn mount_setattr(mount: impl AsFd, set: u64, recursive: bool) -> io::Result<()> {
+    let attr = MountAttr {
+        set,
+        propagation: libc::MS_PRIVATE,
+        ..MountAttr::default()
+    };
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: the path is a NUL-terminated literal, `attr` lives across the call and its size is passed with it.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_fd().as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const attr,
+            size_of::<MountAttr>(),
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Runs `work` in a forked child and waits for it: gives the child's wait status.
+///
+/// The child has one thread only, the caller's. It leaves by `_exit` with what `work` returns, so nothing of the
+/// parent's is flushed or dropped twice; a panic in it is an abort of the child alone.
+///
+/// # Errors
+/// The errno of fork or waitpid.
+pub fn in_child(work: impl FnOnce() -> i32) -> io::Result<nix::sys::wait::WaitStatus> {
+    use nix::unistd::ForkResult;
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            // SAFETY: _exit takes no pointer and does not return; reached only by a panic unwinding in the child.
+            unsafe { libc::_exit(101) }
+        }
+    }
+    // SAFETY: in a child of a multi-threaded process only the calling thread lives on; a lock that another thread
+    // held stays locked for ever. The callers are single-threaded programs or, in a library user's hands, run
+    // closures that take no lock shared with other threads (documented at the public functions that fork).
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => loop {
+            match nix::sys::wait::waitpid(child, None) {
+                Err(nix::errno::Errno::EINTR) => {}
+                other => return Ok(other?),
+            }
+        },
+        ForkResult::Child => {
+            let _leave = Leave;
+            let code = work();
+            // SAFETY: _exit takes no pointer and does not return.
+            unsafe { libc::_exit(code) }
+        }
+    }
+}
+
 /// keyctl(KEYCTL_JOIN_SESSION_KEYRING, NULL): an anonymous keyring for the calling thread.
 pub(crate) fn join_anonymous_session_keyring() -> nix::Result<()> {
     // SAFETY: the kernel takes a null pointer for "no name" and reads no memory.
@@ -207,7 +280,12 @@ pub(crate) fn join_anonymous_session_keyring() -> nix::Result<()> {
 pub(crate) fn session_keyring() -> nix::Result<libc::c_long> {
     // SAFETY: both arguments are numbers; no memory is read.
     let serial = unsafe {
-        libc::syscall(libc::SYS_keyctl, libc::KEYCTL_GET_KEYRING_ID, libc::KEY_SPEC_SESSION_KEYRING, 0 as c_ulong)
+        libc::syscall(
+            libc::SYS_keyctl,
+            libc::KEYCTL_GET_KEYRING_ID,
+            libc::KEY_SPEC_SESSION_KEYRING,
+            0 as c_ulong,
+        )
     };
     Errno::result(serial)
 }

@@ -129,6 +129,22 @@ impl Table {
         self.entries.retain(|key, entry| keep(key, entry));
     }
 
+    /// Gives every entry whose source is `linux.sysctl` its value: what `sysctls` has for its key, else its fallback;
+    /// one that has neither is dropped, since nobody asked for it.
+    pub fn apply_sysctls(&mut self, sysctls: &BTreeMap<SysctlKey, String>) {
+        self.entries.retain(|key, entry| {
+            if entry.source != crate::ValueSource::Sysctl {
+                return true;
+            }
+            let asked = sysctls.get(key).map(|text| crate::Value::Text(text.clone()));
+            match asked.or_else(|| entry.fallback.clone()) {
+                Some(value) => entry.source = crate::ValueSource::Literal(value),
+                None => return false,
+            }
+            true
+        });
+    }
+
     /// Lays a later table over this one: its entries and removals win key by key, as does its doc where it has one.
     pub fn merge(&mut self, later: Self) {
         for key in later.removed {

@@ -1,12 +1,20 @@
 //! What a container's procfs lacks, and the private mount namespace around the runtime.
 
-use crate::spec::Spec;
-use procemu::{SysctlKey, Table};
 use std::collections::BTreeSet;
-use std::io;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use nix::sched::{CloneFlags, setns, unshare};
+use procemu::{
+    Entry, Error, Ids, Mode, Options, Placement, Plan, Probing, Procfs, Seen, Snapshot, SysctlKey, Table,
+    in_child, next_layer, spare_folder,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::spec::Spec;
 
 /// What attaching a table inside a container would do: the container's plan, in the words of the rewriter.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PlaceFacts {
     /// Keys of the table that the container's kernel lacks.
     pub missing: BTreeSet<SysctlKey>,
@@ -23,27 +31,179 @@ impl PlaceFacts {
     }
 }
 
+/// How a container's `/proc` will be protected, as its configuration says: for [`Placement::Container`].
+pub fn placement(spec: &Spec) -> Placement {
+    Placement::Container {
+        read_only: below_proc(&spec.linux.readonly_paths),
+        masked: below_proc(&spec.linux.masked_paths),
+    }
+}
+
+/// Those of `paths` that are `/proc` or lie below it, relative to it.
+fn below_proc(paths: &[PathBuf]) -> Vec<String> {
+    let relative = |path: &PathBuf| {
+        if path == Path::new("/") {
+            return Some(String::new());
+        }
+        // Through its components: `/proc//sys/` is `sys`.
+        let clean: PathBuf = path.components().collect();
+        Some(clean.strip_prefix("/proc").ok()?.to_str()?.to_owned())
+    };
+    paths.iter().filter_map(relative).collect()
+}
+
 /// What the container that `spec` describes would lack of `table`.
 ///
 /// `table` has the container's own `linux.sysctl` among its entries, so that a requested key that the kernel lacks counts
 /// as missing, and the folder that it needs as overmounted.
 ///
 /// # Errors
-/// If the procfs outside cannot be read.
-pub fn facts(spec: &Spec, table: &Table) -> io::Result<PlaceFacts> {
-    todo!(
-        "lead: plan {} keys against the procfs that {} mounts give",
-        table.len(),
-        spec.mounts.len()
-    )
+/// If the procfs cannot be looked at, or the table asks for what cannot be.
+pub fn facts(spec: &Spec, table: &Table) -> Result<PlaceFacts, Error> {
+    let look = || -> Result<PlaceFacts, Error> {
+        let proc = container_procfs(spec)?;
+        let seen = proc.observe(table, Probing::Open)?;
+        let plan = Plan::new(table, &seen, &placement(spec))?;
+        let mut facts = PlaceFacts::default();
+        for (key, _) in plan.emulated() {
+            let there = matches!(seen.keys.get(key), Some(Seen::Present { .. }));
+            let keys = if there {
+                &mut facts.replaced
+            } else {
+                &mut facts.missing
+            };
+            keys.insert(key.clone());
+        }
+        facts.overmounts = plan.overmounts().map(str::to_owned).collect();
+        Ok(facts)
+    };
+    match network(spec) {
+        // A fresh network namespace has other keys than the first one: look from where the container will.
+        Some(network) if table.keys().any(|key| key.path().starts_with("sys/net/")) => {
+            from_within(network, look)
+        }
+        _ => look(),
+    }
+}
+
+/// The procfs that the container will see: a fresh one, or the one that its configuration binds.
+fn container_procfs(spec: &Spec) -> Result<Procfs, Error> {
+    let mount = spec
+        .mounts
+        .iter()
+        .rev()
+        .find(|mount| mount.destination == Path::new("/proc"));
+    match mount {
+        Some(mount) if mount.kind != "proc" && mount.source.is_absolute() => Procfs::open(&mount.source),
+        // Without the right to mount one (in a user namespace), the procfs outside is the nearest to it.
+        _ => Procfs::fresh().or_else(|_| Procfs::open("/proc")),
+    }
+}
+
+/// The network namespace that the container has of its own: a new one, or the one at a path.
+enum Network {
+    New,
+    At(PathBuf),
+}
+
+fn network(spec: &Spec) -> Option<Network> {
+    let listed = spec
+        .linux
+        .namespaces
+        .iter()
+        .find(|namespace| namespace.kind == "network")?;
+    Some(match listed.path.as_os_str().is_empty() {
+        true => Network::New,
+        false => Network::At(listed.path.clone()),
+    })
+}
+
+/// Answers from a child in that network namespace. Where it can't be entered, the answer is from here: the runtime
+/// will say what is wrong with it.
+fn from_within(network: Network, look: impl Fn() -> Result<PlaceFacts, Error>) -> Result<PlaceFacts, Error> {
+    let Some(answer) = ask_child(&network, &look) else {
+        return look();
+    };
+    answer
+}
+
+fn ask_child(
+    network: &Network,
+    look: &impl Fn() -> Result<PlaceFacts, Error>,
+) -> Option<Result<PlaceFacts, Error>> {
+    let answer = memfd::MemfdOptions::default()
+        .close_on_exec(true)
+        .create("procemu-facts")
+        .ok()?
+        .into_file();
+    let status = in_child(|| {
+        let entered = match network {
+            Network::New => unshare(CloneFlags::CLONE_NEWNET).is_ok(),
+            Network::At(path) => {
+                File::open(path).is_ok_and(|file| setns(&file, CloneFlags::CLONE_NEWNET).is_ok())
+            }
+        };
+        match (entered, entered.then(look)) {
+            (true, Some(Ok(facts))) if serde_json::to_writer(&answer, &facts).is_ok() => 0,
+            // Asked again outside, it fails there too and with its words.
+            _ => 1,
+        }
+    });
+    if !matches!(status, Ok(nix::sys::wait::WaitStatus::Exited(_, 0))) {
+        return None;
+    }
+    let mut answer = answer;
+    std::io::Seek::rewind(&mut answer).ok()?;
+    serde_json::from_reader(std::io::BufReader::new(answer))
+        .ok()
+        .map(Ok)
 }
 
 /// Moves this process into a mount namespace of its own in which `/proc` has `table`; does nothing where nothing lacks.
 ///
+/// The keys take no writes there: a runtime only reads, and a container that is given this `/proc` gets no more.
+///
 /// # Errors
 /// If the namespace or a mount cannot be made; nothing is mounted then.
-pub fn private_namespace(table: &Table) -> io::Result<()> {
-    todo!("lead: attach {} keys", table.len())
+pub fn private_namespace(table: &Table) -> Result<(), Error> {
+    let mut read_only = Table::new();
+    for (key, entry) in table.iter() {
+        let entry: Entry = entry.clone().with_mode(Mode::ReadOnly);
+        read_only.insert(key.clone(), entry);
+    }
+    let outside = Procfs::open("/proc")?;
+    let seen = outside.observe(&read_only, Probing::Open)?;
+    let plan = Plan::new(
+        &read_only,
+        &seen,
+        &Placement::Program {
+            spare: spare_folder(&outside)?,
+        },
+    )?;
+    if plan.is_empty() {
+        return Ok(());
+    }
+    let snapshot = Snapshot::compile(&plan, &read_only, Some(&outside))?;
+    let proc = procemu::private(Ids::Kept)?;
+    let options = Options {
+        source: next_layer(&proc)?,
+        spare: true,
+        ..Options::default()
+    };
+    procemu::attach(&proc, &plan, &snapshot, &options)?.keep();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_below_proc_protect_it() {
+        let paths = ["/proc/sys", "/proc//bus/", "/sys/firmware", "/procx", "/proc"].map(PathBuf::from);
+        assert_eq!(below_proc(&paths), ["sys", "bus", ""]);
+        assert_eq!(below_proc(&[PathBuf::from("/")]), [""]);
+    }
 }
 
 /// What runs as the OCI hook: reads the container's state on stdin and does the job in its bundle.

@@ -1,0 +1,74 @@
+//! `exec`: a program in a mount namespace of its own, with the keys that it lacks.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use clap::Args;
+use procemu::{Ids, Procfs};
+
+use crate::exit::{Exit, Failure};
+use crate::layers::{attach_prepared, prepare};
+use crate::output::errno;
+use crate::place::Place;
+use crate::tables::Tables;
+
+/// Options of `exec`.
+#[derive(Args, Debug)]
+pub struct Exec {
+    #[command(flatten)]
+    tables: Tables,
+    /// Show the caller as root, in a user namespace, where the caller is not root
+    #[arg(long)]
+    map_root: bool,
+    /// The command and its arguments
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "CMD"
+    )]
+    command: Vec<OsString>,
+}
+
+impl Exec {
+    /// `nsprep exec`: returns only where the command could not be started.
+    pub fn run(&self) -> Result<Exit, Failure> {
+        self.prepare().map_err(|failure| match failure.exit {
+            Exit::Usage | Exit::Denied => failure,
+            _ => Failure {
+                exit: Exit::ExecFailed,
+                ..failure
+            },
+        })?;
+        let Some((program, arguments)) = self.command.split_first() else {
+            return Err(Failure::usage("exec: no command given"));
+        };
+        let error = Command::new(program).args(arguments).exec();
+        let exit = match error.kind() {
+            io::ErrorKind::NotFound => Exit::NotFound,
+            _ => Exit::CannotExecute,
+        };
+        Err(Failure {
+            exit,
+            line: format!("exec {}: {}", program.to_string_lossy(), errno(&error)),
+        })
+    }
+
+    fn prepare(&self) -> Result<(), Failure> {
+        let mut table = self.tables.load()?;
+        let wants_root = self.map_root && !nix::unistd::geteuid().is_root();
+        // Where nothing is lacking the program runs as it would without us.
+        let before = Place::here()?;
+        if !wants_root && prepare(&before, &mut table, &before.proc)?.plan.is_empty() {
+            return Ok(());
+        }
+        let proc = procemu::private(if self.map_root { Ids::Root } else { Ids::Kept })?;
+        let place = Place { proc, ..before };
+        let host = Procfs::open("/proc")?;
+        let prepared = prepare(&place, &mut table, &host)?;
+        attach_prepared(&place, &prepared)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,246 @@
+//! `attach`, `detach`, `verify` and `plan`: the commands about one procfs.
+
+use std::fmt::Write;
+
+use clap::Args;
+use procemu::{Check, Options, Placement, Plan, Procfs, Snapshot, Step, Table, layers, next_layer};
+use serde_json::json;
+
+use crate::exit::{Exit, Failure};
+use crate::output::{print, print_json};
+use crate::place::{Place, PlaceArgs};
+use crate::tables::Tables;
+
+/// Options of the commands that compare a table with a place.
+#[derive(Args, Debug)]
+pub struct TableInPlace {
+    #[command(flatten)]
+    tables: Tables,
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Options of `detach`.
+#[derive(Args, Debug)]
+pub struct Detach {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Which attach to undo, as `attach` printed it [default: the latest]
+    #[arg(value_name = "LAYER", conflicts_with = "all")]
+    layer: Option<String>,
+    /// Undo all of them, the latest first
+    #[arg(long)]
+    all: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A plan and the values that go with it.
+pub struct Prepared {
+    /// What to do.
+    pub plan: Plan,
+    /// What the tmpfs will hold.
+    pub snapshot: Snapshot,
+}
+
+/// Looks, plans and asks for the values.
+pub fn prepare(place: &Place, table: &mut Table, host: &Procfs) -> Result<Prepared, Failure> {
+    table.apply_sysctls(&Default::default());
+    let seen = place.proc.observe(table, place.probing)?;
+    let plan = Plan::new(table, &seen, &place.placement)?;
+    let snapshot = Snapshot::compile(&plan, table, Some(host))?;
+    Ok(Prepared { plan, snapshot })
+}
+
+/// Attaches what was prepared as the next layer; gives its name, or nothing where nothing was lacking.
+pub fn attach_prepared(place: &Place, prepared: &Prepared) -> Result<Option<String>, Failure> {
+    if prepared.plan.is_empty() {
+        return Ok(None);
+    }
+    let source = next_layer(&place.proc)?;
+    let spare = matches!(place.placement, Placement::Program { .. });
+    let options = Options {
+        source: source.clone(),
+        spare,
+        ..Options::default()
+    };
+    procemu::attach(&place.proc, &prepared.plan, &prepared.snapshot, &options)?.keep();
+    Ok(Some(source))
+}
+
+impl TableInPlace {
+    fn with(
+        &self,
+        work: impl FnOnce(&Place, Table, &Procfs) -> Result<Exit, Failure>,
+    ) -> Result<Exit, Failure> {
+        self.place.prepare()?;
+        let table = self.tables.load()?;
+        // Opened before any namespace is entered: it is "outside".
+        let host = Procfs::open("/proc")?;
+        self.place.enter(|place| work(place, table, &host))
+    }
+
+    /// `nsprep attach`.
+    pub fn attach(&self) -> Result<Exit, Failure> {
+        self.with(|place, mut table, host| {
+            let prepared = prepare(place, &mut table, host)?;
+            let layer = attach_prepared(place, &prepared)?;
+            let keys: Vec<String> = prepared.plan.emulated().map(|(key, _)| key.to_string()).collect();
+            match (self.json, layer) {
+                (true, layer) => print_json(&json!({ "layer": layer, "keys": keys }))?,
+                (false, Some(layer)) => print(&format!("{layer}: {} keys attached\n", keys.len()))?,
+                (false, None) => print("nothing attached: no key of the table is lacking\n")?,
+            }
+            Ok(Exit::Done)
+        })
+    }
+
+    /// `nsprep plan`.
+    pub fn plan(&self) -> Result<Exit, Failure> {
+        self.with(|place, mut table, host| {
+            let prepared = prepare(place, &mut table, host)?;
+            if self.json {
+                print_json(&json!({ "plan": prepared.plan, "snapshot": prepared.snapshot }))?;
+            } else {
+                print(&shown(&prepared))?;
+            }
+            Ok(Exit::Done)
+        })
+    }
+
+    /// `nsprep verify`.
+    pub fn verify(&self) -> Result<Exit, Failure> {
+        self.with(|place, mut table, host| {
+            table.apply_sysctls(&Default::default());
+            let checks = procemu::verify(&place.proc, &table, Some(host), place.writes)?;
+            let differs = checks.iter().any(|check| check.problem.is_some());
+            if self.json {
+                print_json(&checks)?;
+            } else {
+                print(&listed(&checks))?;
+            }
+            Ok(if differs { Exit::Differs } else { Exit::Done })
+        })
+    }
+}
+
+impl Detach {
+    /// `nsprep detach`.
+    pub fn run(&self) -> Result<Exit, Failure> {
+        self.place.prepare()?;
+        self.place.enter(|place| {
+            let all = layers(&place.proc)?;
+            let chosen: Vec<_> = match &self.layer {
+                _ if self.all => all.iter().rev().collect(),
+                None => all.iter().rev().take(1).collect(),
+                Some(name) => {
+                    let known = || {
+                        all.iter()
+                            .map(|layer| layer.source.as_str())
+                            .collect::<Vec<_>>()
+                            .join(", ")
+                    };
+                    let found = all.iter().find(|layer| layer.source == *name);
+                    vec![found.ok_or_else(|| {
+                        let known = if all.is_empty() {
+                            "there are none".to_owned()
+                        } else {
+                            format!("there are {}", known())
+                        };
+                        Failure::usage(format!("layer {name}: not attached here; {known}"))
+                    })?]
+                }
+            };
+            for layer in &chosen {
+                procemu::detach(&place.proc, layer)?;
+            }
+            let names: Vec<&str> = chosen.iter().map(|layer| layer.source.as_str()).collect();
+            match (self.json, names.is_empty()) {
+                (true, _) => print_json(&json!({ "detached": names }))?,
+                (false, true) => print("nothing to detach\n")?,
+                (false, false) => print(&format!("{}: detached\n", names.join(", ")))?,
+            }
+            Ok(Exit::Done)
+        })
+    }
+}
+
+/// A plan for people: each overmount with what it adds, then each replacement.
+fn shown(prepared: &Prepared) -> String {
+    let mut text = String::new();
+    let value = |path: &str| {
+        prepared
+            .snapshot
+            .value(path)
+            .map(|value| value.trim_end_matches('\n').replace('\t', " "))
+            .unwrap_or_default()
+    };
+    let mode = |writable: &bool| if *writable { "rw" } else { "ro" };
+    for (at, step) in prepared.plan.steps.iter().enumerate() {
+        // Writing to a String does not fail.
+        let _ = match step {
+            Step::Overmount { folder } => {
+                let rest = prepared.plan.steps[at + 1..].iter();
+                let own = rest.take_while(|s| !matches!(s, Step::Overmount { .. } | Step::Replace { .. }));
+                let originals = own
+                    .filter(|s| matches!(s, Step::Pass { .. } | Step::Link { .. }))
+                    .count();
+                writeln!(
+                    text,
+                    "overmount /proc/{folder} ({originals} originals passed through)"
+                )
+            }
+            Step::Emulate { key, writable } => {
+                writeln!(
+                    text,
+                    "  add     {key} = {} ({})",
+                    value(key.path()),
+                    mode(writable)
+                )
+            }
+            Step::Replace { key, writable } => {
+                writeln!(
+                    text,
+                    "replace   {key} = {} ({})",
+                    value(key.path()),
+                    mode(writable)
+                )
+            }
+            Step::Folder { .. } | Step::Pass { .. } | Step::Link { .. } => Ok(()),
+        };
+    }
+    if text.is_empty() {
+        "nothing to do: no key of the table is lacking\n".to_owned()
+    } else {
+        text
+    }
+}
+
+fn listed(checks: &[Check]) -> String {
+    let mut text = String::new();
+    for check in checks {
+        let Check {
+            key,
+            value,
+            writable,
+            problem,
+            ..
+        } = check;
+        let origin = serde_json::to_value(check.origin).ok();
+        let origin = origin
+            .as_ref()
+            .and_then(|origin| origin.as_str())
+            .unwrap_or_default();
+        let access = if *writable { "rw" } else { "ro" };
+        let value = value.as_deref().unwrap_or_default().replace('\t', " ");
+        let _ = match problem {
+            None => writeln!(text, "ok      {key} = {value} ({origin}, {access})"),
+            Some(problem) => writeln!(text, "differs {key}: {problem}"),
+        };
+    }
+    text
+}

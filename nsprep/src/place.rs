@@ -1,0 +1,113 @@
+//! `--rootfs` and `--pid`: which procfs a command is about.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use clap::Args;
+use procemu::{Placement, Probing, Procfs, Target, Writes, in_child, reexec_sealed, spare_folder};
+
+use crate::exit::{Exit, Failure};
+use crate::output::errno;
+
+/// Where to look or attach; this mount namespace's /proc where neither is given.
+#[derive(Args, Debug, Default)]
+pub struct PlaceArgs {
+    /// Take the procfs mounted at DIR/proc, a container's before pivot_root say
+    #[arg(long, value_name = "DIR", conflicts_with = "pid")]
+    pub rootfs: Option<PathBuf>,
+    /// Take /proc as the process PID sees it, from within all of its namespaces
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
+}
+
+/// A procfs and how to attach to it.
+pub struct Place {
+    /// The procfs.
+    pub proc: Procfs,
+    /// Around a program, or in a container.
+    pub placement: Placement,
+    /// How writability is found out there.
+    pub probing: Probing,
+    /// What `verify` expects of entries with mode 0644.
+    pub writes: Writes,
+}
+
+impl PlaceArgs {
+    /// To be called before anything else is read: a command that will enter a process's namespaces runs from a
+    /// sealed copy of itself.
+    pub fn prepare(&self) -> Result<(), Failure> {
+        if self.pid.is_some() {
+            reexec_sealed(None)?;
+        }
+        Ok(())
+    }
+
+    /// Does `work` there. All files that it needs must have been read before.
+    pub fn enter(&self, work: impl FnOnce(&Place) -> Result<Exit, Failure>) -> Result<Exit, Failure> {
+        match (&self.rootfs, self.pid) {
+            (None, None) => work(&Place::here()?),
+            (Some(rootfs), _) => {
+                let folder = OpenOptions::new()
+                    .read(true)
+                    .custom_flags(nix::libc::O_PATH | nix::libc::O_DIRECTORY)
+                    .open(rootfs);
+                let folder = folder
+                    .map_err(|e| Failure::usage(format!("rootfs {}: {}", rootfs.display(), errno(&e))))?;
+                work(&Place::container(Procfs::beneath(folder, rootfs)?)?)
+            }
+            (None, Some(pid)) => {
+                let target = Target::open(pid)?;
+                target.join()?;
+                // A joined pid namespace holds for children only.
+                let status = in_child(|| {
+                    let exit = Procfs::open("/proc")
+                        .map_err(Failure::from)
+                        .and_then(|proc| work(&Place::container(proc)?));
+                    exit.unwrap_or_else(crate::fail) as i32
+                });
+                match status {
+                    Ok(nix::sys::wait::WaitStatus::Exited(_, code)) => Ok(Exit::from_code(code)),
+                    Ok(other) => Err(Failure {
+                        exit: Exit::Failed,
+                        line: format!("the process in pid {pid}'s namespaces ended: {other:?}"),
+                    }),
+                    Err(error) => Err(Failure {
+                        exit: Exit::Failed,
+                        line: format!("fork: {}", errno(&error)),
+                    }),
+                }
+            }
+        }
+    }
+}
+
+impl Place {
+    /// Around the programs of this mount namespace.
+    pub fn here() -> Result<Self, Failure> {
+        let proc = Procfs::open("/proc")?;
+        let placement = Placement::Program {
+            spare: spare_folder(&proc)?,
+        };
+        Ok(Self {
+            proc,
+            placement,
+            probing: Probing::WriteBack,
+            writes: Writes::Granted,
+        })
+    }
+
+    fn container(proc: Procfs) -> Result<Self, Failure> {
+        // What is read-only there already is seen on its mounts.
+        let placement = Placement::Container {
+            read_only: Vec::new(),
+            masked: proc.mounted_masks()?,
+        };
+        Ok(Self {
+            proc,
+            placement,
+            probing: Probing::Open,
+            writes: Writes::AsPlaced,
+        })
+    }
+}

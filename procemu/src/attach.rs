@@ -1,0 +1,300 @@
+//! Attaching a snapshot to a procfs: all of it, or nothing.
+
+mod classic;
+mod detached;
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use nix::mount::{MntFlags, MsFlags, umount2};
+
+use crate::error::{Error, Result};
+use crate::mountinfo;
+use crate::plan::{Plan, Step};
+use crate::procfs::{Procfs, by_fd};
+use crate::snapshot::Snapshot;
+use crate::spare;
+
+/// Which of the kernel's mount interfaces to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MountApi {
+    /// The new one; where the kernel refuses it, the classic one.
+    #[default]
+    Auto,
+    /// fsopen(2), open_tree(2), move_mount(2), mount_setattr(2): the tree is built where nobody can see it. Mounting
+    /// into a tree that is not attached itself needs Linux 6.15.
+    New,
+    /// mount(2): the tree is built on an empty folder of the procfs and bound into place from there.
+    Classic,
+}
+
+/// How to attach.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The source shown in mountinfo, by which the layer is found again: see [`crate::layer::next`].
+    pub source: String,
+    /// SELinux label of the tmpfs, as in an OCI bundle's `linux.mountLabel`.
+    pub label: Option<String>,
+    /// Whether to keep a spare procfs beside the layer, which [`crate::Placement::Program`] needs: its links lead
+    /// there, and containers with user namespaces get no procfs without it.
+    pub spare: bool,
+    /// Which interface to use.
+    pub api: MountApi,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            source: format!("{}1", crate::layer::PREFIX),
+            label: None,
+            spare: false,
+            api: MountApi::Auto,
+        }
+    }
+}
+
+/// What an attach has put in place. Dropping it leaves it there; [`Attached::detach`] takes it off.
+#[derive(Debug, Default)]
+#[must_use = "dropping it leaves the mounts in place; call keep() to say so"]
+pub struct Attached {
+    /// In the order of placing.
+    mounts: Vec<Placed>,
+}
+
+#[derive(Debug)]
+struct Placed {
+    shown: String,
+    handle: OwnedFd,
+}
+
+impl Attached {
+    /// Leaves the mounts where they are.
+    pub fn keep(self) {}
+
+    /// How many mounts were put over the procfs, not counting what is passed through below them.
+    pub fn len(&self) -> usize {
+        self.mounts.len()
+    }
+
+    /// Whether nothing had to be put in place.
+    pub fn is_empty(&self) -> bool {
+        self.mounts.is_empty()
+    }
+
+    /// Takes off what was attached, the last first, and all that is mounted below it. Tries every mount.
+    ///
+    /// # Errors
+    /// The first that could not be taken off.
+    pub fn detach(self) -> Result<()> {
+        let mut outcome = Ok(());
+        for placed in self.mounts.iter().rev() {
+            if let Err(errno) = umount2(&*by_fd(&placed.handle), MntFlags::MNT_DETACH) {
+                let error = Error::call(format!("detach: umount2({}, MNT_DETACH)", placed.shown), errno);
+                outcome = outcome.and(Err(error));
+            }
+        }
+        outcome
+    }
+}
+
+/// A finished tree on its way to its place.
+struct Piece {
+    /// Where it goes, relative to the root of procfs.
+    target: String,
+    /// Its root.
+    tree: OwnedFd,
+}
+
+/// Attaches `snapshot`, compiled from `plan`, to `proc`. An empty plan does nothing.
+///
+/// The mounts of `proc` are made private first, so that nothing propagates to other mount namespaces. The calling
+/// process must be in the namespaces in which the passed-through originals shall be resolved (a container's own,
+/// for a container), and see itself in its `/proc`.
+///
+/// # Errors
+/// `Denied` without CAP_SYS_ADMIN over the mount namespace, `System` for any other failed call. What had been
+/// done before is undone: the mount table is as before, and so is its propagation, but that mounts which were in
+/// a peer group are then in a new one.
+pub fn attach(proc: &Procfs, plan: &Plan, snapshot: &Snapshot, options: &Options) -> Result<Attached> {
+    if plan.is_empty() {
+        return Ok(Attached::default());
+    }
+    let shared = make_private(proc)?;
+    attach_private(proc, plan, snapshot, options).inspect_err(|_| restore_shared(&shared))
+}
+
+fn attach_private(proc: &Procfs, plan: &Plan, snapshot: &Snapshot, options: &Options) -> Result<Attached> {
+    let new =
+        || detached::build(proc, plan, snapshot, options).and_then(|pieces| place(proc, &pieces, &move_into));
+    let classic = || {
+        let stage = classic::Stage::build(proc, plan, snapshot, options)?;
+        place(proc, stage.pieces(), &bind_into)
+    };
+    let mut attached = Attached::default();
+    if options.spare
+        && let Some((folder, handle)) = spare::mount(proc)?
+    {
+        attached.mounts.push(Placed {
+            shown: proc.show(&folder),
+            handle,
+        });
+    }
+    let layer = match options.api {
+        MountApi::New => new(),
+        MountApi::Classic => classic(),
+        MountApi::Auto => new().or_else(|error| if is_refusal(&error) { classic() } else { Err(error) }),
+    };
+    match layer {
+        Ok(layer) => attached.mounts.extend(layer.mounts),
+        Err(error) => return Err(undo(attached, error).during("attach")),
+    }
+    Ok(attached)
+}
+
+/// Whether a failure may only mean that this kernel, or a seccomp filter, does not have the new interface.
+fn is_refusal(error: &Error) -> bool {
+    matches!(
+        error.errno(),
+        Some(libc::ENOSYS | libc::EINVAL | libc::EPERM | libc::EOPNOTSUPP)
+    )
+}
+
+type Move<'a> = dyn Fn(&Procfs, &Piece) -> Result<OwnedFd> + 'a;
+
+/// Puts each piece where it belongs; where one fails, takes off those before it.
+fn place(proc: &Procfs, pieces: &[Piece], into: &Move<'_>) -> Result<Attached> {
+    let mut attached = Attached::default();
+    for piece in pieces {
+        match into(proc, piece) {
+            Ok(handle) => attached.mounts.push(Placed {
+                shown: proc.show(&piece.target),
+                handle,
+            }),
+            Err(error) => {
+                let undone = attached.detach();
+                return Err(match undone {
+                    Ok(()) => error,
+                    Err(left) => {
+                        error.during(format!("{} (and: {})", left.line(), "mounts were left behind"))
+                    }
+                });
+            }
+        }
+    }
+    Ok(attached)
+}
+
+/// Takes off what was placed before `error`, which it gives back; that something could not be taken off is added.
+fn undo(attached: Attached, error: Error) -> Error {
+    match attached.detach() {
+        Ok(()) => error,
+        Err(left) => error.during(format!("left mounted, {}; after", left.line())),
+    }
+}
+
+fn target(proc: &Procfs, piece: &Piece) -> Result<OwnedFd> {
+    proc.walk(&piece.target)
+        .and_then(|fd| {
+            let link = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode);
+            if link == rustix::fs::FileType::Symlink {
+                proc.folder(&piece.target)
+            } else {
+                Ok(fd)
+            }
+        })
+        .map_err(|e| Error::call(format!("open({})", proc.show(&piece.target)), e))
+}
+
+fn move_into(proc: &Procfs, piece: &Piece) -> Result<OwnedFd> {
+    use rustix::mount::{MoveMountFlags, move_mount};
+    let target = target(proc, piece)?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    let failed =
+        |e: std::io::Error| Error::call(format!("move_mount(snapshot, {})", proc.show(&piece.target)), e);
+    move_mount(&piece.tree, "", &target, "", flags).map_err(|e| failed(e.into()))?;
+    piece.tree.try_clone().map_err(failed)
+}
+
+fn bind_into(proc: &Procfs, piece: &Piece) -> Result<OwnedFd> {
+    let on = target(proc, piece)?;
+    classic::bind(&piece.tree, &on).map_err(|e| {
+        Error::call(
+            format!("mount(snapshot, {}, MS_BIND|MS_REC)", proc.show(&piece.target)),
+            e,
+        )
+    })?;
+    target(proc, piece)
+}
+
+/// Makes `proc` and all below it private; gives the mountpoints that were shared, topmost first.
+fn make_private(proc: &Procfs) -> Result<Vec<PathBuf>> {
+    let shared = shared_below(proc);
+    nix::mount::mount(
+        None::<&str>,
+        &*by_fd(proc.root()),
+        None::<&str>,
+        MsFlags::MS_PRIVATE | MsFlags::MS_REC,
+        None::<&str>,
+    )
+    .map_err(|e| {
+        Error::call(
+            format!("attach: mount({}, MS_PRIVATE|MS_REC)", proc.shown().display()),
+            e,
+        )
+    })?;
+    Ok(shared)
+}
+
+fn shared_below(proc: &Procfs) -> Vec<PathBuf> {
+    let (Ok(point), Ok(mounts)) = (proc.mountpoint(), mountinfo::read()) else {
+        return Vec::new();
+    };
+    mounts
+        .into_iter()
+        .filter(|m| m.shared && m.point.starts_with(&point))
+        .map(|m| m.point)
+        .collect()
+}
+
+fn restore_shared(points: &[PathBuf]) {
+    for point in points {
+        // Best effort on the way out of a failure that is already being reported.
+        let _ = nix::mount::mount(
+            None::<&str>,
+            point as &Path,
+            None::<&str>,
+            MsFlags::MS_SHARED,
+            None::<&str>,
+        );
+    }
+}
+
+/// The steps that belong to one overmount or replacement.
+struct Part<'a> {
+    /// Path of the overmounted folder or of the replaced key.
+    at: &'a str,
+    /// What fills an overmount; the replacement itself for a replaced key.
+    steps: &'a [Step],
+}
+
+fn parts(plan: &Plan) -> Vec<Part<'_>> {
+    let starts = |step: &Step| matches!(step, Step::Overmount { .. } | Step::Replace { .. });
+    let mut parts = Vec::new();
+    let mut rest = &plan.steps[..];
+    while let Some((first, after)) = rest.split_first() {
+        let end = after.iter().position(starts).unwrap_or(after.len());
+        match first {
+            Step::Overmount { folder } => parts.push(Part {
+                at: folder,
+                steps: &after[..end],
+            }),
+            Step::Replace { key, .. } => parts.push(Part {
+                at: key.path(),
+                steps: std::slice::from_ref(first),
+            }),
+            _ => {}
+        }
+        rest = &after[end..];
+    }
+    parts
+}

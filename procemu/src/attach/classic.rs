@@ -1,0 +1,170 @@
+//! Building with mount(2): the whole snapshot is staged on an empty folder of the procfs, then bound into place.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use rustix::fs::{Mode, OFlags, StatVfsMountFlags, fstatvfs, openat};
+
+use super::{Options, Piece, parts};
+use crate::error::{Error, Result};
+use crate::plan::{Plan, Step};
+use crate::procfs::{Procfs, by_fd, is_procfs};
+use crate::snapshot::Snapshot;
+use crate::spare;
+
+/// The staged snapshot. Dropping it takes the stage off; what was bound from it stays.
+pub(super) struct Stage {
+    root: OwnedFd,
+    pieces: Vec<Piece>,
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let _ = umount2(&*by_fd(&self.root), MntFlags::MNT_DETACH);
+    }
+}
+
+impl Stage {
+    /// Mounts and fills it.
+    pub(super) fn build(proc: &Procfs, plan: &Plan, snapshot: &Snapshot, options: &Options) -> Result<Self> {
+        let mut stage = Self {
+            root: mount_tmpfs(proc, snapshot, options)?,
+            pieces: Vec::new(),
+        };
+        snapshot.write(stage.root.as_fd())?;
+        for step in &plan.steps {
+            match step {
+                Step::Pass { path, read_only, .. } => stage.pass(proc, path, *read_only)?,
+                Step::Emulate { key, writable: true } | Step::Replace { key, writable: true } => {
+                    // The stage turns read-only as a mount; a key that takes writes is a mount of its own on itself.
+                    let file = stage.open(key.path(), proc)?;
+                    bind(&file, &file)
+                        .map_err(|e| Error::call(format!("mount(snapshot {}, MS_BIND)", key.path()), e))?;
+                }
+                _ => {}
+            }
+        }
+        stage.seal(proc)?;
+        for part in parts(plan) {
+            let tree = stage.open(part.at, proc)?;
+            stage.pieces.push(Piece {
+                target: part.at.to_owned(),
+                tree,
+            });
+        }
+        Ok(stage)
+    }
+
+    pub(super) fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    fn open(&self, path: &str, proc: &Procfs) -> Result<OwnedFd> {
+        openat(
+            &self.root,
+            path,
+            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(|e| Error::call(format!("open(snapshot of {})", proc.show(path)), e))
+    }
+
+    fn pass(&self, proc: &Procfs, path: &str, read_only: bool) -> Result<()> {
+        let original = proc
+            .walk(path)
+            .map_err(|e| Error::call(format!("open({})", proc.show(path)), e))?;
+        let failed = |e: std::io::Error| {
+            Error::call(format!("mount({}, snapshot, MS_BIND|MS_REC)", proc.show(path)), e)
+        };
+        bind(&original, &self.open(path, proc)?).map_err(failed)?;
+        let bound = self.open(path, proc)?;
+        let device = if is_procfs(&bound).map_err(failed)? {
+            MsFlags::MS_NODEV
+        } else {
+            MsFlags::empty()
+        };
+        let ro = if read_only {
+            MsFlags::MS_RDONLY
+        } else {
+            MsFlags::empty()
+        };
+        remount(&bound, MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC | device | ro)
+            .map_err(|e| Error::call(format!("mount({}, MS_REMOUNT|MS_BIND)", proc.show(path)), e))
+    }
+
+    /// Makes the stage read-only, and everything on it private: the originals came from peer groups.
+    fn seal(&self, proc: &Procfs) -> Result<()> {
+        let failed = |what: &str, e: std::io::Error| {
+            Error::call(
+                format!("mount(stage below {}, {what})", proc.shown().display()),
+                e,
+            )
+        };
+        remount(&self.root, MsFlags::MS_RDONLY).map_err(|e| failed("MS_REMOUNT|MS_BIND|MS_RDONLY", e))?;
+        let private = MsFlags::MS_PRIVATE | MsFlags::MS_REC;
+        mount(
+            None::<&str>,
+            &*by_fd(&self.root),
+            None::<&str>,
+            private,
+            None::<&str>,
+        )
+        .map_err(|e| failed("MS_PRIVATE|MS_REC", e.into()))
+    }
+}
+
+fn mount_tmpfs(proc: &Procfs, snapshot: &Snapshot, options: &Options) -> Result<OwnedFd> {
+    let spot = spare::spot(proc)?;
+    let on = proc
+        .folder(&spot)
+        .map_err(|e| Error::call(format!("open({})", proc.show(&spot)), e))?;
+    let (size, inodes) = snapshot.limits();
+    let mut data = format!("size={size},nr_inodes={inodes},mode=0555");
+    if let Some(label) = &options.label {
+        data.push_str(&format!(",context=\"{label}\""));
+    }
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(
+        Some(&*options.source),
+        &*by_fd(&on),
+        Some("tmpfs"),
+        flags,
+        Some(&*data),
+    )
+    .map_err(|e| Error::call(format!("mount({}, tmpfs, {data})", proc.show(&spot)), e))?;
+    proc.folder(&spot).map_err(|e| {
+        // Not reachable: take off the topmost mount there, which is the one just made.
+        let _ = umount2(&*by_fd(&on), MntFlags::MNT_DETACH);
+        Error::call(format!("open({})", proc.show(&spot)), e)
+    })
+}
+
+/// Binds `source`, with all that is mounted below it, on `target`.
+pub(super) fn bind(source: &OwnedFd, target: &OwnedFd) -> std::io::Result<()> {
+    let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
+    Ok(mount(
+        Some(&*by_fd(source)),
+        &*by_fd(target),
+        None::<&str>,
+        flags,
+        None::<&str>,
+    )?)
+}
+
+/// Adds `flags` to a mount, keeping those it has: the kernel would take their absence for an attempt to drop them.
+fn remount(at: &OwnedFd, flags: MsFlags) -> std::io::Result<()> {
+    let has = fstatvfs(at)?.f_flag;
+    let mut all = flags | MsFlags::MS_REMOUNT | MsFlags::MS_BIND;
+    for (flag, mount_flag) in [
+        (StatVfsMountFlags::RDONLY, MsFlags::MS_RDONLY),
+        (StatVfsMountFlags::NOSUID, MsFlags::MS_NOSUID),
+        (StatVfsMountFlags::NODEV, MsFlags::MS_NODEV),
+        (StatVfsMountFlags::NOEXEC, MsFlags::MS_NOEXEC),
+        (StatVfsMountFlags::NOATIME, MsFlags::MS_NOATIME),
+        (StatVfsMountFlags::NODIRATIME, MsFlags::MS_NODIRATIME),
+        (StatVfsMountFlags::RELATIME, MsFlags::MS_RELATIME),
+    ] {
+        all.set(mount_flag, has.contains(flag) || all.contains(mount_flag));
+    }
+    Ok(mount(None::<&str>, &*by_fd(at), None::<&str>, all, None::<&str>)?)
+}

@@ -1,0 +1,137 @@
+//! Layers: what one attach put over a procfs, found again later by the source that its mounts show.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use nix::mount::{MntFlags, umount2};
+use rustix::fs::{AtFlags, StatxFlags, statx};
+
+use crate::error::{Error, Result};
+use crate::mountinfo::{self, Mount};
+use crate::procfs::{Procfs, by_fd};
+use crate::spare;
+
+/// Every layer's source begins with it; the layer's number follows.
+pub const PREFIX: &str = "procemu:";
+
+/// What one attach put over a procfs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// Source of its mounts, such as `procemu:1`.
+    pub source: String,
+    /// Its mounts that lie directly on what was there before: paths relative to the root of procfs, and mount ids.
+    pub mounts: Vec<(String, u64)>,
+}
+
+/// The layers over `proc` in this mount namespace, the first attached first.
+///
+/// # Errors
+/// `System` where mountinfo cannot be read.
+pub fn layers(proc: &Procfs) -> Result<Vec<Layer>> {
+    Ok(group(&mountinfo::read()?, &proc.mountpoint()?))
+}
+
+/// The source for the next layer over `proc`.
+///
+/// # Errors
+/// `System` where mountinfo cannot be read.
+pub fn next(proc: &Procfs) -> Result<String> {
+    let last = layers(proc)?
+        .iter()
+        .filter_map(|layer| number(&layer.source))
+        .max()
+        .unwrap_or(0);
+    Ok(format!("{PREFIX}{}", last + 1))
+}
+
+/// Takes `layer` off `proc`, and nothing else; with the last layer the spare procfs goes too.
+///
+/// # Errors
+/// `Place` if something was mounted over it since (then nothing is taken off); `System` or `Denied` if an unmount
+/// fails.
+pub fn detach(proc: &Procfs, layer: &Layer) -> Result<()> {
+    let mut handles = Vec::new();
+    for (path, id) in &layer.mounts {
+        let failed = |call: &str, e| Error::call(format!("detach: {call}({})", proc.show(path)), e);
+        let handle = proc.walk(path).map_err(|e| failed("open", e))?;
+        let top = statx(&handle, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)
+            .map_err(|e| failed("statx", e.into()))?;
+        if top.stx_mnt_id != *id {
+            return Err(Error::place(format!(
+                "{}: {} is covered by a later mount; take that off first",
+                layer.source,
+                proc.show(path)
+            )));
+        }
+        handles.push((path, handle));
+    }
+    for (path, handle) in handles.iter().rev() {
+        umount2(&*by_fd(handle), MntFlags::MNT_DETACH)
+            .map_err(|e| Error::call(format!("detach: umount2({}, MNT_DETACH)", proc.show(path)), e))?;
+    }
+    if layers(proc)?.is_empty() {
+        spare::unmount(proc)
+    } else {
+        Ok(())
+    }
+}
+
+fn number(source: &str) -> Option<u64> {
+    source.strip_prefix(PREFIX)?.parse().ok()
+}
+
+/// A mount of ours that lies on a later layer, or on its own, was put there by that one: an earlier layer's key passed
+/// through, or a key that takes writes. It comes and goes with that layer.
+fn group(mounts: &[Mount], proc: &Path) -> Vec<Layer> {
+    let by_id: BTreeMap<u64, &Mount> = mounts.iter().map(|m| (m.id, m)).collect();
+    let mut layers: BTreeMap<u64, Layer> = BTreeMap::new();
+    for mount in mounts.iter().filter(|m| mountinfo::is_ours(m)) {
+        let (Ok(path), Some(own)) = (mount.point.strip_prefix(proc), number(&mount.source)) else {
+            continue;
+        };
+        let on = by_id
+            .get(&mount.parent)
+            .filter(|parent| mountinfo::is_ours(parent));
+        if on
+            .and_then(|parent| number(&parent.source))
+            .is_some_and(|on| on >= own)
+        {
+            continue;
+        }
+        let layer = layers.entry(own).or_insert_with(|| Layer {
+            source: mount.source.clone(),
+            mounts: Vec::new(),
+        });
+        layer.mounts.push((path.display().to_string(), mount.id));
+    }
+    layers.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_on_a_layer_belongs_to_it() {
+        let text = "22 20 0:21 / /proc rw - proc proc rw\n\
+            90 22 0:40 /sys/kernel /proc/sys/kernel ro - tmpfs procemu:1 rw\n\
+            91 90 0:40 /sys/kernel/mine /proc/sys/kernel/mine rw - tmpfs procemu:1 rw\n\
+            92 22 0:40 /sys/vm/swappiness /proc/sys/vm/swappiness ro - tmpfs procemu:1 rw\n\
+            95 90 0:41 /sys/kernel /proc/sys/kernel ro - tmpfs procemu:2 rw\n\
+            96 95 0:40 /sys/kernel/mine /proc/sys/kernel/mine rw - tmpfs procemu:1 rw\n\
+            97 20 0:42 /sys/kernel /elsewhere/proc/sys/kernel ro - tmpfs procemu:7 rw\n";
+        let layers = group(&mountinfo::parse(text), Path::new("/proc"));
+        assert_eq!(layers.len(), 2);
+        assert_eq!(
+            layers[0].mounts,
+            [
+                ("sys/kernel".to_owned(), 90),
+                ("sys/vm/swappiness".to_owned(), 92)
+            ]
+        );
+        assert_eq!(
+            (layers[1].source.as_str(), &layers[1].mounts[..]),
+            ("procemu:2", &[("sys/kernel".to_owned(), 95)][..])
+        );
+    }
+}

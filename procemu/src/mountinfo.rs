@@ -1,0 +1,164 @@
+//! One line of `/proc/<pid>/mountinfo` (proc_pid_mountinfo(5)), and which of them are ours.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// A mount as the kernel lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mount {
+    /// Mount id, unique while the mount lives.
+    pub id: u64,
+    /// Id of the mount that it is mounted on.
+    pub parent: u64,
+    /// Which folder or file of its file system it shows.
+    pub root: PathBuf,
+    /// Where it is mounted, relative to the process's root.
+    pub point: PathBuf,
+    /// Per-mount options, such as `ro` and `nosuid`.
+    pub options: String,
+    /// Whether it is in a peer group, to which mounts made on it propagate.
+    pub shared: bool,
+    /// File system type.
+    pub fs: String,
+    /// What was given as source.
+    pub source: String,
+}
+
+impl Mount {
+    /// Whether the per-mount option `name` is set.
+    pub fn has(&self, name: &str) -> bool {
+        self.options.split(',').any(|option| option == name)
+    }
+}
+
+/// The mounts of the calling process's namespace.
+pub(crate) fn read() -> Result<Vec<Mount>> {
+    let text = std::fs::read_to_string("/proc/self/mountinfo");
+    Ok(parse(
+        &text.map_err(|e| Error::call("read(/proc/self/mountinfo)", e))?,
+    ))
+}
+
+/// Reads a whole mountinfo file; lines that don't have its form are passed over.
+pub(crate) fn parse(text: &str) -> Vec<Mount> {
+    text.lines().filter_map(line).collect()
+}
+
+fn line(line: &str) -> Option<Mount> {
+    let (before, after) = line.split_once(" - ")?;
+    let mut fields = before.split(' ');
+    let id = fields.next()?.parse().ok()?;
+    let parent = fields.next()?.parse().ok()?;
+    let _device = fields.next()?;
+    let root = unescape(fields.next()?);
+    let point = unescape(fields.next()?);
+    let options = fields.next()?.to_owned();
+    let shared = fields.any(|field| field.starts_with("shared:"));
+    let mut after = after.split(' ');
+    let fs = after.next()?.to_owned();
+    let source = after.next().unwrap_or_default().to_owned();
+    Some(Mount {
+        id,
+        parent,
+        root,
+        point,
+        options,
+        shared,
+        fs,
+        source,
+    })
+}
+
+/// The kernel writes space, tab, newline and backslash as three octal digits.
+fn unescape(text: &str) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt;
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let code = (bytes[at] == b'\\').then(|| bytes.get(at + 1..at + 4)).flatten();
+        let code = code.and_then(|c| u8::from_str_radix(std::str::from_utf8(c).ok()?, 8).ok());
+        match code {
+            Some(byte) => {
+                out.push(byte);
+                at += 4;
+            }
+            None => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    PathBuf::from(std::ffi::OsString::from_vec(out))
+}
+
+/// Whether something mounted below `proc` may be there to hide or protect, so that a clone of procfs without it would
+/// show or allow more than `proc` does: a mask, a read-only bind, a foreign file system. Folders filled by a writable
+/// tmpfs (an overmount) and procfs's own empty mountpoints are not.
+pub(crate) fn hides(mounts: &[Mount], proc: &Path) -> bool {
+    let read_only = mounts
+        .iter()
+        .rev()
+        .find(|m| m.point == proc)
+        .is_some_and(|m| m.has("ro"));
+    mounts
+        .iter()
+        .filter(|m| m.point != proc && m.point.starts_with(proc))
+        .any(|mount| match mount.fs.as_str() {
+            "proc" => mount.has("ro") && !read_only,
+            "tmpfs" => is_mask(mount),
+            "autofs" | "binfmt_misc" | "nfsd" => false,
+            _ => true,
+        })
+}
+
+/// The masks below `proc`, relative to it, as container runtimes make them: `/dev/null` over a file, an empty
+/// read-only tmpfs over a folder.
+pub(crate) fn masks(mounts: &[Mount], proc: &Path) -> Vec<String> {
+    let below = mounts.iter().filter(|m| m.point != proc && is_mask(m));
+    below
+        .filter_map(|m| Some(m.point.strip_prefix(proc).ok()?.to_str()?.to_owned()))
+        .collect()
+}
+
+fn is_mask(mount: &Mount) -> bool {
+    match mount.fs.as_str() {
+        "tmpfs" => (mount.has("ro") || mount.root == Path::new("/null")) && !is_ours(mount),
+        "devtmpfs" => true,
+        _ => false,
+    }
+}
+
+/// Whether a mount was made by an attach: its source names the layer.
+pub(crate) fn is_ours(mount: &Mount) -> bool {
+    mount.fs == "tmpfs" && mount.source.starts_with(crate::layer::PREFIX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "22 20 0:21 / /proc rw,nosuid shared:5 - proc proc rw\n\
+        90 22 0:40 /sys/kernel /proc/sys/kernel ro,nosuid - tmpfs procemu:1 rw,size=8k\n\
+        91 22 0:5 /null /proc/key\\040s rw master:3 - devtmpfs devtmpfs rw\n\
+        nonsense\n";
+
+    #[test]
+    fn reads_lines_and_passes_over_others() {
+        let mounts = parse(TEXT);
+        assert_eq!(mounts.len(), 3);
+        assert!(mounts[0].shared && !mounts[1].shared && !mounts[2].shared);
+        assert_eq!(mounts[2].point, Path::new("/proc/key s"));
+        assert!(is_ours(&mounts[1]) && mounts[1].has("ro") && !mounts[0].has("ro"));
+    }
+
+    #[test]
+    fn a_device_over_a_file_is_a_mask_and_an_overmount_is_not() {
+        let mounts = parse(TEXT);
+        let proc = Path::new("/proc");
+        assert!(hides(&mounts, proc));
+        assert!(!hides(&mounts[..2], proc));
+        assert_eq!(masks(&mounts, proc), ["key s"]);
+    }
+}

@@ -1,0 +1,182 @@
+//! Mount namespaces: one of its own for a program, and those of a running process.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::unistd::{Gid, Uid, getegid, geteuid, setgroups, setresgid, setresuid};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::procfs::Procfs;
+
+/// Whose ids a user namespace of our own shows, where one has to be made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ids {
+    /// The caller's.
+    #[default]
+    Kept,
+    /// Root's, for the caller.
+    Root,
+}
+
+/// Moves the calling process into a mount namespace of its own whose `/proc` is private; gives the handle on that.
+/// Everything else keeps its propagation. Without CAP_SYS_ADMIN, or with [`Ids::Root`] for a caller that is not
+/// root, a user namespace is made with it.
+///
+/// The process must have one thread.
+///
+/// # Errors
+/// `Denied` where neither is allowed, with what would be needed; `System` or `Place` where `/proc` cannot be
+/// prepared. The process is in the new namespace then, and should end.
+pub fn private(ids: Ids) -> Result<Procfs> {
+    let (uid, gid) = (geteuid(), getegid());
+    let wants_root = ids == Ids::Root && !uid.is_root();
+    let plain = if wants_root {
+        Err(nix::Error::EPERM)
+    } else {
+        unshare(CloneFlags::CLONE_NEWNS)
+    };
+    match plain {
+        Ok(()) => {}
+        Err(nix::Error::EPERM) => {
+            unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).map_err(no_namespace)?;
+            map_ids(uid, gid, ids).map_err(|e| Error::call("private namespace: writing the id maps", e))?;
+        }
+        Err(errno) => return Err(Error::call("private namespace: unshare(CLONE_NEWNS)", errno)),
+    }
+    let private = MsFlags::MS_PRIVATE | MsFlags::MS_REC;
+    mount(None::<&str>, "/proc", None::<&str>, private, None::<&str>)
+        .map_err(|e| Error::call("private namespace: mount(/proc, MS_PRIVATE|MS_REC)", e))?;
+    Procfs::open("/proc")
+}
+
+fn no_namespace(errno: nix::Error) -> Error {
+    let hint = match fs::read_to_string("/proc/sys/user/max_user_namespaces") {
+        Ok(limit) if limit.trim() == "0" => " (user.max_user_namespaces is 0)",
+        _ => "",
+    };
+    let error = Error::call(
+        format!(
+            "private namespace: this needs CAP_SYS_ADMIN or a user namespace, and has neither: \
+             unshare(CLONE_NEWUSER|CLONE_NEWNS){hint}"
+        ),
+        errno,
+    );
+    // ENOSPC and EUSERS are limits on namespaces, EINVAL a kernel without them: all of them the place's refusal.
+    error.with_kind(ErrorKind::Denied)
+}
+
+fn map_ids(uid: Uid, gid: Gid, ids: Ids) -> io::Result<()> {
+    let (inner_uid, inner_gid) = match ids {
+        Ids::Kept => (uid.as_raw(), gid.as_raw()),
+        Ids::Root => (0, 0),
+    };
+    // Before Linux 3.19 the file does not exist and the map needs no such promise.
+    match fs::write("/proc/self/setgroups", "deny") {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::write("/proc/self/uid_map", format!("{inner_uid} {uid} 1\n"))?;
+    fs::write("/proc/self/gid_map", format!("{inner_gid} {gid} 1\n"))
+}
+
+/// A process whose namespaces can be joined, held by a pidfd so that its pid cannot come to mean another.
+#[derive(Debug)]
+pub struct Target {
+    pid: u32,
+    pidfd: OwnedFd,
+    flags: CloneFlags,
+}
+
+/// In the order in which they are listed in namespaces(7), the mount namespace last.
+const KINDS: [(&str, CloneFlags); 7] = [
+    ("user", CloneFlags::CLONE_NEWUSER),
+    ("cgroup", CloneFlags::CLONE_NEWCGROUP),
+    ("ipc", CloneFlags::CLONE_NEWIPC),
+    ("uts", CloneFlags::CLONE_NEWUTS),
+    ("net", CloneFlags::CLONE_NEWNET),
+    ("pid", CloneFlags::CLONE_NEWPID),
+    ("mnt", CloneFlags::CLONE_NEWNS),
+];
+
+impl Target {
+    /// Opens `pid` and finds out which of its namespaces are not the caller's.
+    ///
+    /// # Errors
+    /// `Input` if there is no such process; `Denied` if its namespaces may not be looked at.
+    pub fn open(pid: u32) -> Result<Self> {
+        let no_such = || Error::input(format!("pid {pid}: no such process"));
+        let raw = i32::try_from(pid)
+            .ok()
+            .and_then(Pid::from_raw)
+            .ok_or_else(no_such)?;
+        let pidfd = match pidfd_open(raw, PidfdFlags::empty()) {
+            Ok(fd) => fd,
+            Err(rustix::io::Errno::SRCH) => return Err(no_such()),
+            Err(errno) => return Err(Error::call(format!("pidfd_open({pid})"), errno)),
+        };
+        let mut flags = CloneFlags::empty();
+        for (kind, flag) in KINDS {
+            let theirs = fs::read_link(format!("/proc/{pid}/ns/{kind}"));
+            let ours = fs::read_link(format!("/proc/self/ns/{kind}"));
+            match (theirs, ours) {
+                (Ok(theirs), Ok(ours)) => flags.set(flag, theirs != ours),
+                (Err(e), Ok(_)) => return Err(Error::call(format!("readlink(/proc/{pid}/ns/{kind})"), e)),
+                // A kernel without this kind of namespace has one for all.
+                (_, Err(_)) => {}
+            }
+        }
+        Ok(Self { pid, pidfd, flags })
+    }
+
+    /// Whether it is in another mount namespace than the caller.
+    pub fn is_elsewhere(&self) -> bool {
+        self.flags.contains(CloneFlags::CLONE_NEWNS)
+    }
+
+    /// Joins every namespace that is not the caller's already, and becomes root of its user namespace. The process
+    /// must have one thread; the pid namespace holds for the children that it makes afterwards.
+    ///
+    /// # Errors
+    /// `Denied` without CAP_SYS_ADMIN over the namespaces; `System` if the process is gone.
+    pub fn join(&self) -> Result<()> {
+        let failed = |call: &str, e: nix::Error| Error::call(format!("join pid {}: {call}", self.pid), e);
+        if self.flags.is_empty() {
+            return Ok(());
+        }
+        match setns(self.pidfd.as_fd(), self.flags) {
+            Ok(()) => {}
+            // setns on a pidfd is Linux 5.8; before it, and in gVisor, each namespace has its file.
+            Err(nix::Error::EINVAL | nix::Error::ENOSYS) => self.join_one_by_one()?,
+            Err(errno) => return Err(failed("setns(pidfd)", errno)),
+        }
+        if self.flags.contains(CloneFlags::CLONE_NEWUSER) {
+            // A namespace may forbid setgroups; supplementary groups give nothing here.
+            let _ = setgroups(&[]);
+            let (root, group) = (Uid::from_raw(0), Gid::from_raw(0));
+            setresgid(group, group, group).map_err(|e| failed("setresgid(0)", e))?;
+            setresuid(root, root, root).map_err(|e| failed("setresuid(0)", e))?;
+        }
+        Ok(())
+    }
+
+    fn join_one_by_one(&self) -> Result<()> {
+        let mut files = Vec::new();
+        for (kind, flag) in KINDS.into_iter().filter(|(_, flag)| self.flags.contains(*flag)) {
+            let path = format!("/proc/{}/ns/{kind}", self.pid);
+            files.push((
+                fs::File::open(&path).map_err(|e| Error::call(format!("open({path})"), e))?,
+                path,
+                flag,
+            ));
+        }
+        // All are open before the first is joined: the mount namespace may show another /proc.
+        for (file, path, flag) in files {
+            setns(&file, flag).map_err(|e| Error::call(format!("setns({path})"), e))?;
+        }
+        Ok(())
+    }
+}

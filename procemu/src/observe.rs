@@ -1,0 +1,295 @@
+//! What one procfs has of a table's keys: plain data, gathered once, on which the plan is then computed.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+
+use rustix::fs::{AtFlags, FileType, OFlags, StatVfsMountFlags, fstat, fstatvfs, statat};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::key::SysctlKey;
+use crate::namespaced;
+use crate::procfs::{Procfs, link_target, list};
+use crate::table::{Entry, Table, When};
+
+/// What an entry of a folder is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A key, or anything else that is not one of the others.
+    File,
+    /// A folder.
+    Folder,
+    /// A symlink and its target: an overmount around a program has them.
+    Link(String),
+}
+
+/// One entry of a listed folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// What it is.
+    pub kind: Kind,
+    /// Whether it is the procfs's own, not something mounted or made over it. Known for namespaced entries only,
+    /// where it decides between a link and a bind; true for the rest.
+    pub own: bool,
+}
+
+/// A folder that may have to be overmounted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Folder {
+    /// Every entry by name.
+    pub entries: BTreeMap<String, Listed>,
+    /// Whether the mount that it lies on is read-only.
+    pub read_only: bool,
+}
+
+/// What is there of one key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Seen {
+    /// Nothing; `nearest` is the deepest folder on its path that exists (`""` is the root of procfs).
+    Missing {
+        /// Relative to the root of procfs.
+        nearest: String,
+    },
+    /// Something by that name.
+    Present {
+        /// What it is.
+        kind: Kind,
+        /// Whether it opens for writing and takes its own value. Asked only for entries with `when = "unwritable"`;
+        /// true for the rest.
+        writable: bool,
+        /// Whether the mount that it lies on is read-only.
+        read_only: bool,
+    },
+    /// A file stands where a folder of its path should be.
+    Blocked {
+        /// That file, relative to the root of procfs.
+        at: String,
+    },
+}
+
+/// What a procfs has of a table's keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    /// Each key of the table.
+    pub keys: BTreeMap<SysctlKey, Seen>,
+    /// Each existing folder, but for the root, above a key that will have to be added or replaced.
+    pub folders: BTreeMap<String, Folder>,
+}
+
+/// How far an observation may go to find out whether a key is writable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probing {
+    /// Open it for writing, and write back the value that it has: a stuck key is found by nothing less.
+    WriteBack,
+    /// Open it for writing only; nothing is written.
+    Open,
+}
+
+impl Procfs {
+    /// Looks at every key of `table`. Only keys with `when = "unwritable"` are opened for writing.
+    ///
+    /// # Errors
+    /// `System` or `Denied` where a folder cannot be looked into.
+    pub fn observe(&self, table: &Table, probing: Probing) -> Result<Observation> {
+        let device = fstat(self.root())
+            .map_err(|e| Error::call(self.call("fstat", ""), e))?
+            .st_dev;
+        let mut observer = Observer {
+            proc: self,
+            probing,
+            device,
+            handles: BTreeMap::new(),
+            found: Observation::default(),
+        };
+        for (key, entry) in table.iter() {
+            let seen = observer.look(key, entry)?;
+            if needs_room(&seen, entry.when) {
+                observer.list_above(key)?;
+            }
+            observer.found.keys.insert(key.clone(), seen);
+        }
+        Ok(observer.found)
+    }
+
+    fn call(&self, name: &str, path: &str) -> String {
+        format!("observe: {name}({})", self.show(path))
+    }
+}
+
+/// Whether the key will have to be put somewhere.
+fn needs_room(seen: &Seen, when: When) -> bool {
+    match seen {
+        Seen::Missing { .. } => true,
+        Seen::Present { writable, .. } => match when {
+            When::Missing => false,
+            When::Unwritable => !writable,
+            When::Always => true,
+        },
+        Seen::Blocked { .. } => false,
+    }
+}
+
+struct Observer<'a> {
+    proc: &'a Procfs,
+    probing: Probing,
+    device: u64,
+    /// Folders already opened; `None` for one that does not exist.
+    handles: BTreeMap<String, Option<Rc<OwnedFd>>>,
+    found: Observation,
+}
+
+impl Observer<'_> {
+    fn look(&mut self, key: &SysctlKey, entry: &Entry) -> Result<Seen> {
+        let mut nearest = String::new();
+        let mut at = self.handle("")?;
+        for name in key.parent().split('/').filter(|name| !name.is_empty()) {
+            let path = join(&nearest, name);
+            match self.handle(&path) {
+                Ok(Some(fd)) => {
+                    at = Some(fd);
+                    nearest = path;
+                }
+                Ok(None) => return Ok(Seen::Missing { nearest }),
+                Err(error) if error.errno() == Some(libc::ENOTDIR) => return Ok(Seen::Blocked { at: path }),
+                Err(error) => return Err(error),
+            }
+        }
+        let Some(dir) = at else {
+            return Ok(Seen::Missing { nearest });
+        };
+        let stat = match statat(&*dir, key.name(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Ok(Seen::Missing { nearest }),
+            Err(errno) => return Err(Error::call(self.proc.call("fstatat", key.path()), errno)),
+        };
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => Kind::Folder,
+            FileType::Symlink => Kind::Link(self.target(&dir, key.name(), key.path())?),
+            _ => Kind::File,
+        };
+        // A folder, and a key that stays as it is, need no further question.
+        if kind == Kind::Folder || entry.when == When::Missing {
+            return Ok(Seen::Present {
+                kind,
+                writable: true,
+                read_only: false,
+            });
+        }
+        let handle = self
+            .proc
+            .walk(key.path())
+            .map_err(|e| Error::call(self.proc.call("open", key.path()), e))?;
+        let read_only =
+            read_only(&handle).map_err(|e| Error::call(self.proc.call("fstatvfs", key.path()), e))?;
+        let writable = entry.when != When::Unwritable || self.takes_writes(key)?;
+        Ok(Seen::Present {
+            kind,
+            writable,
+            read_only,
+        })
+    }
+
+    /// Whether `key` opens for writing and, where that may be tried, takes the value that it has.
+    fn takes_writes(&self, key: &SysctlKey) -> Result<bool> {
+        let refused = |error: &io::Error| {
+            matches!(
+                error.raw_os_error(),
+                Some(libc::EROFS | libc::EACCES | libc::EPERM | libc::EIO | libc::EINVAL)
+            )
+        };
+        let mut file = match self.proc.open_file(key.path(), OFlags::WRONLY) {
+            Ok(file) => file,
+            Err(error) if refused(&error) => return Ok(false),
+            Err(error) => return Err(Error::call(self.proc.call("open for writing", key.path()), error)),
+        };
+        if self.probing == Probing::Open {
+            return Ok(true);
+        }
+        // A trigger that cannot be read has no value of its own to refuse.
+        let Ok(value) = self.proc.read(key.path()) else {
+            return Ok(true);
+        };
+        match file.write(&value) {
+            Ok(_) => Ok(true),
+            Err(error) if refused(&error) => Ok(false),
+            Err(error) => Err(Error::call(self.proc.call("write back", key.path()), error)),
+        }
+    }
+
+    /// Lists every existing folder above `key`, the root aside: it can't be overmounted, so nobody asks.
+    fn list_above(&mut self, key: &SysctlKey) -> Result<()> {
+        let mut path = String::new();
+        for name in key.parent().split('/').filter(|name| !name.is_empty()) {
+            path = join(&path, name);
+            if self.found.folders.contains_key(&path) {
+                continue;
+            }
+            let Some(dir) = self.handle(&path)? else { break };
+            let folder = self.list(&dir, &path)?;
+            self.found.folders.insert(path.clone(), folder);
+        }
+        Ok(())
+    }
+
+    fn list(&self, dir: &OwnedFd, path: &str) -> Result<Folder> {
+        let failed = |call: &str, errno: io::Error| Error::call(self.proc.call(call, path), errno);
+        let mut entries = BTreeMap::new();
+        for (name, listed) in list(dir.as_fd()).map_err(|e| failed("getdents", e))? {
+            let child = join(path, &name);
+            let mut kind = listed;
+            let mut own = true;
+            if kind == FileType::Unknown || namespaced::anchor(&child).is_some() {
+                match statat(dir, &*name, AtFlags::SYMLINK_NOFOLLOW) {
+                    Ok(stat) => {
+                        kind = FileType::from_raw_mode(stat.st_mode);
+                        own = stat.st_dev == self.device;
+                    }
+                    Err(Errno::NOENT) => continue,
+                    Err(errno) => return Err(failed("fstatat", errno.into())),
+                }
+            }
+            let kind = match kind {
+                FileType::Directory => Kind::Folder,
+                FileType::Symlink => Kind::Link(self.target(dir, &name, &child)?),
+                _ => Kind::File,
+            };
+            entries.insert(name, Listed { kind, own });
+        }
+        let read_only = read_only(dir).map_err(|e| failed("fstatvfs", e))?;
+        Ok(Folder { entries, read_only })
+    }
+
+    fn target(&self, dir: &OwnedFd, name: &str, path: &str) -> Result<String> {
+        link_target(dir.as_fd(), name).map_err(|e| Error::call(self.proc.call("readlink", path), e))
+    }
+
+    fn handle(&mut self, path: &str) -> Result<Option<Rc<OwnedFd>>> {
+        if let Some(known) = self.handles.get(path) {
+            return Ok(known.clone());
+        }
+        let opened = match self.proc.folder(path) {
+            Ok(fd) => Some(Rc::new(fd)),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => None,
+            Err(error) => return Err(Error::call(self.proc.call("open", path), error)),
+        };
+        self.handles.insert(path.to_owned(), opened.clone());
+        Ok(opened)
+    }
+}
+
+fn read_only(fd: &OwnedFd) -> io::Result<bool> {
+    Ok(fstatvfs(fd)?.f_flag.contains(StatVfsMountFlags::RDONLY))
+}
+
+fn join(folder: &str, name: &str) -> String {
+    if folder.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{folder}/{name}")
+    }
+}

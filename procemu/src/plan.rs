@@ -1,0 +1,369 @@
+//! The plan: pure, from a table and what a procfs has, to the ordered steps that add what is missing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::key::SysctlKey;
+use crate::namespaced;
+use crate::observe::{Folder, Kind, Observation, Seen};
+use crate::table::{Table, When};
+
+/// Where the plan is to be carried out; it decides how originals are passed through and what may be written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Placement {
+    /// Around a program, whose children may enter other namespaces: what belongs to a namespace is linked to a
+    /// spare procfs, so that it is resolved by whoever reads it. Entries with mode 0644 take writes.
+    Program {
+        /// The folder, relative to the root of procfs, where the spare procfs is mounted.
+        spare: String,
+    },
+    /// In a container, from within all of its namespaces: everything is passed through by bind, and nothing
+    /// becomes writable that would not be without us.
+    Container {
+        /// Paths (relative to the root of procfs) that the container has, or will have, read-only.
+        read_only: Vec<String>,
+        /// Paths that the container has, or will have, masked; what lies there is left alone.
+        masked: Vec<String>,
+    },
+}
+
+/// One step. Paths are relative to the root of procfs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Step {
+    /// A tmpfs folder over this folder; the steps up to the next overmount or replacement fill it.
+    Overmount {
+        /// The folder.
+        folder: String,
+    },
+    /// A folder of our own in an overmount: a missing one, or one whose entries are passed through one by one.
+    Folder {
+        /// Where.
+        path: String,
+    },
+    /// A key of ours in an overmount.
+    Emulate {
+        /// The key.
+        key: SysctlKey,
+        /// Whether it takes writes.
+        writable: bool,
+    },
+    /// An original bound back, with all that is mounted below it.
+    Pass {
+        /// Where.
+        path: String,
+        /// Whether it is a folder.
+        folder: bool,
+        /// Whether the bind is made read-only; one that was read-only stays so in any case.
+        read_only: bool,
+    },
+    /// An original reached through a link.
+    Link {
+        /// Where.
+        path: String,
+        /// The link's target, relative to its folder.
+        target: String,
+    },
+    /// A file of ours bound on an existing key.
+    Replace {
+        /// The key.
+        key: SysctlKey,
+        /// Whether it takes writes.
+        writable: bool,
+    },
+}
+
+/// Ordered steps, parents before children. Empty where nothing is lacking.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The steps.
+    pub steps: Vec<Step>,
+}
+
+impl Plan {
+    /// Computes what has to be done for `table`, whose keys `seen` has looked at, in `placement`.
+    ///
+    /// # Errors
+    /// `Input` for a key that names a folder, crosses a file, or would need a new entry in the root of procfs.
+    pub fn new(table: &Table, seen: &Observation, placement: &Placement) -> Result<Self> {
+        let wanted = wanted(table, seen, placement)?;
+        let roots = roots(&wanted);
+        let layout = Layout::new(&wanted, &roots, seen, placement)?;
+        let mut steps = Vec::new();
+        for root in &roots {
+            steps.push(Step::Overmount { folder: root.clone() });
+            layout.fill(root, &mut steps)?;
+        }
+        for want in wanted
+            .iter()
+            .filter(|want| !roots.iter().any(|root| under(want.key.path(), root)))
+        {
+            steps.push(Step::Replace {
+                key: want.key.clone(),
+                writable: want.writable,
+            });
+        }
+        Ok(Self { steps })
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// The folders that will be overmounted.
+    pub fn overmounts(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Overmount { folder } => Some(folder.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The keys that will hold a value of ours, with whether they take writes.
+    pub fn emulated(&self) -> impl Iterator<Item = (&SysctlKey, bool)> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Emulate { key, writable } | Step::Replace { key, writable } => Some((key, *writable)),
+            _ => None,
+        })
+    }
+
+    /// Whether a path (relative to the root of procfs) is changed by the plan, or lies below what is.
+    pub fn crosses(&self, path: &str) -> bool {
+        self.steps.iter().any(|step| match step {
+            Step::Overmount { folder } => under(path, folder),
+            Step::Replace { key, .. } => key.path() == path,
+            _ => false,
+        })
+    }
+}
+
+/// A key that needs a value of ours.
+struct Want<'a> {
+    key: &'a SysctlKey,
+    /// The folder to be overmounted for it; `None` for a bind on the existing key.
+    root: Option<String>,
+    writable: bool,
+}
+
+fn wanted<'a>(table: &'a Table, seen: &Observation, placement: &Placement) -> Result<Vec<Want<'a>>> {
+    let mut wanted = Vec::new();
+    for (key, entry) in table.iter() {
+        if masked(placement, key.path()) {
+            continue;
+        }
+        let writable =
+            |read_only: bool| entry.mode.is_writable() && may_be_written(placement, key, read_only);
+        // Around a program, what belongs to a namespace is seen from all of them only below its anchor.
+        let anchor = match placement {
+            Placement::Program { .. } => namespaced::anchor(key.path()),
+            Placement::Container { .. } => None,
+        };
+        match seen.keys.get(key) {
+            Some(Seen::Missing { nearest }) if nearest.is_empty() => {
+                return Err(Error::input(format!(
+                    "{key}: cannot be added: that needs a new entry in the root of procfs, which stays the kernel's"
+                )));
+            }
+            Some(Seen::Missing { nearest }) => {
+                let read_only = seen.folders.get(nearest).is_some_and(|folder| folder.read_only);
+                let root = anchor
+                    .filter(|anchor| under(nearest, anchor))
+                    .unwrap_or(nearest)
+                    .to_owned();
+                wanted.push(Want {
+                    key,
+                    root: Some(root),
+                    writable: writable(read_only),
+                });
+            }
+            Some(Seen::Present {
+                kind: Kind::Folder, ..
+            }) => {
+                return Err(Error::input(format!(
+                    "{key}: names a folder of this kernel; a key is a file"
+                )));
+            }
+            Some(Seen::Present {
+                kind,
+                writable: takes_writes,
+                read_only,
+            }) => {
+                let replace = match entry.when {
+                    When::Missing => false,
+                    When::Unwritable => !takes_writes,
+                    When::Always => true,
+                };
+                if replace {
+                    // Nothing can be mounted on a link: the folder that holds it makes room instead.
+                    let folder = matches!(kind, Kind::Link(_)).then_some(key.parent());
+                    let root = anchor
+                        .or(folder)
+                        .filter(|root| !root.is_empty())
+                        .map(str::to_owned);
+                    wanted.push(Want {
+                        key,
+                        root,
+                        writable: writable(*read_only),
+                    });
+                }
+            }
+            Some(Seen::Blocked { at }) => {
+                return Err(Error::input(format!(
+                    "{key}: /proc/{at} is a file of this kernel, not a folder"
+                )));
+            }
+            None => {
+                return Err(Error::input(format!(
+                    "{key}: was not looked at; observe the same table"
+                )));
+            }
+        }
+    }
+    Ok(wanted)
+}
+
+fn may_be_written(placement: &Placement, key: &SysctlKey, on_read_only: bool) -> bool {
+    match placement {
+        Placement::Program { .. } => true,
+        Placement::Container { read_only, .. } => !on_read_only && !listed(read_only, key.path()),
+    }
+}
+
+fn masked(placement: &Placement, path: &str) -> bool {
+    match placement {
+        Placement::Program { .. } => false,
+        Placement::Container { masked, .. } => listed(masked, path),
+    }
+}
+
+/// Whether `path` is one of `paths` or below one.
+fn listed(paths: &[String], path: &str) -> bool {
+    paths
+        .iter()
+        .any(|at| at.is_empty() || path == at || under(path, at))
+}
+
+/// Whether `path` is `folder` or lies below it.
+fn under(path: &str, folder: &str) -> bool {
+    folder.is_empty()
+        || path
+            .strip_prefix(folder)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The folders to overmount, none below another.
+fn roots(wanted: &[Want<'_>]) -> BTreeSet<String> {
+    let all: BTreeSet<&String> = wanted.iter().filter_map(|want| want.root.as_ref()).collect();
+    let topmost = |root: &&String| !all.iter().any(|other| *other != *root && under(root, other));
+    all.iter()
+        .copied()
+        .filter(|root| topmost(root))
+        .cloned()
+        .collect()
+}
+
+/// What the overmounts are made of.
+struct Layout<'a> {
+    placement: &'a Placement,
+    seen: &'a Observation,
+    /// Our own keys by path.
+    keys: BTreeMap<&'a str, (&'a SysctlKey, bool)>,
+    /// Our own folders: from each overmount down to each of our keys.
+    folders: BTreeSet<String>,
+}
+
+impl<'a> Layout<'a> {
+    fn new(
+        wanted: &[Want<'a>],
+        roots: &BTreeSet<String>,
+        seen: &'a Observation,
+        placement: &'a Placement,
+    ) -> Result<Self> {
+        let mut layout = Self {
+            placement,
+            seen,
+            keys: BTreeMap::new(),
+            folders: BTreeSet::new(),
+        };
+        for want in wanted {
+            let Some(root) = roots.iter().find(|root| under(want.key.path(), root)) else {
+                continue;
+            };
+            layout.keys.insert(want.key.path(), (want.key, want.writable));
+            let mut folder = want.key.parent();
+            while folder.len() > root.len() {
+                layout.folders.insert(folder.to_owned());
+                folder = folder.rsplit_once('/').map_or("", |(parent, _)| parent);
+            }
+        }
+        // One key below another key of ours: the table asks for a file and a folder of one name.
+        match layout
+            .folders
+            .iter()
+            .find(|folder| layout.keys.contains_key(folder.as_str()))
+        {
+            Some(folder) => Err(Error::input(format!(
+                "/proc/{folder}: the table has it as a key and as a folder of other keys; drop one of them"
+            ))),
+            None => Ok(layout),
+        }
+    }
+
+    /// The steps for everything in `folder`, which is one of ours.
+    fn fill(&self, folder: &str, steps: &mut Vec<Step>) -> Result<()> {
+        let nothing = Folder::default();
+        let existing = self.seen.folders.get(folder).unwrap_or(&nothing);
+        let child = |path: &str| -> Option<String> {
+            let rest = path.strip_prefix(folder)?.strip_prefix('/')?;
+            (!rest.contains('/')).then(|| rest.to_owned())
+        };
+        let mut names: BTreeSet<String> = existing.entries.keys().cloned().collect();
+        names.extend(self.keys.keys().filter_map(|path| child(path)));
+        names.extend(self.folders.iter().filter_map(|path| child(path)));
+        for name in names {
+            let path = format!("{folder}/{name}");
+            if let Some((key, writable)) = self.keys.get(path.as_str()) {
+                steps.push(Step::Emulate {
+                    key: (*key).clone(),
+                    writable: *writable,
+                });
+            } else if self.folders.contains(&path) {
+                steps.push(Step::Folder { path: path.clone() });
+                self.fill(&path, steps)?;
+            } else if let Some(listed) = existing.entries.get(&name) {
+                steps.push(self.original(path, &listed.kind, listed.own));
+            }
+        }
+        Ok(())
+    }
+
+    fn original(&self, path: String, kind: &Kind, own: bool) -> Step {
+        match (kind, self.placement) {
+            (Kind::Link(target), _) => Step::Link {
+                path,
+                target: target.clone(),
+            },
+            (_, Placement::Program { spare }) if own && namespaced::anchor(&path).is_some() => {
+                let up = "../".repeat(path.matches('/').count());
+                Step::Link {
+                    target: format!("{up}{spare}/{path}"),
+                    path,
+                }
+            }
+            (kind, placement) => {
+                let read_only = match placement {
+                    Placement::Program { .. } => false,
+                    Placement::Container { read_only, .. } => listed(read_only, &path),
+                };
+                Step::Pass {
+                    path,
+                    folder: *kind == Kind::Folder,
+                    read_only,
+                }
+            }
+        }
+    }
+}

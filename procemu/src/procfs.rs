@@ -1,0 +1,310 @@
+//! A verified handle on one procfs mount: everything below it is reached from the handle, never by an absolute path.
+
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, fstatfs, openat, readlinkat, statat};
+use rustix::io::Errno;
+
+use crate::error::{Error, Result};
+use crate::key::SysctlKey;
+
+/// `f_type` of procfs, `PROC_SUPER_MAGIC` in linux/magic.h.
+const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+
+/// Inode number of a procfs root, `PROC_ROOT_INO` in linux/proc_fs.h. gVisor's is another.
+const PROC_ROOT_INO: u64 = 1;
+
+/// A procfs mount, proved to be one at its root.
+///
+/// Paths given to its methods are relative to that root (`sys/kernel/cap_last_cap`). They are walked component by
+/// component from the handle; mounts are crossed, since overmounts stack, and a symlink on the way is followed
+/// only where it leads back into procfs, which is what the links of an overmount around a program do.
+#[derive(Debug)]
+pub struct Procfs {
+    root: OwnedFd,
+    shown: PathBuf,
+}
+
+impl Procfs {
+    /// Opens the procfs mounted at `path`, such as `/proc`. The last component may not be a symlink.
+    ///
+    /// # Errors
+    /// `Place` if what is there is not the root of a procfs.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_at(CWD, path.as_ref(), path.as_ref().to_path_buf())
+    }
+
+    /// Opens `proc` directly below the folder `rootfs`, which nobody needs to trust: a symlink, or anything but
+    /// the root of a procfs, is refused.
+    ///
+    /// # Errors
+    /// `Place` if `proc` is not the root of a procfs.
+    pub fn beneath(rootfs: impl AsFd, shown: impl AsRef<Path>) -> Result<Self> {
+        Self::open_at(rootfs, Path::new("proc"), shown.as_ref().join("proc"))
+    }
+
+    /// A new, detached mount of the calling process's procfs: the kernel's own view, with nothing over it.
+    ///
+    /// # Errors
+    /// `Denied` without CAP_SYS_ADMIN over the pid namespace; `System` (ENOSYS) before Linux 5.2.
+    pub fn fresh() -> Result<Self> {
+        use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+        let context =
+            fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC).map_err(|e| Error::call("fsopen(proc)", e))?;
+        fsconfig_create(context.as_fd()).map_err(|e| Error::call("fsconfig(proc, create)", e))?;
+        let flags = MountAttrFlags::MOUNT_ATTR_NOSUID
+            | MountAttrFlags::MOUNT_ATTR_NODEV
+            | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        let root = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags)
+            .map_err(|e| Error::call("fsmount(proc)", e))?;
+        Self::verified(root, PathBuf::from("a fresh procfs"))
+    }
+
+    fn open_at(at: impl AsFd, path: &Path, shown: PathBuf) -> Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let root = openat(at.as_fd(), path, flags, Mode::empty()).map_err(|errno| match errno {
+            Errno::NOTDIR | Errno::LOOP => {
+                let what = match statat(at.as_fd(), path, AtFlags::SYMLINK_NOFOLLOW) {
+                    Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => "a symlink",
+                    _ => "not a folder",
+                };
+                Error::place(format!(
+                    "{} is {what}; it must be the root of a procfs mount",
+                    shown.display()
+                ))
+            }
+            Errno::NOENT => Error::place(format!(
+                "{} does not exist; it must be a procfs mount",
+                shown.display()
+            )),
+            _ => Error::call(format!("open({})", shown.display()), errno),
+        })?;
+        Self::verified(root, shown)
+    }
+
+    fn verified(root: OwnedFd, shown: PathBuf) -> Result<Self> {
+        let proc = Self { root, shown };
+        let refuse = |what| Err(Error::place(format!("{} is {what}", proc.shown.display())));
+        if !is_procfs(&proc.root).map_err(|e| Error::call(format!("fstatfs({})", proc.shown.display()), e))? {
+            return refuse("not procfs; a procfs must be mounted there");
+        }
+        let inode = fstat(&proc.root)
+            .map_err(|e| Error::call(format!("fstat({})", proc.shown.display()), e))?
+            .st_ino;
+        // Only a root has the `self` link; a kernel without the fixed inode number is recognised by it.
+        if inode != PROC_ROOT_INO && readlinkat(&proc.root, "self", Vec::new()).is_err() {
+            return refuse("inside procfs, not its root");
+        }
+        Ok(proc)
+    }
+
+    /// Where it was opened, for messages.
+    pub fn shown(&self) -> &Path {
+        &self.shown
+    }
+
+    /// A path below it as a reader would write it, for messages.
+    pub fn show(&self, path: &str) -> String {
+        self.shown.join(path).display().to_string()
+    }
+
+    /// The handle of its root (`O_PATH`).
+    pub fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+
+    /// The masks that are mounted below it in this mount namespace (`/dev/null` over a file, an empty read-only tmpfs
+    /// over a folder), relative to its root, for [`crate::Placement::Container`].
+    ///
+    /// # Errors
+    /// `System` where mountinfo cannot be read.
+    pub fn mounted_masks(&self) -> Result<Vec<String>> {
+        Ok(crate::mountinfo::masks(
+            &crate::mountinfo::read()?,
+            &self.mountpoint()?,
+        ))
+    }
+
+    /// Where it is mounted, as the calling process's mountinfo names it.
+    pub(crate) fn mountpoint(&self) -> Result<PathBuf> {
+        fs::read_link(by_fd(&self.root)).map_err(|e| Error::call("readlink(/proc/self/fd)", e))
+    }
+
+    /// Opens a handle (`O_PATH`) on `path`, the topmost mount there. A symlink in last place is not followed.
+    ///
+    /// # Errors
+    /// The errno of the component that could not be opened.
+    pub fn walk(&self, path: &str) -> io::Result<OwnedFd> {
+        let mut at: Option<OwnedFd> = None;
+        let mut rest = path.split('/').peekable();
+        while let Some(name) = rest.next() {
+            let dir = at.as_ref().map_or(self.root(), |fd| fd.as_fd());
+            let next = enter(dir, name)?;
+            at = Some(if rest.peek().is_some() {
+                self.as_folder(dir, name, next)?
+            } else {
+                next
+            });
+        }
+        at.ok_or_else(|| Errno::INVAL.into())
+    }
+
+    /// Opens a handle on the folder `path` (`""` is the root), following a link of ours in last place too.
+    ///
+    /// # Errors
+    /// ENOTDIR if it is not a folder, or the errno of the component that could not be opened.
+    pub fn folder(&self, path: &str) -> io::Result<OwnedFd> {
+        let mut at = self.root.try_clone()?;
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            let next = enter(at.as_fd(), name)?;
+            at = self.as_folder(at.as_fd(), name, next)?;
+        }
+        Ok(at)
+    }
+
+    /// `fd`, opened as `name` in `dir`, as a folder: itself, or what it links to where that is procfs again.
+    fn as_folder(&self, dir: BorrowedFd<'_>, name: &str, fd: OwnedFd) -> io::Result<OwnedFd> {
+        match FileType::from_raw_mode(fstat(&fd)?.st_mode) {
+            FileType::Directory => Ok(fd),
+            FileType::Symlink => {
+                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let target = openat(dir, name, flags, Mode::empty())?;
+                if is_procfs(&target)? {
+                    Ok(target)
+                } else {
+                    Err(Errno::LOOP.into())
+                }
+            }
+            _ => Err(Errno::NOTDIR.into()),
+        }
+    }
+
+    /// Opens `path` as a reader would, links of ours followed. Never blocks and never becomes a terminal.
+    ///
+    /// # Errors
+    /// The errno of the open.
+    pub fn open_file(&self, path: &str, access: OFlags) -> io::Result<fs::File> {
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let dir = self.folder(parent)?;
+        let flags = access | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+        Ok(fs::File::from(openat(&dir, name, flags, Mode::empty())?))
+    }
+
+    /// Writes `value` to `key` if that is the kernel's own key; false, and nothing is written, if it is missing or a
+    /// file of an overmount.
+    ///
+    /// # Errors
+    /// The errno with which the kernel refuses the open or the value.
+    pub fn write_own(&self, key: &SysctlKey, value: &str) -> Result<bool> {
+        use std::io::Write;
+        let failed = |call: &str, e: io::Error| Error::call(format!("{call}({})", self.show(key.path())), e);
+        match self.open_file(key.path(), OFlags::PATH) {
+            Ok(found) if is_procfs(&found).map_err(|e| failed("fstatfs", e))? => {}
+            Ok(_) => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(failed("open", error)),
+        }
+        let mut file = self
+            .open_file(key.path(), OFlags::WRONLY)
+            .map_err(|e| failed("open for writing", e))?;
+        file.write_all(value.as_bytes()).map_err(|e| failed("write", e))?;
+        Ok(true)
+    }
+
+    /// Every file below `sys`, relative to the root, with its permission bits; links of an overmount are followed.
+    ///
+    /// # Errors
+    /// `System` or `Denied` where a folder cannot be listed.
+    pub fn keys(&self) -> Result<Vec<(String, u32)>> {
+        let mut keys = Vec::new();
+        let mut folders = vec!["sys".to_owned()];
+        while let Some(folder) = folders.pop() {
+            let failed = |call: &str, e: io::Error| Error::call(format!("{call}({})", self.show(&folder)), e);
+            let dir = self.folder(&folder).map_err(|e| failed("open", e))?;
+            let mut entries = list(dir.as_fd()).map_err(|e| failed("getdents", e))?;
+            entries.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+            for (name, _) in entries {
+                let Ok(stat) = statat(&dir, &*name, AtFlags::empty()) else {
+                    continue;
+                };
+                let path = format!("{folder}/{name}");
+                match FileType::from_raw_mode(stat.st_mode) {
+                    FileType::Directory => folders.push(path),
+                    _ => keys.push((path, stat.st_mode & 0o7777)),
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Reads `path` whole, as bytes (a key holds what its writer put there), at most 1 MiB of it.
+    ///
+    /// # Errors
+    /// The errno of the open or the read.
+    pub fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        use std::io::Read;
+        let mut bytes = Vec::new();
+        self.open_file(path, OFlags::RDONLY)?
+            .take(1 << 20)
+            .read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// A handle on `name` in `dir`, a symlink not followed.
+fn enter(dir: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
+    if name.is_empty() || name == "." || name == ".." {
+        return Err(Errno::INVAL.into());
+    }
+    Ok(openat(
+        dir,
+        name,
+        OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?)
+}
+
+/// Whether `fd` lies on a procfs.
+pub(crate) fn is_procfs(fd: impl AsFd) -> io::Result<bool> {
+    Ok(fstatfs(fd)?.f_type as u64 == PROC_SUPER_MAGIC)
+}
+
+/// The name by which a mount system call of the classic interface can take a handle.
+pub(crate) fn by_fd(fd: impl AsFd) -> String {
+    format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd())
+}
+
+/// A folder's entries (neither `.` nor `..`) with their type as the folder tells it.
+pub(crate) fn list(dir: BorrowedFd<'_>) -> io::Result<Vec<(String, FileType)>> {
+    let readable = openat(
+        dir,
+        ".",
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    let mut entries = Vec::new();
+    for entry in rustix::fs::Dir::new(readable)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name == b"." || name == b".." {
+            continue;
+        }
+        let name = std::str::from_utf8(name).map_err(|_| io::Error::from(Errno::ILSEQ))?;
+        entries.push((name.to_owned(), entry.file_type()));
+    }
+    Ok(entries)
+}
+
+/// A symlink's target as text.
+pub(crate) fn link_target(dir: BorrowedFd<'_>, name: &str) -> io::Result<String> {
+    use std::os::unix::ffi::OsStrExt;
+    let target = readlinkat(dir, name, Vec::new())?;
+    let target = OsStr::from_bytes(target.to_bytes());
+    target
+        .to_str()
+        .map(str::to_owned)
+        .ok_or_else(|| Errno::ILSEQ.into())
+}

@@ -1,0 +1,199 @@
+//! The snapshot: what a plan's tmpfs holds, first as plain data, then written into a mounted tmpfs.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::os::fd::BorrowedFd;
+
+use rustix::fs::{Mode as FileMode, OFlags, chmodat, mkdirat, openat, symlinkat};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::key::SysctlKey;
+use crate::plan::{Plan, Step};
+use crate::procfs::Procfs;
+use crate::table::{Entry, Table};
+use crate::value::ValueSource;
+
+/// One node of the tmpfs. Paths are relative to the root of procfs; the tmpfs has the same layout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "node", rename_all = "snake_case")]
+pub enum Node {
+    /// A folder.
+    Folder {
+        /// Where.
+        path: String,
+    },
+    /// A key with its value.
+    Key {
+        /// Where.
+        path: String,
+        /// What a reader gets.
+        content: String,
+        /// The file's mode: 0444 or 0644.
+        mode: u32,
+    },
+    /// An empty file for an original to be bound on.
+    Spot {
+        /// Where.
+        path: String,
+    },
+    /// A symlink.
+    Link {
+        /// Where.
+        path: String,
+        /// Its target.
+        target: String,
+    },
+}
+
+/// The compiled content of a plan's tmpfs: everything is decided, no source is asked any more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    nodes: Vec<Node>,
+}
+
+impl Snapshot {
+    /// Takes the value of each key that `plan` adds or replaces from `table`: literals as they are, computed ones
+    /// by asking the kernel, `host` ones from the procfs `host`.
+    ///
+    /// # Errors
+    /// `Input` for a key whose source has no value here and that has no `fallback`.
+    pub fn compile(plan: &Plan, table: &Table, host: Option<&Procfs>) -> Result<Self> {
+        let mut builder = Builder::default();
+        for step in &plan.steps {
+            match step {
+                Step::Overmount { folder } => builder.folder(folder),
+                Step::Folder { path } => builder.folder(path),
+                Step::Pass {
+                    path, folder: true, ..
+                } => builder.folder(path),
+                Step::Pass { path, .. } => builder.nodes.push(Node::Spot { path: path.clone() }),
+                Step::Link { path, target } => {
+                    builder.nodes.push(Node::Link {
+                        path: path.clone(),
+                        target: target.clone(),
+                    });
+                }
+                Step::Emulate { key, .. } | Step::Replace { key, .. } => {
+                    let entry = table.get(key).ok_or_else(|| {
+                        Error::input(format!(
+                            "{key}: is in the plan but not in the table; plan with the same table"
+                        ))
+                    })?;
+                    builder.folder(key.parent());
+                    builder.nodes.push(Node::Key {
+                        path: key.path().to_owned(),
+                        content: content(key, entry, host)?,
+                        mode: entry.mode.bits(),
+                    });
+                }
+            }
+        }
+        Ok(Self { nodes: builder.nodes })
+    }
+
+    /// What it holds.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The value of the key at `path` (relative to the root of procfs), as a reader gets it.
+    pub fn value(&self, path: &str) -> Option<&str> {
+        self.nodes.iter().find_map(|node| match node {
+            Node::Key {
+                path: at, content, ..
+            } if at == path => Some(content.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The tmpfs options that bound it to what it holds, one page and one value each (`size=`, `nr_inodes=`).
+    pub(crate) fn limits(&self) -> (u64, u64) {
+        const PAGE: u64 = 4096;
+        let pages: u64 = self
+            .nodes
+            .iter()
+            .map(|node| match node {
+                Node::Key { content, .. } => (content.len() as u64).div_ceil(PAGE).max(1),
+                // A long target does not fit into its inode and takes a page.
+                Node::Link { target, .. } if target.len() >= 128 => 1,
+                _ => 0,
+            })
+            .sum();
+        // size=0 would mean no limit at all; the root folder is an inode too.
+        (pages.max(1) * PAGE, self.nodes.len() as u64 + 1)
+    }
+
+    /// Writes it into `root`, the empty root folder of a tmpfs.
+    pub(crate) fn write(&self, root: BorrowedFd<'_>) -> Result<()> {
+        let failed = |call: &str, path: &str, errno: std::io::Error| {
+            Error::call(format!("snapshot: {call}(/proc/{path})"), errno)
+        };
+        let folder = FileMode::from_raw_mode(0o555);
+        for node in &self.nodes {
+            match node {
+                Node::Folder { path } => {
+                    mkdirat(root, path, folder)
+                        // The process's umask is not the reader's concern.
+                        .and_then(|()| chmodat(root, path, folder, rustix::fs::AtFlags::empty()))
+                        .map_err(|e| failed("mkdir", path, e.into()))?;
+                }
+                Node::Spot { path } => {
+                    create(root, path, 0o444).map_err(|e| failed("create", path, e.into()))?;
+                }
+                Node::Link { path, target } => {
+                    symlinkat(target, root, path).map_err(|e| failed("symlink", path, e.into()))?;
+                }
+                Node::Key { path, content, mode } => {
+                    let file = create(root, path, *mode).map_err(|e| failed("create", path, e.into()))?;
+                    let mut file = std::fs::File::from(file);
+                    file.write_all(content.as_bytes())
+                        .map_err(|e| failed("write", path, e))?;
+                    rustix::fs::fchmod(&file, FileMode::from_raw_mode(*mode))
+                        .map_err(|e| failed("fchmod", path, e.into()))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn create(root: BorrowedFd<'_>, path: &str, mode: u32) -> rustix::io::Result<std::os::fd::OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(root, path, flags, FileMode::from_raw_mode(mode))
+}
+
+/// The nodes so far, and the folders among them.
+#[derive(Default)]
+struct Builder {
+    nodes: Vec<Node>,
+    folders: BTreeSet<String>,
+}
+
+impl Builder {
+    /// Adds a folder and those above it, each once.
+    fn folder(&mut self, path: &str) {
+        if path.is_empty() || self.folders.contains(path) {
+            return;
+        }
+        self.folder(path.rsplit_once('/').map_or("", |(parent, _)| parent));
+        self.folders.insert(path.to_owned());
+        self.nodes.push(Node::Folder {
+            path: path.to_owned(),
+        });
+    }
+}
+
+/// What `key` will read as.
+pub(crate) fn content(key: &SysctlKey, entry: &Entry, host: Option<&Procfs>) -> Result<String> {
+    let outside = match (&entry.source, host) {
+        (ValueSource::Host, Some(host)) => host
+            .read(key.path())
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok()),
+        _ => None,
+    };
+    entry
+        .resolve(key, outside.as_deref())
+        .map_err(|error| Error::input(error.to_string()))
+}

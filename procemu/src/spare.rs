@@ -1,0 +1,152 @@
+//! The spare: a second, unshadowed mount of procfs inside procfs itself.
+//!
+//! It serves two ends. Links of an overmount lead into it, so that what belongs to a namespace is resolved by its
+//! reader. And a container with a user namespace gets its own procfs only where the kernel finds one mount of it in
+//! the same mount namespace that nothing covers (`mount_too_revealing` in the kernel's fs/namespace.c).
+//!
+//! It lies below `/proc` because that is the only mount that is made private: anywhere else it would propagate to
+//! the host, and a bind of `/proc` elsewhere would not carry it along.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::mount::{MntFlags, MsFlags, umount2};
+use rustix::fs::{FileType, fstat};
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+
+use crate::error::{Error, Result};
+use crate::mountinfo;
+use crate::procfs::{Procfs, by_fd, is_procfs, list};
+
+/// Always there, always empty: the kernel keeps it for programs that look for it (fs/proc/proc_tty.c).
+const PREFERRED: &str = "tty/ldisc";
+
+/// The folder of `proc` (relative to its root) that holds the spare, or will hold it.
+///
+/// # Errors
+/// `Place` where procfs has no empty folder for it.
+pub fn folder(proc: &Procfs) -> Result<String> {
+    existing(proc).map_or_else(|| empty_folder(proc), Ok)
+}
+
+/// Mounts the spare where there is none yet; gives its folder and handle if it did. `proc` must be private, or
+/// others would see it.
+pub(crate) fn mount(proc: &Procfs) -> Result<Option<(String, OwnedFd)>> {
+    if existing(proc).is_some() {
+        return Ok(None);
+    }
+    let folder = empty_folder(proc)?;
+    let failed = |call: &str, e: std::io::Error| {
+        Error::call(format!("spare procfs: {call}({})", proc.show(&folder)), e)
+    };
+    let on = proc.folder(&folder).map_err(|e| failed("open", e))?;
+    let mut flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    if must_keep_mounts(proc) {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    let cloned = open_tree(proc.root(), "", flags)
+        // In a user namespace what the parent mounted below /proc is locked to it and comes along or not at all.
+        .or_else(|_| open_tree(proc.root(), "", flags | OpenTreeFlags::AT_RECURSIVE));
+    let to = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    let moved = cloned.and_then(|tree| move_mount(&tree, "", &on, "", to));
+    moved
+        .or_else(|_| classic(proc, &on))
+        .map_err(|e| failed("mount", e))?;
+    let handle = proc.folder(&folder).map_err(|e| failed("open", e))?;
+    Ok(Some((folder, handle)))
+}
+
+/// Takes the spare off.
+pub(crate) fn unmount(proc: &Procfs) -> Result<()> {
+    let Some(folder) = existing(proc) else {
+        return Ok(());
+    };
+    proc.folder(&folder)
+        .and_then(|handle| Ok(umount2(&*by_fd(&handle), MntFlags::MNT_DETACH)?))
+        .map_err(|e| Error::call(format!("detach: umount2({}, MNT_DETACH)", proc.show(&folder)), e))
+}
+
+/// The same with mount(2), where the new interface is missing.
+fn classic(proc: &Procfs, on: &OwnedFd) -> std::io::Result<()> {
+    let bind = |flags| {
+        nix::mount::mount(
+            Some(&*by_fd(proc.root())),
+            &*by_fd(on),
+            None::<&str>,
+            flags,
+            None::<&str>,
+        )
+    };
+    let recursive = MsFlags::MS_BIND | MsFlags::MS_REC;
+    let first = if must_keep_mounts(proc) {
+        recursive
+    } else {
+        MsFlags::MS_BIND
+    };
+    Ok(bind(first).or_else(|_| bind(recursive))?)
+}
+
+/// Whether a clone without the mounts below `/proc` would show what they hide.
+fn must_keep_mounts(proc: &Procfs) -> bool {
+    match (proc.mountpoint(), mountinfo::read()) {
+        (Ok(point), Ok(mounts)) => mountinfo::hides(&mounts, &point),
+        _ => true,
+    }
+}
+
+/// The folder of a spare that is already mounted.
+fn existing(proc: &Procfs) -> Option<String> {
+    candidates(proc).into_iter().find(|path| {
+        let is_spare = || -> std::io::Result<bool> {
+            let fd = proc.folder(path)?;
+            Ok(is_procfs(&fd)? && fstat(&fd)?.st_ino == fstat(proc.root())?.st_ino)
+        };
+        is_spare().unwrap_or(false)
+    })
+}
+
+/// A folder for a short-lived mount: an empty one, else the spare's own.
+pub(crate) fn spot(proc: &Procfs) -> Result<String> {
+    empty_folder(proc).or_else(|error| existing(proc).ok_or(error))
+}
+
+fn empty_folder(proc: &Procfs) -> Result<String> {
+    let empty = |path: &String| {
+        proc.folder(path)
+            .and_then(|fd| Ok(is_procfs(&fd)? && list(fd.as_fd())?.is_empty()))
+            .unwrap_or(false)
+    };
+    candidates(proc).into_iter().find(empty).ok_or_else(|| {
+        Error::place(format!(
+            "{} has no empty folder for a spare procfs; one such as /proc/{PREFERRED} is needed",
+            proc.shown().display()
+        ))
+    })
+}
+
+/// Folders outside `/proc/sys` and of no process: the preferred one, then those of procfs's root and one level below.
+fn candidates(proc: &Procfs) -> Vec<String> {
+    let mut found = vec![PREFERRED.to_owned()];
+    let folders = |path: &str| -> Vec<String> {
+        let listed = proc
+            .folder(path)
+            .and_then(|fd| list(fd.as_fd()))
+            .unwrap_or_default();
+        let kept = listed.into_iter().filter(|(name, kind)| {
+            *kind == FileType::Directory && name != "sys" && !name.starts_with(|c: char| c.is_ascii_digit())
+        });
+        let mut names: Vec<String> = kept.map(|(name, _)| name).collect();
+        names.sort_unstable();
+        names
+    };
+    if proc.folder(PREFERRED).is_ok() {
+        // Without a look at the rest, which costs a listing of every process.
+        found.extend(["driver", "fs"].map(str::to_owned));
+    } else {
+        for top in folders("") {
+            found.extend(folders(&top).into_iter().map(|name| format!("{top}/{name}")));
+            found.push(top);
+        }
+    }
+    found
+}

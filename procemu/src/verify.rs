@@ -1,0 +1,144 @@
+//! Comparing every key of a table with what a reader of a procfs sees.
+
+use rustix::fs::OFlags;
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::key::SysctlKey;
+use crate::observe::{Kind, Observation, Probing, Seen};
+use crate::procfs::{Procfs, is_procfs};
+use crate::snapshot::content;
+use crate::table::{Entry, Mode, Table, When};
+
+/// Whose value a reader gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The kernel's own key.
+    Kernel,
+    /// A file over procfs.
+    Emulated,
+    /// Nobody's: there is no such key.
+    Missing,
+}
+
+/// What was found of one key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// The key.
+    pub key: SysctlKey,
+    /// Whose value a reader gets.
+    pub origin: Origin,
+    /// That value without its newline, where it can be read.
+    pub value: Option<String>,
+    /// Whether the file opens for writing.
+    pub writable: bool,
+    /// What is not as the table has it.
+    pub problem: Option<String>,
+}
+
+/// What entries with mode 0644 must be in the place that is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writes {
+    /// Writable: around a program they are.
+    Granted,
+    /// Either: in a container a read-only `/proc/sys` keeps them read-only.
+    AsPlaced,
+}
+
+/// Compares every key of `table` with what `proc` shows. A kernel's own key may have any value, unless the table
+/// replaces it; `host` is where values of `host` entries come from.
+///
+/// # Errors
+/// As [`Procfs::observe`]; a difference is no error but a [`Check`] with a problem.
+pub fn verify(proc: &Procfs, table: &Table, host: Option<&Procfs>, writes: Writes) -> Result<Vec<Check>> {
+    let seen: Observation = proc.observe(table, Probing::Open)?;
+    Ok(table
+        .iter()
+        .map(|(key, entry)| check(proc, key, entry, seen.keys.get(key), host, writes))
+        .collect())
+}
+
+fn check(
+    proc: &Procfs,
+    key: &SysctlKey,
+    entry: &Entry,
+    seen: Option<&Seen>,
+    host: Option<&Procfs>,
+    writes: Writes,
+) -> Check {
+    let nothing = |problem: &str| Check {
+        key: key.clone(),
+        origin: Origin::Missing,
+        value: None,
+        writable: false,
+        problem: Some(problem.to_owned()),
+    };
+    match seen {
+        Some(Seen::Present {
+            kind: Kind::Folder, ..
+        }) => return nothing("is a folder"),
+        Some(Seen::Present { .. }) => {}
+        Some(Seen::Blocked { at }) => return nothing(&format!("/proc/{at} is a file, not a folder")),
+        Some(Seen::Missing { .. }) | None => return nothing("does not exist"),
+    }
+    let read = proc.read(key.path());
+    let origin = match proc.open_file(key.path(), OFlags::PATH).and_then(is_procfs) {
+        Ok(true) => Origin::Kernel,
+        _ => Origin::Emulated,
+    };
+    let writable = proc.open_file(key.path(), OFlags::WRONLY).is_ok();
+    let problem = match origin {
+        Origin::Emulated => emulated(key, entry, host, &read, writable, writes),
+        _ => match entry.when {
+            When::Always => Some("is the kernel's own; the table replaces it".to_owned()),
+            When::Unwritable if !writable => {
+                Some("is the kernel's own and not writable; the table replaces it".to_owned())
+            }
+            _ => None,
+        },
+    };
+    let value = read
+        .ok()
+        .map(|bytes| String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned());
+    Check {
+        key: key.clone(),
+        origin,
+        value,
+        writable,
+        problem,
+    }
+}
+
+fn emulated(
+    key: &SysctlKey,
+    entry: &Entry,
+    host: Option<&Procfs>,
+    read: &std::io::Result<Vec<u8>>,
+    writable: bool,
+    writes: Writes,
+) -> Option<String> {
+    let bytes = match read {
+        Ok(bytes) => bytes,
+        Err(error) => return Some(format!("cannot be read: {error}")),
+    };
+    let expected = match content(key, entry, host) {
+        Ok(expected) => expected,
+        Err(error) => return Some(error.line()),
+    };
+    if *bytes != expected.as_bytes() {
+        let shown = |text: &str| format!("{:?}", text.trim_end_matches('\n'));
+        return Some(format!(
+            "reads {}, the table has {}",
+            shown(&String::from_utf8_lossy(bytes)),
+            shown(&expected)
+        ));
+    }
+    match (entry.mode, writable, writes) {
+        (Mode::ReadOnly, true, _) => Some("takes writes, the table has mode 0444".to_owned()),
+        (Mode::ReadWrite, false, Writes::Granted) => {
+            Some("takes no writes, the table has mode 0644".to_owned())
+        }
+        _ => None,
+    }
+}
