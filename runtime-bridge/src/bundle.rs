@@ -57,7 +57,7 @@ pub enum BundleError {
     Config(#[from] ConfigError),
     /// What the container lacks cannot be told.
     #[error("cannot tell what the container lacks")]
-    Place(#[source] io::Error),
+    Place(#[source] procemu::Error),
     /// The content is wrong.
     #[error("cannot rewrite {}", path.display())]
     Rewrite {

@@ -37,7 +37,7 @@ enum WrapperError {
     #[error(transparent)]
     Bundle(#[from] BundleError),
     #[error("cannot prepare a mount namespace for the runtime")]
-    Namespace(#[source] io::Error),
+    Namespace(#[source] procemu::Error),
     #[error("--config {}: not supported, the hook reads its job in the bundle's config.json", .0.display())]
     OtherConfig(PathBuf),
     #[error("cannot execute {}", path.display())]
