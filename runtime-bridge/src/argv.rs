@@ -102,7 +102,7 @@ pub fn parse(args: &[OsString]) -> Invocation {
         at: 0,
         valued: GLOBAL,
     };
-    while let Some((name, value)) = flags.next() {
+    for (name, value) in flags.by_ref() {
         match (name, value) {
             (b"log" | b"l", Some(value)) => found.log = Some(value.to_owned()),
             (b"log-format", Some(value)) => found.log_format = Some(value.to_owned()),
@@ -130,7 +130,7 @@ pub fn parse(args: &[OsString]) -> Invocation {
                 at,
                 valued: LOCAL,
             };
-            while let Some((name, value)) = flags.next() {
+            for (name, value) in flags.by_ref() {
                 match (name, value) {
                     (b"bundle" | b"b", Some(value)) => found.bundle = Some(value.to_owned()),
                     (b"config" | b"f", Some(value)) => found.config = Some(value.to_owned()),

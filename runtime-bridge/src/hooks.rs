@@ -232,12 +232,8 @@ mod tests {
         ] {
             let mut top = Node::object(text, "config.json").unwrap();
             let style = Style::of(&top);
-            assert_eq!(
-                place(&mut top, Some("prestart"), "/b", &style)
-                    .unwrap_err()
-                    .to_string(),
-                want
-            );
+            let error = place(&mut top, Some("prestart"), "/b", &style).unwrap_err();
+            assert_eq!(crate::report::chain(&error), want);
         }
     }
 }

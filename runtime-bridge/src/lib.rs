@@ -1,14 +1,17 @@
 //! Stands where an OCI runtime is expected and gives its containers the `/proc/sys` keys that their kernel lacks.
 
 pub mod argv;
+pub mod bundle;
 pub mod config;
 pub mod document;
 pub mod hooks;
 pub mod job;
 pub mod keyring;
+pub mod locate;
 pub mod place;
 pub mod report;
 pub mod rewrite;
 pub mod runtime;
 pub mod spec;
 pub mod sysctl;
+pub mod wrapper;

@@ -1,3 +1,112 @@
-//! Stub.
+//! `runtime-bridge`: hook and tools under its own name; under any other, the runtime of that name.
 
-fn main() {}
+use clap::{Parser, Subcommand};
+use runtime_bridge::bundle::{self, Options};
+use runtime_bridge::config::Config;
+use runtime_bridge::locate;
+use runtime_bridge::place;
+use runtime_bridge::report::chain;
+use runtime_bridge::wrapper::{self, Program};
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Give containers the /proc/sys keys that their kernel lacks, behind an unchanged OCI runtime
+///
+/// Called by another name (a link `runc` or `procemu-runc`), stands in for the runtime of that name.
+#[derive(Parser)]
+#[command(name = "runtime-bridge", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Cmd,
+}
+
+#[derive(Subcommand)]
+enum Cmd {
+    /// Prepare the container whose state is on stdin; what the rewritten config.json calls
+    Hook,
+    /// Rewrite a bundle's config.json and print what changed and why
+    Rewrite {
+        /// Folder with the config.json
+        bundle: PathBuf,
+        /// Runtime that will read it (default: any that takes createContainer hooks and every ociVersion)
+        #[arg(long, value_name = "PATH")]
+        runtime: Option<PathBuf>,
+        /// Configuration (default: /etc/procemu/bridge.toml, if it exists)
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Print the changes only
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Stand in for a runtime: prepare what ARGS ask for, then execute it with them
+    Runtime {
+        /// The real runtime
+        #[arg(long, value_name = "PATH")]
+        exec: PathBuf,
+        /// Configuration (default: /etc/procemu/bridge.toml, if it exists)
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// The runtime's arguments
+        #[arg(last = true)]
+        args: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os();
+    let called = args.next().unwrap_or_default();
+    let name = Path::new(&called)
+        .file_name()
+        .unwrap_or(OsStr::new("runtime-bridge"));
+    if name != "runtime-bridge" {
+        return stand_in(&Program::Named(name.to_owned()), &args.collect::<Vec<_>>(), None);
+    }
+    match Cli::parse().command {
+        Cmd::Hook => place::hook(),
+        Cmd::Rewrite {
+            bundle,
+            runtime,
+            config,
+            dry_run,
+        } => match rewrite(&bundle, runtime.as_deref(), config.as_deref(), dry_run) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("runtime-bridge: {}", chain(&*error));
+                ExitCode::FAILURE
+            }
+        },
+        Cmd::Runtime { exec, config, args } => stand_in(&Program::At(exec), &args, config.as_deref()),
+    }
+}
+
+/// Does not return where all is well.
+fn stand_in(program: &Program, args: &[OsString], config: Option<&Path>) -> ExitCode {
+    wrapper::run(program, args, config);
+    ExitCode::FAILURE
+}
+
+fn rewrite(
+    dir: &Path,
+    runtime: Option<&Path>,
+    config: Option<&Path>,
+    dry_run: bool,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let config = Config::load(config)?;
+    let runtime = runtime.map(locate::at).transpose()?;
+    let hook = locate::own()?;
+    let options = Options {
+        config: &config,
+        runtime: runtime.as_deref(),
+        hook: &hook,
+        dry_run,
+    };
+    let changes = bundle::rewrite(dir, &options)?;
+    if changes.is_empty() {
+        println!("nothing to change");
+    }
+    for change in changes {
+        println!("{change}");
+    }
+    Ok(())
+}

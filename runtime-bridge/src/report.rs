@@ -10,6 +10,17 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// An error with its causes, in one line: `config.json: trailing comma at line 1 column 8`.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
 /// How much a line weighs; named as in runc's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
@@ -171,29 +182,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("log.json");
         std::fs::write(&log, "before\n").unwrap();
-        let report = Report {
-            log: Some(log.as_os_str()),
-            log_format: Some(OsStr::new("json")),
-        };
-        report.tell(Level::Error, "one");
-        report.tell(Level::Error, "two");
-        let text = std::fs::read_to_string(&log).unwrap();
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 3);
-        assert_eq!(lines[0], "before");
-        assert_eq!(
-            serde_json::from_str::<serde_json::Value>(lines[2]).unwrap()["msg"],
-            "two"
-        );
+        append(&log, "one\n").unwrap();
+        append(&log, "two\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), "before\none\ntwo\n");
 
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(&log, &link).unwrap();
-        Report {
-            log: Some(link.as_os_str()),
-            log_format: None,
-        }
-        .tell(Level::Error, "three");
-        assert_eq!(std::fs::read_to_string(&log).unwrap(), text);
+        assert!(append(&link, "three\n").is_err());
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), "before\none\ntwo\n");
     }
 
     #[test]

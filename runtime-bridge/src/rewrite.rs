@@ -61,7 +61,7 @@ pub enum RewriteError {
         second: String,
     },
     /// A value that no key can have.
-    #[error("linux.sysctl: {key}: {source}")]
+    #[error("linux.sysctl: {key}")]
     Value {
         /// As spelled there.
         key: String,

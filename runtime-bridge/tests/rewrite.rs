@@ -4,6 +4,7 @@ use procemu::{Entry, SysctlKey, Table};
 use runtime_bridge::config::OnFailure;
 use runtime_bridge::job::Job;
 use runtime_bridge::place::PlaceFacts;
+use runtime_bridge::report::chain;
 use runtime_bridge::rewrite::{Draft, Facts, RewriteError};
 use runtime_bridge::runtime::Runtime;
 use runtime_bridge::spec::Spec;
@@ -268,7 +269,7 @@ fn what_is_not_ours_is_refused() {
             "config.json: EOF while parsing a value at line 2 column 0",
         ),
     ] {
-        let message = Draft::read(text, [].into(), &table()).unwrap_err().to_string();
+        let message = chain(&Draft::read(text, [].into(), &table()).unwrap_err());
         assert!(message.starts_with(want), "{message}");
     }
     let long = format!(
@@ -276,9 +277,7 @@ fn what_is_not_ours_is_refused() {
         "9".repeat(4096)
     );
     assert_eq!(
-        rewrite(&long, RUNC, place(&["kernel/sem"], &[], &["sys/kernel"]))
-            .unwrap_err()
-            .to_string(),
+        chain(&rewrite(&long, RUNC, place(&["kernel/sem"], &[], &["sys/kernel"])).unwrap_err()),
         "linux.sysctl: kernel.sem: the value has 4097 bytes with its line end; a key has at most 4096, one page"
     );
 }

@@ -1,0 +1,145 @@
+//! Standing where the runtime is expected.
+//!
+//! Whatever the engine asks for, the real runtime is what this process becomes: its pid, its descriptors, its exit code.
+
+use crate::argv::{self, Invocation, Subcommand};
+use crate::bundle::{self, BundleError, Options};
+use crate::config::{Config, ConfigError, NoNewKeyring, OnFailure};
+use crate::keyring;
+use crate::locate::{self, LocateError};
+use crate::place;
+use crate::report::{Level, Report, chain};
+use crate::runtime::identify;
+use procemu::ValueSource;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Which runtime is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Program {
+    /// The one that `bridge.toml` names so, else the one of that name on PATH.
+    Named(OsString),
+    /// This one.
+    At(PathBuf),
+}
+
+/// Why the runtime is not executed.
+#[derive(Debug, thiserror::Error)]
+enum WrapperError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Locate(#[from] LocateError),
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    #[error("cannot prepare a mount namespace for the runtime")]
+    Namespace(#[source] procemu::Error),
+    #[error("--config {}: not supported, the hook reads its job in the bundle's config.json", .0.display())]
+    OtherConfig(PathBuf),
+    #[error("cannot execute {}", path.display())]
+    Exec { path: PathBuf, source: io::Error },
+}
+
+/// Prepares what `args` asks for and becomes `program`.
+///
+/// Returns only where that fails; what to do then is exit with 1, as runc does. It has been reported.
+pub fn run(program: &Program, args: &[OsString], config: Option<&Path>) {
+    let invocation = argv::parse(args);
+    let report = Report {
+        log: invocation.log.as_deref(),
+        log_format: invocation.log_format.as_deref(),
+    };
+    let error = match find(program, &invocation, config) {
+        Ok((path, config)) => match config.map(|config| (prepare(&path, &invocation, &config), config)) {
+            None | Some((Ok(false), _)) => exec(&path, args),
+            Some((Ok(true), _)) => exec(&path, &argv::with_no_new_keyring(args, &invocation)),
+            Some((Err(error), config)) if config.policy.on_failure == OnFailure::Warn => {
+                report.tell(Level::Warning, &format!("not prepared: {}", chain(&error)));
+                exec(&path, args)
+            }
+            Some((Err(error), _)) => error,
+        },
+        Err(error) => error,
+    };
+    report.tell(Level::Error, &chain(&error));
+}
+
+/// The runtime, and the configuration where something is to be prepared. Nothing is read that is not needed.
+fn find(
+    program: &Program,
+    invocation: &Invocation,
+    config: Option<&Path>,
+) -> Result<(PathBuf, Option<Config>), WrapperError> {
+    let prepares = invocation.subcommand != Subcommand::Other;
+    Ok(match program {
+        Program::At(path) => {
+            let path = locate::at(path)?;
+            (
+                path,
+                if prepares {
+                    Some(Config::load(config)?)
+                } else {
+                    None
+                },
+            )
+        }
+        Program::Named(name) => {
+            let config = Config::load(config)?;
+            (locate::named(name, &config)?, prepares.then_some(config))
+        }
+    })
+}
+
+/// All that has to be done before the runtime runs; tells whether it is to have `--no-new-keyring`.
+fn prepare(path: &Path, invocation: &Invocation, config: &Config) -> Result<bool, WrapperError> {
+    if invocation.subcommand == Subcommand::Exec {
+        if identify(path, &config.state_dir).reads_keys_on_exec() {
+            private_namespace(config)?;
+        }
+        return Ok(false);
+    }
+    if let Some(other) = &invocation.config {
+        return Err(WrapperError::OtherConfig(other.into()));
+    }
+    let dir = Path::new(invocation.bundle.as_deref().unwrap_or(OsStr::new(".")));
+    let hook = locate::own()?;
+    // First of all, while this process still sees the kernel's own procfs.
+    bundle::rewrite(
+        dir,
+        &Options {
+            config,
+            runtime: Some(path),
+            hook: &hook,
+            dry_run: false,
+        },
+    )?;
+    private_namespace(config)?;
+    let wants_flag = invocation.subcommand.takes_no_new_keyring() && !invocation.no_new_keyring;
+    Ok(wants_flag
+        && match config.policy.no_new_keyring {
+            NoNewKeyring::Always => true,
+            NoNewKeyring::Never => false,
+            NoNewKeyring::Auto => keyring::is_refused(),
+        })
+}
+
+/// What the runtime itself reads is the administrator's choice, not the pod's; `linux.sysctl` is about the container.
+fn private_namespace(config: &Config) -> Result<(), WrapperError> {
+    let mut table = config.table(&BTreeMap::new())?;
+    table.retain(|_, entry| entry.source != ValueSource::Sysctl);
+    place::private_namespace(&table).map_err(WrapperError::Namespace)
+}
+
+/// Becomes `path`; returns why not.
+fn exec(path: &Path, args: &[OsString]) -> WrapperError {
+    // `exec` gives SIGPIPE its default back, which Rust programs ignore and runtimes hand on to containers.
+    let source = Command::new(path).args(args).exec();
+    WrapperError::Exec {
+        path: path.to_owned(),
+        source,
+    }
+}
