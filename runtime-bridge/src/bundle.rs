@@ -121,6 +121,14 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Vec<Change>, BundleE
     Ok(changes)
 }
 
+/// The text of the `config.json` of the bundle `dir`.
+///
+/// # Errors
+/// [`BundleError`] for what is no bundle, or no text.
+pub fn read(dir: &Path) -> Result<String, BundleError> {
+    Ok(Bundle::open(dir)?.text)
+}
+
 /// An open bundle. All access goes through the folder's handle: whoever may rename folders above it cannot make us
 /// write elsewhere.
 struct Bundle {
