@@ -89,6 +89,9 @@ impl Bundle {
         for set in ["bounding", "effective", "permitted"] {
             config["process"]["capabilities"][set] = json!(CAPABILITIES);
         }
+        for set in ["inheritable", "ambient"] {
+            config["process"]["capabilities"][set] = json!([]);
+        }
         config["root"]["readonly"] = json!(false);
         config["linux"]["cgroupsPath"] = json!(format!("/{}-{name}", bed.id()));
         let mut bundle = Bundle { folder, config };
@@ -149,6 +152,12 @@ impl Bundle {
         self
     }
 
+    /// As the engine asks for it where a volume is to propagate to the host.
+    pub fn shared_root(mut self) -> Self {
+        self.config["linux"]["rootfsPropagation"] = json!("rshared");
+        self
+    }
+
     /// An additional path that the container may not see.
     pub fn mask(mut self, path: &str) -> Self {
         self.list("/linux/maskedPaths").push(json!(path));
@@ -188,5 +197,34 @@ impl Bundle {
             *place = json!([]);
         }
         place.as_array_mut().expect("made an array just above")
+    }
+}
+
+/// Changes the config.json of the bundle at `folder`, as it is by now.
+///
+/// # Errors
+/// It cannot be read, parsed or written.
+pub fn edit_config(folder: &Path, change: impl FnOnce(&mut Value)) -> TestResult {
+    let path = folder.join("config.json");
+    let mut config = serde_json::from_slice(&fs::read(&path)?)?;
+    change(&mut config);
+    fs::write(path, serde_json::to_vec_pretty(&config)?)?;
+    Ok(())
+}
+
+/// Moves our hook, which a rewrite put at `createContainer`, to another stage.
+///
+/// # Errors
+/// There is no such hook.
+pub fn move_hook(folder: &Path, stage: &str) -> TestResult {
+    let mut hooks = Value::Null;
+    edit_config(folder, |config| {
+        hooks = config["hooks"]["createContainer"].take();
+        config["hooks"] = json!({ stage: hooks });
+    })?;
+    if hooks.is_array() {
+        Ok(())
+    } else {
+        fail("the rewrite put no hook at createContainer")
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -27,6 +29,8 @@ const KEYS: &[&str] = &[
     "net/core/somaxconn",
 ];
 
+const GRACE: Duration = Duration::from_secs(2);
+
 /// The host's mount table and the values of keys that tests deal with.
 pub struct Host {
     mounts: Vec<String>,
@@ -45,11 +49,24 @@ impl Host {
     /// What is different now, and what belongs to `bed`'s test and is still there: one line each. Processes of the test that
     /// still run are killed, so that they hold nothing.
     pub fn leftovers(&self, bed: &Bed) -> Vec<String> {
+        // A killed container dies, and its namespaces with it, some time after its runtime has returned.
+        let start = Instant::now();
+        let mut left = self.differences(bed);
+        while !left.is_empty() && start.elapsed() < GRACE {
+            sleep(Duration::from_millis(10));
+            left = self.differences(bed);
+        }
+        for (pid, _) in processes_of(bed) {
+            // Gone in the meantime is as good.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        left
+    }
+
+    fn differences(&self, bed: &Bed) -> Vec<String> {
         let mut left = Vec::new();
         for (pid, command) in processes_of(bed) {
             left.push(format!("process {pid}: {command}"));
-            // Gone in the meantime is as good.
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
         let now = mounts();
         left.extend(

@@ -48,18 +48,38 @@ rt() { "$RUNTIME" --root "$BED/state" "$@"; }
 # wrapped ARGS...: the same through the wrapper, with the configuration at $CONFIG if there is one.
 wrapped() { "$BRIDGE" runtime --exec "$RUNTIME" ${CONFIG:+--config "$CONFIG"} -- --root "$BED/state" "$@"; }
 
-# container CALL NAME COMMAND...: creates and starts the bundle $BED/NAME by CALL (rt or wrapped), runs COMMAND, deletes it.
+# run CALL NAME: runs the bundle $BED/NAME to its end by CALL (rt or wrapped).
+run() { "$1" run --no-new-keyring --bundle "$BED/$2" "$ID-$2"; }
+
+# container CALL NAME COMMAND...: creates and starts the bundle $BED/NAME by CALL (rt or wrapped), runs COMMAND, deletes the
+# container. Its output goes to $BED/NAME.out, its pid to $BED/NAME.pid.
 container() {
   local call=$1 name=$2 status=0
   shift 2
-  # Its own output must not keep ours open.
-  "$call" create --no-new-keyring --bundle "$BED/$name" "$ID-$name" < /dev/null > "$BED/$name.out" 2>&1 || {
+  "$call" create --no-new-keyring --bundle "$BED/$name" --pid-file "$BED/$name.pid" "$ID-$name" \
+    < /dev/null > "$BED/$name.out" 2>&1 || {
     status=$?
     cat "$BED/$name.out" >&2
     return "$status"
   }
   "$call" start "$ID-$name" || status=$?
-  [ "$status" -ne 0 ] || "$@" || status=$?
-  "$call" delete --force "$ID-$name" || true
+  # A subshell, so that an error in it ends it and not us: the container has to go first.
+  if [ "$status" -eq 0 ]; then
+    set +e
+    (set -e; "$@")
+    status=$?
+    set -e
+  fi
+  "$call" delete --force "$ID-$name" || status=$?
   return "$status"
+}
+
+# wait_for FILE: waits until it is there, ten seconds at most.
+wait_for() {
+  local turns=0
+  until [ -e "$1" ]; do
+    turns=$((turns + 1))
+    [ "$turns" -lt 500 ] || { echo "waited in vain for $1" >&2; return 1; }
+    sleep 0.02
+  done
 }
