@@ -15,10 +15,9 @@ const KUBELET: &str = "set -e
 cd /proc/sys
 for key in vm/overcommit_memory=1 vm/panic_on_oom=0 kernel/panic=10 kernel/panic_on_oops=1 kernel/keys/root_maxkeys=1000000 \
   kernel/keys/root_maxbytes=25000000; do
-  read -r value < ${key%=*}
+  cat ${key%=*} > /dev/null
   echo ${key#*=} > ${key%=*}
-  read -r value < ${key%=*}
-  test $value = ${key#*=}
+  test $(cat ${key%=*}) = ${key#*=}
 done
 echo ready
 ";

@@ -50,7 +50,7 @@ fn missing_cap_last_cap(bed: &Bed, runtime: Runtime, cure: Cure) -> TestResult {
             r#""$NSPREP" exec --profile runc --profile crun -- "$RUNTIME" --root "$BED/state" run --no-new-keyring --bundle "$BED/b" "$ID""#
         }
         Cure::Hook => {
-            r#""$BRIDGE" rewrite --runtime "$RUNTIME" "$BED/b" >&2; rt run --no-new-keyring --bundle "$BED/b" "$ID""#
+            r#""$BRIDGE" rewrite --runtime "$RUNTIME" --config "$CONFIG" "$BED/b" >&2; rt run --no-new-keyring --bundle "$BED/b" "$ID""#
         }
         Cure::Both => r#"wrapped run --no-new-keyring --bundle "$BED/b" "$ID""#,
     };

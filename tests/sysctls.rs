@@ -82,7 +82,7 @@ fn lacking(bed: &Bed, runtime: Runtime) -> TestResult {
         .sysctl("net.made.up", "3")
         .sysctl("net.ipv4.ip_default_ttl", "77")
         .write()?;
-    let config = bed.file("bridge.toml", "profiles = []\n")?;
+    let config = bed.config_with("profiles = []\n")?;
     let script = bed
         .runtime_script(&runtime, "run wrapped b")?
         .env("CONFIG", config);

@@ -58,16 +58,25 @@ impl Bed {
 
     /// A configuration for runtime-bridge that gives every container exactly the keys of `table`.
     pub fn config(&self, table: &Path) -> io::Result<PathBuf> {
+        self.config_with(&format!("profiles = []\ntables = [{:?}]\n", table.display()))
+    }
+
+    /// A configuration for runtime-bridge: `lines`, and a state folder in the bed, so that nothing is left on the host.
+    pub fn config_with(&self, lines: &str) -> io::Result<PathBuf> {
+        let state = self.path("bridge-state");
         self.file(
             "bridge.toml",
-            format!("profiles = []\ntables = [{:?}]\n", table.display()),
+            format!("state_dir = {:?}\n{lines}", state.display()),
         )
     }
 
     /// A script (bash, errors end it) in a private mount namespace. It finds `$BED` (the scratch folder), `$ID`, `$NSPREP`,
-    /// `$BRIDGE` and the functions of `lib.sh`.
+    /// `$BRIDGE`, `$CONFIG` (a configuration that leaves everything at its default) and the functions of `lib.sh`.
     pub fn script(&self, text: &str) -> TestResult<Script> {
+        let state = self.path("bridge-state");
+        let config = self.file("default.toml", format!("state_dir = {:?}\n", state.display()))?;
         Ok(Script::new(self, text)?
+            .env("CONFIG", config)
             .env("NSPREP", binaries::nsprep()?)
             .env("BRIDGE", binaries::runtime_bridge()?))
     }

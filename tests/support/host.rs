@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,11 @@ const GRACE: Duration = Duration::from_secs(2);
 pub struct Host {
     mounts: Vec<String>,
     values: BTreeMap<&'static str, String>,
+    state: bool,
 }
+
+/// Where the programs keep state when nothing else is configured; every test configures something else.
+const STATE: &str = "/run/procemu";
 
 impl Host {
     /// The host as it is now, seen from this process.
@@ -43,6 +48,7 @@ impl Host {
         Host {
             mounts: mounts(),
             values: values(),
+            state: Path::new(STATE).exists(),
         }
     }
 

@@ -45,8 +45,8 @@ hide_unified() { ! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup
 # rt ARGS...: the runtime with a state folder of this bed.
 rt() { "$RUNTIME" --root "$BED/state" "$@"; }
 
-# wrapped ARGS...: the same through the wrapper, with the configuration at $CONFIG if there is one.
-wrapped() { "$BRIDGE" runtime --exec "$RUNTIME" ${CONFIG:+--config "$CONFIG"} -- --root "$BED/state" "$@"; }
+# wrapped ARGS...: the same through the wrapper, with the configuration at $CONFIG.
+wrapped() { "$BRIDGE" runtime --exec "$RUNTIME" --config "$CONFIG" -- --root "$BED/state" "$@"; }
 
 # run CALL NAME: runs the bundle $BED/NAME to its end by CALL (rt or wrapped).
 run() { "$1" run --no-new-keyring --bundle "$BED/$2" "$ID-$2"; }
