@@ -9,7 +9,7 @@ cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/procemu/runc-$runc
 command -v go > /dev/null || PATH=$PATH:/usr/local/go/bin
 command -v go > /dev/null || skip "Go >= 1.26 is not installed"
 export GOTOOLCHAIN=local CGO_ENABLED=1 GOFLAGS=
-go=$(go env GOVERSION)
+go=$(go env GOVERSION) || skip "go does not run"
 [ "$(printf '%s\n' go1.26 "$go" | sort -V | head -n 1)" = go1.26 ] || skip "Go >= 1.26 is needed, this is $go"
 
 binary=$cache/$go-$(go env GOARCH)/runc

@@ -128,7 +128,7 @@ fn hook(bed: &Bed, runtime: Runtime, calls: &str) -> TestResult {
         hook["args"] = serde_json::json!(["sh", script]);
     })?;
     let output = bed
-        .runtime_script(&runtime, "run rt b; test -e trace")?
+        .runtime_script(&runtime, "run rt b; grep -q INJECTED trace")?
         .succeed()?;
     equal("values, and nothing writable", output, made_up_values())
 }

@@ -84,13 +84,13 @@ impl Bed {
     /// A script that also finds `$RUNTIME` and `rt`, which calls it with a state folder of this bed, and where the place
     /// is made right for that runtime.
     pub fn runtime_script(&self, runtime: &Runtime, text: &str) -> TestResult<Script> {
+        // First of all, since it may skip the test.
+        let path = runtime.path()?;
         let prepare = if runtime.needs_pure_cgroup_v1() {
             "hide_unified\n"
         } else {
             ""
         };
-        Ok(self
-            .script(&format!("{prepare}{text}"))?
-            .env("RUNTIME", runtime.path()?))
+        Ok(self.script(&format!("{prepare}{text}"))?.env("RUNTIME", path))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -66,6 +66,15 @@ impl Host {
             // Gone in the meantime is as good.
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
+        if !left.is_empty() {
+            sleep(Duration::from_millis(100));
+            for controller in cgroups() {
+                for path in entries_naming(&controller, bed.id()) {
+                    // A cgroup's folder goes by rmdir alone; one that cannot go has been reported.
+                    let _ = fs::remove_dir(path);
+                }
+            }
+        }
         left
     }
 
@@ -97,10 +106,12 @@ impl Host {
             "/run/procemu",
             "/var/lib/procemu",
         ] {
-            left.extend(entries_naming(folder, bed.id()));
+            let paths = entries_naming(Path::new(folder), bed.id());
+            left.extend(paths.iter().map(|path| format!("file {}", path.display())));
         }
-        for controller in fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
-            left.extend(entries_naming(&controller.path().to_string_lossy(), bed.id()));
+        for controller in cgroups() {
+            let paths = entries_naming(&controller, bed.id());
+            left.extend(paths.iter().map(|path| format!("cgroup {}", path.display())));
         }
         left
     }
@@ -134,10 +145,19 @@ fn processes_of(bed: &Bed) -> Vec<(i32, String)> {
     found
 }
 
-fn entries_naming(folder: &str, id: &str) -> Vec<String> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let names = entries.filter(|entry| entry.file_name().to_string_lossy().contains(id));
-    names
-        .map(|entry| format!("file {}", entry.path().display()))
+/// The hierarchies of cgroup v1, or the folder of v2 and what is in it.
+fn cgroups() -> Vec<PathBuf> {
+    let root = Path::new("/sys/fs/cgroup");
+    let below = fs::read_dir(root).into_iter().flatten().flatten();
+    below
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .chain([root.to_owned()])
         .collect()
+}
+
+fn entries_naming(folder: &Path, id: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let named = entries.filter(|entry| entry.file_name().to_string_lossy().contains(id));
+    named.map(|entry| entry.path()).collect()
 }

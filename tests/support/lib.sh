@@ -33,7 +33,6 @@ deprived_proc() {
 
 # read_only_proc_sys: /proc/sys as Docker and OpenVZ show it.
 read_only_proc_sys() {
-  mount --make-private /proc
   mount --bind /proc/sys /proc/sys
   mount -o remount,bind,ro /proc/sys
 }

@@ -96,7 +96,8 @@ impl Script {
         std::fs::write(&self.stdin_path, &self.stdin)?;
         // Shared within, yet cut off from the host: private first.
         let (propagation, share) = match self.propagation {
-            Propagation::Slave => ("slave", ""),
+            // What we do to /proc makes it private, which would show in a comparison of mount tables.
+            Propagation::Slave => ("slave", "mount --make-private /proc\n"),
             Propagation::Shared => ("private", "mount --make-rshared /\n"),
         };
         let script: OsString = format!("set -eu\n{LIB}\n{share}{}", self.text).into();
@@ -199,14 +200,22 @@ impl Output {
     /// # Errors
     /// Always.
     pub fn fail<T>(&self, why: impl std::fmt::Display) -> TestResult<T> {
-        let Output {
-            status,
-            stdout,
-            stderr,
-            text,
-        } = self;
+        let Output { status, text, .. } = self;
+        let (stdout, stderr) = (end(&self.stdout), end(&self.stderr));
         fail(format!(
             "{why}: {status}\n--- script\n{text}\n--- stdout\n{stdout}\n--- stderr\n{stderr}"
         ))
     }
+}
+
+/// The last lines, where there are very many.
+fn end(text: &str) -> String {
+    let lines: Vec<_> = text.lines().collect();
+    let skipped = lines.len().saturating_sub(80);
+    let head = if skipped > 0 {
+        format!("... {skipped} lines\n")
+    } else {
+        String::new()
+    };
+    head + &lines[skipped..].join("\n")
 }
