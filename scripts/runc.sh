@@ -20,9 +20,9 @@ if [ ! -x "$binary" ]; then
   work=$(mktemp -d)
   trap 'rm -rf "$work" "$binary.$$"' EXIT
   (
-    cd "$work"
-    go mod init bed
-    go get -tool "github.com/opencontainers/runc@v$runc"
+    cd "$work" &&
+    go mod init bed &&
+    go get -tool "github.com/opencontainers/runc@v$runc" &&
     go build -tags seccomp -ldflags "-X main.version=$runc" -o "$binary.$$" github.com/opencontainers/runc
   ) > "$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
   # Renamed when whole, so that an interrupted build is never taken for a finished one.

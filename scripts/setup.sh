@@ -46,7 +46,11 @@ install_cargo_deny() {
 for part in "${@:-test}"; do
   case $part in
     lint) install_cargo_deny ;;
-    test) install_packages && "$here/runc.sh" > /dev/null ;;
+    test)
+      # One command each: in `a && b` errors inside a would not end the script.
+      install_packages
+      "$here/runc.sh" > /dev/null
+      ;;
     *) echo "setup: unknown part '$part', expected lint or test" >&2; exit 2 ;;
   esac
 done
