@@ -268,11 +268,18 @@ fn procfs_below(rootfs: &Path) -> Result<Procfs, Error> {
 /// the kernel's gets a key of ours. Gives the table with those.
 fn set_sysctls(proc: &Procfs, order: &Order) -> Result<Table, Error> {
     let mut table = order.table.clone();
+    if order.sysctl.is_empty() {
+        return Ok(table);
+    }
+    // crun has made them read-only already; in a runtime that has not, both are the same.
+    let clear = proc.unshadowed().ok();
+    let writable = clear.as_ref().unwrap_or(proc);
     for (spelling, key, value) in &order.sysctl {
-        if !proc
-            .write_own(key, value)
-            .map_err(|error| error.during(format!("sysctl {spelling}={value}")))?
-        {
+        if proc.has_own(key)? {
+            writable
+                .write(key, value)
+                .map_err(|error| error.during(format!("sysctl {spelling}={value}")))?;
+        } else {
             let entry = Entry::literal(value.as_str())
                 .with_mode(Mode::ReadWrite)
                 .with_when(When::Always);

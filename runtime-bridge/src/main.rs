@@ -113,6 +113,7 @@ fn rewrite(
     let hook = locate::own()?;
     let options = Options {
         config: &config,
+        table: None,
         runtime: runtime.as_deref(),
         hook: &hook,
         dry_run,
