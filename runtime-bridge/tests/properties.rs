@@ -235,7 +235,7 @@ fn meaning(text: &str) -> Value {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn rewriting_twice_is_rewriting_once(text in config(), (facts, owned) in facts()) {
