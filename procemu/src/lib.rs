@@ -1,6 +1,7 @@
 //! `/proc/sys` keys that a program needs and a kernel lacks, as a tmpfs snapshot mounted over procfs.
 
 mod attach;
+mod child;
 mod error;
 mod key;
 pub mod keyring;
@@ -23,6 +24,7 @@ mod value;
 mod verify;
 
 pub use attach::{Attached, MountApi, Options, attach};
+pub use child::ask_child;
 pub use error::{Error, ErrorKind, Result};
 pub use key::{KeyError, SysctlKey};
 pub use layer::{Layer, detach, layers, next as next_layer};
@@ -36,7 +38,6 @@ pub use schema::json_schema;
 pub use sealed::reexec_sealed;
 pub use snapshot::{Node, Snapshot};
 pub use spare::folder as spare_folder;
-pub use sys::in_child;
 pub use table::{Entry, Mode, Table, TableError, When};
 pub use value::{Scalar, Separator, Value, ValueError, ValueSource};
 pub use verify::{Check, Origin, Writes, verify};
