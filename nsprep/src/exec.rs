@@ -35,15 +35,15 @@ pub struct Exec {
 impl Exec {
     /// `nsprep exec`: returns only where the command could not be started.
     pub fn run(&self) -> Result<Exit, Failure> {
-        self.prepare().map_err(|failure| match failure.exit {
-            Exit::Usage | Exit::Denied => failure,
-            _ => Failure {
-                exit: Exit::ExecFailed,
-                ..failure
-            },
+        self.prepare().map_err(|failure| Failure {
+            exit: Exit::ExecFailed,
+            ..failure
         })?;
         let Some((program, arguments)) = self.command.split_first() else {
-            return Err(Failure::usage("exec: no command given"));
+            return Err(Failure {
+                exit: Exit::ExecFailed,
+                line: "exec: no command given".to_owned(),
+            });
         };
         let error = Command::new(program).args(arguments).exec();
         let exit = match error.kind() {

@@ -1,5 +1,6 @@
 //! `nsprep`: prepares a program, a bundle or a running namespace with the `/proc/sys` keys that its kernel lacks.
 
+mod bundle;
 mod capture;
 mod exec;
 mod exit;
@@ -41,6 +42,8 @@ enum Commands {
     Detach(layers::Detach),
     /// Compare every key of the table with what a reader sees
     Verify(layers::TableInPlace),
+    /// Make a bundle self-sufficient for a plain `runc run`: hook and rewrite in its config.json
+    Bundle(bundle::Bundle),
     /// Write a table from this kernel's /proc/sys
     Capture(capture::Capture),
     /// List the built-in profiles, or print one
@@ -57,6 +60,7 @@ fn main() -> Exit {
         Commands::Attach(args) => args.attach(),
         Commands::Detach(args) => args.run(),
         Commands::Verify(args) => args.verify(),
+        Commands::Bundle(args) => args.run(),
         Commands::Capture(args) => args.run(),
         Commands::Profiles(args) => args.run(),
         Commands::Schema => output::print_json(&procemu::json_schema()).map(|()| Exit::Done),

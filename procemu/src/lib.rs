@@ -1,4 +1,4 @@
-//! Stub.
+//! `/proc/sys` keys that a program needs and a kernel lacks, as a tmpfs snapshot mounted over procfs.
 
 mod attach;
 mod error;

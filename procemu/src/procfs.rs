@@ -63,6 +63,21 @@ impl Procfs {
         Self::verified(root, PathBuf::from("a fresh procfs"))
     }
 
+    /// A detached clone of this mount without what is mounted below it, so that a key is reached past a read-only bind
+    /// or a mask over it. What it is written through this way is the kernel's own key, in the caller's namespaces.
+    ///
+    /// # Errors
+    /// `Denied` without CAP_SYS_ADMIN over the mount namespace; `System` (EINVAL) where what is mounted below is locked
+    /// to it, (ENOSYS) before Linux 5.2.
+    pub fn unshadowed(&self) -> Result<Self> {
+        use rustix::mount::{OpenTreeFlags, open_tree};
+        let flags =
+            OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+        let root = open_tree(&self.root, "", flags)
+            .map_err(|e| Error::call(format!("open_tree({}, OPEN_TREE_CLONE)", self.shown.display()), e))?;
+        Self::verified(root, self.shown.clone())
+    }
+
     fn open_at(at: impl AsFd, path: &Path, shown: PathBuf) -> Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let root = openat(at.as_fd(), path, flags, Mode::empty()).map_err(|errno| match errno {
@@ -193,25 +208,29 @@ impl Procfs {
         Ok(fs::File::from(openat(&dir, name, flags, Mode::empty())?))
     }
 
-    /// Writes `value` to `key` if that is the kernel's own key; false, and nothing is written, if it is missing or a
-    /// file of an overmount.
+    /// Whether `key` is there and the kernel's own, not a file of an overmount.
+    ///
+    /// # Errors
+    /// The errno with which it cannot be looked at.
+    pub fn has_own(&self, key: &SysctlKey) -> Result<bool> {
+        match self.open_file(key.path(), OFlags::PATH).and_then(is_procfs) {
+            Ok(own) => Ok(own),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::call(format!("open({})", self.show(key.path())), error)),
+        }
+    }
+
+    /// Writes `value` to `key`.
     ///
     /// # Errors
     /// The errno with which the kernel refuses the open or the value.
-    pub fn write_own(&self, key: &SysctlKey, value: &str) -> Result<bool> {
+    pub fn write(&self, key: &SysctlKey, value: &str) -> Result<()> {
         use std::io::Write;
         let failed = |call: &str, e: io::Error| Error::call(format!("{call}({})", self.show(key.path())), e);
-        match self.open_file(key.path(), OFlags::PATH) {
-            Ok(found) if is_procfs(&found).map_err(|e| failed("fstatfs", e))? => {}
-            Ok(_) => return Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(failed("open", error)),
-        }
         let mut file = self
             .open_file(key.path(), OFlags::WRONLY)
             .map_err(|e| failed("open for writing", e))?;
-        file.write_all(value.as_bytes()).map_err(|e| failed("write", e))?;
-        Ok(true)
+        file.write_all(value.as_bytes()).map_err(|e| failed("write", e))
     }
 
     /// Every file below `sys`, relative to the root, with its permission bits; links of an overmount are followed.

@@ -32,7 +32,7 @@ pub enum Scalar {
     Integer(i64),
 }
 
-/// What stands between the items of a [`Value::List`].
+/// What stands between the items of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Separator {

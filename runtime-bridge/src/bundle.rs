@@ -9,6 +9,7 @@ use crate::spec::Spec;
 use nix::fcntl::{AT_FDCWD, OFlag, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
+use procemu::Table;
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
@@ -73,6 +74,8 @@ pub enum BundleError {
 pub struct Options<'a> {
     /// Tables and policy.
     pub config: &'a Config,
+    /// What the container is to have, in place of the tables that the configuration names.
+    pub table: Option<&'a Table>,
     /// The runtime that will read it; `None` = one that takes `createContainer` hooks and any `ociVersion`.
     pub runtime: Option<&'a Path>,
     /// Path of `runtime-bridge`, which is the hook.
@@ -100,7 +103,10 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Vec<Change>, BundleE
             .into(),
         )
     })?;
-    let table = options.config.table(&spec.annotations)?;
+    let table = match options.table {
+        Some(table) => table.clone(),
+        None => options.config.table(&spec.annotations)?,
+    };
     let draft = Draft::read(&bundle.text, spec.owned_namespaces(), &table).map_err(wrong)?;
     let place = place::facts(&spec, &draft.table()).map_err(BundleError::Place)?;
     let runtime = match options.runtime {
@@ -119,6 +125,14 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Vec<Change>, BundleE
         bundle.replace(&text)?;
     }
     Ok(changes)
+}
+
+/// The text of the `config.json` of the bundle `dir`.
+///
+/// # Errors
+/// [`BundleError`] for what is no bundle, or no text.
+pub fn read(dir: &Path) -> Result<String, BundleError> {
+    Ok(Bundle::open(dir)?.text)
 }
 
 /// An open bundle. All access goes through the folder's handle: whoever may rename folders above it cannot make us

@@ -1,6 +1,8 @@
 //! What the hook is to do, as `config.json` carries it.
 
 use crate::config::OnFailure;
+use crate::document::Node;
+use crate::rewrite::RewriteError;
 use procemu::Table;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -32,4 +34,21 @@ impl Job {
 
     /// The member's name.
     pub const MEMBER: &str = "procemu";
+
+    /// The job in the text of a `config.json`, if it has one.
+    ///
+    /// # Errors
+    /// If the text is no JSON object, or the member is not a job of this version.
+    pub fn of(config: &str) -> Result<Option<Self>, RewriteError> {
+        let top = Node::object(config, "config.json")?;
+        let Some(text) = top.get(Self::MEMBER).filter(|raw| *raw != "null") else {
+            return Ok(None);
+        };
+        let wrong = |what: String| RewriteError::Job { what };
+        let job: Self = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        if job.version != Self::VERSION {
+            return Err(wrong(format!("it has version {}", job.version)));
+        }
+        Ok(Some(job))
+    }
 }

@@ -4,6 +4,7 @@ pub mod argv;
 pub mod bundle;
 pub mod config;
 pub mod document;
+pub mod hook;
 pub mod hooks;
 pub mod job;
 pub mod keyring;

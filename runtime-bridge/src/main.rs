@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 use runtime_bridge::bundle::{self, Options};
 use runtime_bridge::config::Config;
+use runtime_bridge::hook::{self, Stage};
 use runtime_bridge::locate;
-use runtime_bridge::place;
 use runtime_bridge::report::chain;
 use runtime_bridge::wrapper::{self, Program};
 use std::ffi::{OsStr, OsString};
@@ -24,7 +24,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Cmd {
     /// Prepare the container whose state is on stdin; what the rewritten config.json calls
-    Hook,
+    Hook {
+        /// Where the hook is called (default: seen from whether the container's procfs is mounted here)
+        #[arg(long, value_name = "STAGE")]
+        stage: Option<String>,
+        /// Configuration for a bundle that carries no job of its own (default: /etc/procemu/bridge.toml, if it exists)
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
     /// Rewrite a bundle's config.json and print what changed and why
     Rewrite {
         /// Folder with the config.json
@@ -63,21 +70,30 @@ fn main() -> ExitCode {
         return stand_in(&Program::Named(name.to_owned()), &args.collect::<Vec<_>>(), None);
     }
     match Cli::parse().command {
-        Cmd::Hook => place::hook(),
+        Cmd::Hook { stage, config } => ended(prepare(stage.as_deref(), config.as_deref())),
         Cmd::Rewrite {
             bundle,
             runtime,
             config,
             dry_run,
-        } => match rewrite(&bundle, runtime.as_deref(), config.as_deref(), dry_run) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("runtime-bridge: {}", chain(&*error));
-                ExitCode::FAILURE
-            }
-        },
+        } => ended(rewrite(&bundle, runtime.as_deref(), config.as_deref(), dry_run)),
         Cmd::Runtime { exec, config, args } => stand_in(&Program::At(exec), &args, config.as_deref()),
     }
+}
+
+fn ended(outcome: Result<(), Box<dyn std::error::Error>>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("runtime-bridge: {}", chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn prepare(stage: Option<&str>, config: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
+    let stage = stage.map(Stage::parse).transpose()?;
+    Ok(hook::run(&mut std::io::stdin().lock(), stage, config)?)
 }
 
 /// Does not return where all is well.
@@ -97,6 +113,7 @@ fn rewrite(
     let hook = locate::own()?;
     let options = Options {
         config: &config,
+        table: None,
         runtime: runtime.as_deref(),
         hook: &hook,
         dry_run,

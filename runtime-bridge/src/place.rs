@@ -194,11 +194,6 @@ pub fn private_namespace(table: &Table) -> Result<(), Error> {
     Ok(())
 }
 
-/// What runs as the OCI hook: reads the container's state on stdin and does the job in its bundle.
-pub fn hook() -> std::process::ExitCode {
-    todo!("lead: hook.rs")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -156,6 +156,14 @@ impl Spec {
         serde_json::from_str(text)
     }
 
+    /// Whether `linux.namespaces` has the namespace, a new one or one to join.
+    pub fn lists(&self, namespace: SysctlNamespace) -> bool {
+        self.linux
+            .namespaces
+            .iter()
+            .any(|listed| listed.kind == namespace.name())
+    }
+
     /// The namespaces that are the container's own: listed in `linux.namespaces`, and not by a path that leads to the
     /// namespace of this process. runc calls the latter host namespaces and refuses to write sysctls there.
     pub fn owned_namespaces(&self) -> BTreeSet<SysctlNamespace> {

@@ -112,6 +112,7 @@ fn prepare(path: &Path, invocation: &Invocation, config: &Config) -> Result<bool
         dir,
         &Options {
             config,
+            table: None,
             runtime: Some(path),
             hook: &hook,
             dry_run: false,

@@ -139,3 +139,56 @@ pub(super) fn overflow_owner() -> Option<(u64, u64)> {
     // Where root is mapped, it shows as 0, mapped to whatever it may be.
     (owner.uid() != 0 && owner.gid() != 0).then(|| (owner.uid().into(), owner.gid().into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIB: u64 = 1 << 30;
+
+    #[test]
+    fn threads_follow_the_kernels_formula() {
+        assert_eq!(
+            threads_max_of(16 * GIB, 4096, None),
+            if cfg!(target_pointer_width = "64") {
+                131_072
+            } else {
+                262_144
+            }
+        );
+        assert_eq!(threads_max_of(16 * GIB, 65536, None), 32_768);
+        assert_eq!(threads_max_of(0, 4096, None), 20);
+        assert_eq!(threads_max_of(u64::MAX, 4096, None), 0x3fff_ffff);
+    }
+
+    #[test]
+    fn init_tells_the_exact_number_unless_its_limit_is_somebody_elses() {
+        let near = threads_max_of(16 * GIB, 16 << 10, None) / 2 - 100;
+        assert_eq!(threads_max_of(16 * GIB, 16 << 10, Some(near)), near * 2);
+        for foreign in [0, 1024, 4 << 20, u64::MAX] {
+            assert_eq!(
+                threads_max_of(16 * GIB, 16 << 10, Some(foreign)),
+                131_072,
+                "{foreign}"
+            );
+        }
+    }
+
+    #[test]
+    fn pids_grow_with_the_cpus() {
+        assert_eq!(pid_max_of(1), 32_768);
+        assert_eq!(pid_max_of(32), 32_768);
+        if cfg!(target_pointer_width = "64") {
+            assert_eq!(pid_max_of(64), 65_536);
+            assert_eq!(pid_max_of(1 << 40), 4 << 20);
+        }
+    }
+
+    #[test]
+    fn a_boundary_is_found_wherever_it_is() {
+        for boundary in [0, 1, 2, 500, 998, 999] {
+            assert_eq!(last_that(1000, |n| Some(n <= boundary)), Some(boundary));
+        }
+        assert_eq!(last_that(1000, |_| None), None);
+    }
+}

@@ -29,7 +29,7 @@ pub(crate) struct KeysForm(pub BTreeMap<SysctlKey, EntryForm>);
 
 /// How one key is shown. Exactly one of value, computed, host and sysctl, or table = false alone.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table such as { value = 1 }")]
 #[schemars(rename = "Entry", extend("oneOf" = [
     { "required": ["value"] }, { "required": ["computed"] }, { "required": ["host"] }, { "required": ["sysctl"] },
     { "required": ["table"], "maxProperties": 1 },
@@ -266,7 +266,7 @@ impl<'de> Deserialize<'de> for KeysForm {
 }
 
 /// What is wrong with a key's second entry.
-pub(super) const DUPLICATE: &str = "the key is given twice; keep one of its entries, whatever the spelling";
+pub(super) const DUPLICATE: &str = "the key is given twice; keep one of the two, whatever their spelling";
 
 impl JsonSchema for KeysForm {
     fn schema_name() -> std::borrow::Cow<'static, str> {

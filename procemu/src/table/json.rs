@@ -68,7 +68,10 @@ fn fault(text: &str, piece: &str, error: &serde_json::Error) -> Fault {
     let position = format!(" at line {} column {}", error.line(), error.column());
     let message = error.to_string();
     // The line is told once, and counted in the whole text.
-    let message = message.strip_suffix(&position).unwrap_or(&message);
+    let message = message
+        .strip_suffix(&position)
+        .unwrap_or(&message)
+        .replace("EOF", "end of text");
     Fault::at(offset(text, piece) + lines_before, message)
 }
 

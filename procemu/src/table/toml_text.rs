@@ -7,13 +7,23 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 use toml::{Spanned, ser::ValueSerializer};
 
 use super::error::Fault;
-use super::form::EntryForm;
+use super::form::{DUPLICATE, EntryForm};
 use super::text::Builder;
 use super::{Table, TableForm};
 
 /// Reads a table.
 pub(super) fn read(text: &str) -> Result<Table, Fault> {
-    let document = DeTable::parse(text).map_err(|error| fault(&error))?;
+    let document = DeTable::parse(text).map_err(|error| match (error.message(), error.span()) {
+        // The parser says no more than this.
+        ("duplicate key", Some(span)) => {
+            let key = text
+                .get(span.clone())
+                .unwrap_or_default()
+                .trim_matches(['"', '\'']);
+            Fault::at(span.start, DUPLICATE).of_key(key)
+        }
+        _ => fault(&error),
+    })?;
     let mut builder = Builder::default();
     for (name, value) in in_order(document.into_inner()) {
         let at = name.span().start;

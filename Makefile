@@ -1,0 +1,31 @@
+# `make demo` shows it, `make test` proves it, `make lint` keeps it tidy. Everything else is cargo.
+CARGO ?= cargo
+export CARGO
+
+.PHONY: build demo test lint bench setup
+
+build:
+	$(CARGO) build --workspace --locked
+
+# What the tests and the demo need and this machine lacks.
+setup:
+	scripts/setup.sh test
+
+demo:
+	scripts/setup.sh test
+	scripts/demo.sh
+
+# `scripts/test.sh --test runtimes cap_last_cap` runs one file's tests by name.
+test:
+	scripts/setup.sh test
+	scripts/test.sh
+
+lint:
+	scripts/setup.sh lint
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+	$(CARGO) deny --workspace --log-level error check licenses bans sources
+
+bench:
+	$(CARGO) bench --workspace --locked

@@ -1,0 +1,76 @@
+//! `bundle`: hook and rewrite in a bundle's config.json, so that a plain runtime runs it.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use runtime_bridge::bundle::{Options, rewrite};
+use runtime_bridge::config::Config;
+use runtime_bridge::report::chain;
+
+use crate::exit::Exit;
+use crate::exit::Failure;
+use crate::output::print;
+use crate::tables::Tables;
+
+/// Options of `bundle`.
+#[derive(Args, Debug)]
+pub struct Bundle {
+    /// Folder with the config.json
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    #[command(flatten)]
+    tables: Tables,
+    /// Rewrite for this runtime [default: any that takes createContainer hooks and every ociVersion]
+    #[arg(long, value_name = "PATH")]
+    runtime: Option<PathBuf>,
+    /// Make this program the hook [default: runtime-bridge beside nsprep, or on PATH]
+    #[arg(long, value_name = "PATH")]
+    hook: Option<PathBuf>,
+    /// Print the changes only
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Bundle {
+    /// `nsprep bundle`.
+    pub fn run(&self) -> Result<Exit, Failure> {
+        let table = self.tables.load()?;
+        let hook = match &self.hook {
+            Some(path) => std::path::absolute(path).map_err(|e| Failure::usage(format!("--hook: {e}")))?,
+            None => installed()?,
+        };
+        let options = Options {
+            config: &Config::default(),
+            table: Some(&table),
+            runtime: self.runtime.as_deref(),
+            hook: &hook,
+            dry_run: self.dry_run,
+        };
+        let changes = rewrite(&self.dir, &options).map_err(|error| Failure::usage(chain(&error)))?;
+        let mut lines: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        if lines.is_empty() {
+            lines.push("nothing to change".to_owned());
+        }
+        print(&(lines.join("\n") + "\n"))?;
+        Ok(Exit::Done)
+    }
+}
+
+/// `runtime-bridge`: beside this program, else on PATH.
+fn installed() -> Result<PathBuf, Failure> {
+    const NAME: &str = "runtime-bridge";
+    let own = std::env::current_exe().ok();
+    let beside = own
+        .as_deref()
+        .and_then(Path::parent)
+        .map(|folder| folder.join(NAME));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).map(|folder| folder.join(NAME));
+    let mut found = beside
+        .into_iter()
+        .chain(on_path)
+        .filter(|path| path.is_absolute());
+    found.find(|path| path.is_file()).ok_or_else(|| {
+        Failure::usage("no runtime-bridge beside nsprep or on PATH to be the hook; name it with --hook")
+    })
+}

@@ -1,0 +1,134 @@
+//! The built-in profiles, and the pages published about tables.
+
+use std::path::{Path, PathBuf};
+
+use procemu::{Mode, Probe, Profile, SysctlKey, Table, ValueSource, When, json_schema};
+
+fn docs(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(file)
+}
+
+#[test]
+fn every_profile_is_a_table_with_a_reason_for_each_key() {
+    for profile in Profile::ALL {
+        let table =
+            Table::from_toml(profile.toml(), profile.name()).unwrap_or_else(|error| panic!("{error}"));
+        assert!(!table.is_empty() && !table.doc().is_empty(), "{}", profile.name());
+        assert_eq!(table, profile.table());
+        for (key, entry) in &table {
+            let place = format!("{}: {key}", profile.name());
+            assert!(entry.doc.len() > 10 && !entry.doc.contains('\n'), "{place}");
+            assert_eq!(
+                entry.mode == Mode::ReadWrite,
+                entry.when == When::Unwritable,
+                "{place}"
+            );
+            // What cannot be asked for has to have something to say instead.
+            assert!(
+                entry.source != ValueSource::Host || entry.fallback.is_some(),
+                "{place}"
+            );
+            let text = entry
+                .resolve(key, None)
+                .unwrap_or_else(|error| panic!("{place}: {error}"));
+            assert!(text.ends_with('\n') && text.len() > 1, "{place}: {text:?}");
+            if entry.fallback.is_some() {
+                assert!(
+                    entry.doc.contains("fallback: ") || entry.doc.contains("fallback "),
+                    "{place} says whose fallback"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn profile_names_are_listed_where_one_is_wrong() {
+    let names: Vec<_> = Profile::names().collect();
+    assert!(names.is_sorted());
+    assert_eq!(
+        names,
+        [
+            "container",
+            "crun",
+            "dockerd",
+            "kube-proxy",
+            "kubelet",
+            "podman",
+            "runc"
+        ]
+    );
+    let error = Profile::get("kublet").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "there is no profile \"kublet\"; the profiles are container, crun, dockerd, kube-proxy, kubelet, podman, runc"
+    );
+}
+
+#[test]
+fn the_kubelet_profile_has_the_values_it_compares_with() {
+    let table = Profile::get("kubelet").unwrap();
+    for (text, value) in [
+        ("vm/overcommit_memory", "1\n"),
+        ("vm/panic_on_oom", "0\n"),
+        ("kernel/panic", "10\n"),
+        ("kernel/panic_on_oops", "1\n"),
+        ("kernel/keys/root_maxkeys", "1000000\n"),
+        ("kernel/keys/root_maxbytes", "25000000\n"),
+    ] {
+        let key: SysctlKey = text.parse().unwrap();
+        let entry = table.get(&key).unwrap();
+        assert_eq!(
+            (entry.mode, entry.when),
+            (Mode::ReadWrite, When::Unwritable),
+            "{text}"
+        );
+        assert_eq!(entry.resolve(&key, None).unwrap(), value, "{text}");
+    }
+}
+
+#[test]
+fn the_published_schema_is_the_one_in_the_code() {
+    let published = std::fs::read_to_string(docs("table.schema.json")).unwrap();
+    let expected = serde_json::to_string_pretty(&json_schema()).unwrap() + "\n";
+    assert_eq!(
+        published, expected,
+        "write `nsprep schema` to docs/table.schema.json"
+    );
+}
+
+#[test]
+fn the_page_about_tables_names_every_probe_profile_and_field() {
+    let page = std::fs::read_to_string(docs("tables.md")).unwrap();
+    let fields = json_schema()["$defs"]["Entry"]["properties"]
+        .as_object()
+        .unwrap()
+        .clone();
+    let names = Probe::ALL
+        .iter()
+        .map(ToString::to_string)
+        .chain(Profile::names().map(str::to_owned));
+    for name in names.chain(fields.into_iter().map(|(name, _)| name)) {
+        assert!(
+            page.contains(&format!("| `{name}` |")),
+            "docs/tables.md has no row for {name}"
+        );
+    }
+}
+
+#[test]
+fn the_examples_on_the_page_about_tables_are_tables() {
+    let page = std::fs::read_to_string(docs("tables.md")).unwrap();
+    let mut examples = 0;
+    for (language, read) in [
+        ("toml", Table::from_toml as fn(&str, &str) -> _),
+        ("json", Table::from_json),
+    ] {
+        for example in page.split(&format!("```{language}\n")).skip(1) {
+            let (text, _) = example.split_once("```").expect("the example has an end");
+            read(text, "docs/tables.md").unwrap_or_else(|error| panic!("{error}\n{text}"));
+            examples += 1;
+        }
+    }
+    assert!(examples >= 3, "{examples}");
+}

@@ -1,0 +1,316 @@
+//! The OCI hook: prepares one container's `/proc`, in the container's namespaces, before pivot_root.
+
+use std::fs::OpenOptions;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::sys::wait::WaitStatus;
+use procemu::{
+    Entry, Error, Mode, Options, Plan, Probing, Procfs, Snapshot, SysctlKey, Table, Target, When, in_child,
+    next_layer, reexec_sealed,
+};
+use serde::Deserialize;
+
+use crate::bundle;
+use crate::config::{Config, ConfigError, OnFailure};
+use crate::job::Job;
+use crate::place::placement;
+use crate::report::chain;
+use crate::spec::Spec;
+use crate::sysctl;
+
+/// A state is some hundred bytes, and the container's annotations.
+const MAX_STATE: u64 = 4 << 20;
+
+/// The container's state, as a runtime writes it to a hook's standard input (OCI runtime spec, "State").
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct State {
+    #[serde(default)]
+    id: String,
+    /// The container's init process, as the runtime sees it; what runtimes put there in the container's own pid
+    /// namespace differs (1, 0, nothing).
+    #[serde(default)]
+    pid: Option<i64>,
+    #[serde(default)]
+    bundle: PathBuf,
+}
+
+/// Where a hook runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// `createContainer`: in the container's namespaces.
+    CreateContainer,
+    /// `prestart` and `createRuntime`: in the runtime's.
+    Runtime,
+}
+
+impl Stage {
+    /// The stage of this name in a configuration's `hooks`.
+    ///
+    /// # Errors
+    /// For a stage in which nothing can be mounted any more, and for an unknown one.
+    pub fn parse(name: &str) -> Result<Self, HookError> {
+        match name {
+            "createContainer" => Ok(Self::CreateContainer),
+            "prestart" | "createRuntime" => Ok(Self::Runtime),
+            other => Err(HookError::Stage(other.to_owned())),
+        }
+    }
+}
+
+/// Why a container could not be prepared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HookError {
+    /// Not a stage for this hook.
+    #[error("stage {0:?}: the hook works in createContainer, createRuntime and prestart")]
+    Stage(String),
+    /// Standard input is not a container's state.
+    #[error("state on standard input: {0}")]
+    State(String),
+    /// The bundle or its configuration cannot be used.
+    #[error(transparent)]
+    Bundle(#[from] bundle::BundleError),
+    /// The configuration is not what the OCI spec says.
+    #[error("{path}: {what}", path = .path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// bridge.toml, or a table that it names.
+    #[error(transparent)]
+    Policy(#[from] ConfigError),
+    /// A sysctl that the container may not have.
+    #[error("sysctl {0:?}: is not in a namespace of the container's own")]
+    NotOwned(String),
+    /// Looking, planning or mounting failed.
+    #[error("{}", .0.line())]
+    Procemu(Error),
+    /// The child in the container's namespaces did not end as it should; it has said why.
+    #[error("the process in the container's namespaces failed")]
+    Child,
+}
+
+impl From<Error> for HookError {
+    fn from(error: Error) -> Self {
+        Self::Procemu(error)
+    }
+}
+
+/// What is to be done, all read before any namespace is entered.
+struct Order {
+    spec: Spec,
+    rootfs: PathBuf,
+    table: Table,
+    sysctl: Vec<(String, SysctlKey, String)>,
+    host: Procfs,
+    on_failure: OnFailure,
+}
+
+/// Reads the state from `input` and prepares the container. `stage` is where the hook was called; where it isn't said,
+/// it is seen from whether the container's procfs is mounted here. `config` is bridge.toml, for a bundle that carries no
+/// order of its own.
+///
+/// # Errors
+/// [`HookError`]; with policy `on_failure = "warn"` it is printed instead.
+pub fn run(input: &mut dyn Read, stage: Option<Stage>, config: Option<&Path>) -> Result<(), HookError> {
+    let mut text = Vec::new();
+    input
+        .take(MAX_STATE)
+        .read_to_end(&mut text)
+        .map_err(|e| HookError::State(e.to_string()))?;
+    let state = parse_state(&text)?;
+    let order = order(&state, config)?;
+    let done = match stage.unwrap_or_else(|| guess(&order.rootfs)) {
+        Stage::CreateContainer => prepare(&order).map_err(HookError::from),
+        Stage::Runtime => from_outside(&state, &text, &order),
+    };
+    match (done, order.on_failure) {
+        (Err(error), OnFailure::Warn) => {
+            eprintln!(
+                "runtime-bridge: warning: container {} is not prepared: {}",
+                state.id,
+                chain(&error)
+            );
+            Ok(())
+        }
+        (done, _) => done,
+    }
+}
+
+fn parse_state(text: &[u8]) -> Result<State, HookError> {
+    let state: State = serde_json::from_slice(text).map_err(|e| {
+        let what = if text.is_empty() {
+            "is empty".to_owned()
+        } else {
+            e.to_string()
+        };
+        HookError::State(format!(
+            "{what}; a runtime calls the hook with the container's state as JSON"
+        ))
+    })?;
+    if state.bundle.as_os_str().is_empty() {
+        return Err(HookError::State(
+            "has no bundle; a runtime gives the bundle's path there".into(),
+        ));
+    }
+    Ok(state)
+}
+
+fn order(state: &State, config: Option<&Path>) -> Result<Order, HookError> {
+    let text = bundle::read(&state.bundle)?;
+    let file = state.bundle.join("config.json");
+    let wrong = |what: String| HookError::Config {
+        path: file.clone(),
+        what,
+    };
+    let spec = Spec::parse(&text).map_err(|e| wrong(e.to_string()))?;
+    if spec.root.path.as_os_str().is_empty() {
+        return Err(wrong("has no root.path".into()));
+    }
+    let rootfs = state.bundle.join(&spec.root.path);
+    let job = Job::of(&text).map_err(|e| wrong(e.to_string()))?;
+    let (table, requested, on_failure) = match job {
+        Some(job) => (job.table, job.sysctl, job.on_failure),
+        None => {
+            let config = Config::load(config)?;
+            let mut table = config.table(&spec.annotations)?;
+            table.apply_sysctls(&Default::default());
+            (table, Default::default(), config.policy.on_failure)
+        }
+    };
+    let mut sysctl = Vec::new();
+    for (spelling, value) in requested {
+        let request = sysctl::Request::new(&spelling, &value)
+            .filter(|request| sysctl::namespace(&request.key).is_some_and(|namespace| spec.lists(namespace)))
+            .ok_or_else(|| HookError::NotOwned(spelling.clone()))?;
+        sysctl.push((spelling, request.key, value));
+    }
+    Ok(Order {
+        spec,
+        rootfs,
+        table,
+        sysctl,
+        host: Procfs::open("/proc")?,
+        on_failure,
+    })
+}
+
+/// Where the container's procfs is mounted under its rootfs, this is the container's mount namespace.
+fn guess(rootfs: &Path) -> Stage {
+    match procfs_below(rootfs) {
+        Ok(_) => Stage::CreateContainer,
+        Err(_) => Stage::Runtime,
+    }
+}
+
+/// Joins every namespace of the container's init process, from a sealed copy of this program, and prepares there.
+fn from_outside(state: &State, text: &[u8], order: &Order) -> Result<(), HookError> {
+    let pid = state
+        .pid
+        .and_then(|pid| u32::try_from(pid).ok())
+        .filter(|pid| *pid > 1);
+    let pid = pid.ok_or_else(|| HookError::State("has no pid of the container's init process".into()))?;
+    reexec_sealed(Some(text))?;
+    let target = Target::open(pid)?;
+    if !target.is_elsewhere() {
+        return Err(HookError::State(format!(
+            "pid {pid} has no mount namespace of its own"
+        )));
+    }
+    target.join()?;
+    let status = in_child(|| match prepare(order) {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("runtime-bridge: {}", error.line());
+            1
+        }
+    });
+    match status {
+        Ok(WaitStatus::Exited(_, 0)) => Ok(()),
+        _ => Err(HookError::Child),
+    }
+}
+
+/// Prepares the container, in whose namespaces the calling process is.
+fn prepare(order: &Order) -> Result<(), Error> {
+    let proc = procfs_below(&order.rootfs)?;
+    let table = set_sysctls(&proc, order)?;
+    let seen = proc.observe(&table, Probing::Open)?;
+    let plan = Plan::new(&table, &seen, &placement(&order.spec))?;
+    if plan.is_empty() {
+        return Ok(());
+    }
+    let snapshot = Snapshot::compile(&plan, &table, Some(&order.host))?;
+    let label = Some(order.spec.linux.mount_label.clone()).filter(|label| !label.is_empty());
+    let options = Options {
+        source: next_layer(&proc)?,
+        label,
+        ..Options::default()
+    };
+    procemu::attach(&proc, &plan, &snapshot, &options)?.keep();
+    Ok(())
+}
+
+fn procfs_below(rootfs: &Path) -> Result<Procfs, Error> {
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .custom_flags(nix::libc::O_PATH | nix::libc::O_DIRECTORY);
+    let folder = options.open(rootfs).map_err(|e| Error::failed_open(rootfs, e))?;
+    Procfs::beneath(folder, rootfs)
+}
+
+/// Writes what was moved out of `linux.sysctl` to the kernel's own keys, while they can still be written; what is not
+/// the kernel's gets a key of ours. Gives the table with those.
+fn set_sysctls(proc: &Procfs, order: &Order) -> Result<Table, Error> {
+    let mut table = order.table.clone();
+    if order.sysctl.is_empty() {
+        return Ok(table);
+    }
+    // crun has made them read-only already; in a runtime that has not, both are the same.
+    let clear = proc.unshadowed().ok();
+    let writable = clear.as_ref().unwrap_or(proc);
+    for (spelling, key, value) in &order.sysctl {
+        if proc.has_own(key)? {
+            writable
+                .write(key, value)
+                .map_err(|error| error.during(format!("sysctl {spelling}={value}")))?;
+        } else {
+            let entry = Entry::literal(value.as_str())
+                .with_mode(Mode::ReadWrite)
+                .with_when(When::Always);
+            table.insert(key.clone(), entry.with_doc("requested by linux.sysctl"));
+        }
+    }
+    Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_needs_a_bundle() {
+        let line = |text: &[u8]| parse_state(text).unwrap_err().to_string();
+        assert!(line(b"").starts_with("state on standard input: is empty"));
+        assert!(line(b"{").starts_with("state on standard input: "));
+        assert!(line(br#"{"id":"a","pid":7}"#).contains("has no bundle"));
+        assert_eq!(parse_state(br#"{"bundle":"/b"}"#).unwrap().pid, None);
+    }
+
+    #[test]
+    fn stages() {
+        assert_eq!(Stage::parse("prestart").unwrap(), Stage::Runtime);
+        assert_eq!(Stage::parse("createContainer").unwrap(), Stage::CreateContainer);
+        assert!(
+            Stage::parse("poststop")
+                .unwrap_err()
+                .to_string()
+                .contains("poststop")
+        );
+    }
+}

@@ -1,0 +1,56 @@
+#!/bin/bash
+# Install what `make lint` and `make test` need and this machine lacks: setup.sh [lint|test]...
+# A thing that is already there costs nothing; a thing that cannot be had is said so, and the tests that need it are skipped.
+set -euo pipefail
+here=$(dirname "$(readlink -f "$0")")
+
+# command:package, for the commands the tests and the build call
+tools=(gcc:gcc pkg-config:pkg-config runc:runc crun:crun busybox:busybox-static strace:strace sysctl:procps)
+# header or file:package, for what has no command
+files=(/usr/include/stdlib.h:libc6-dev /usr/include/seccomp.h:libseccomp-dev)
+
+missing_packages() {
+  local pair
+  for pair in "${tools[@]}"; do
+    PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" > /dev/null || echo "${pair##*:}"
+  done
+  for pair in "${files[@]}"; do
+    [ -e "${pair%%:*}" ] || echo "${pair##*:}"
+  done
+}
+
+install_packages() {
+  local missing
+  mapfile -t missing < <(missing_packages)
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then
+    echo "setup: missing packages, install them by hand (needs root and apt-get): ${missing[*]}" >&2
+    return 0
+  fi
+  echo "setup: installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  # A package list may be absent or older than the archive: the first try decides whether it has to be fetched.
+  apt-get install -qq -y --no-install-recommends "${missing[@]}" > /dev/null 2>&1 || {
+    apt-get update -qq
+    apt-get install -qq -y --no-install-recommends "${missing[@]}" > /dev/null
+  }
+}
+
+install_cargo_deny() {
+  local version=0.20.2
+  [ "$(cargo deny --version 2> /dev/null)" = "cargo-deny $version" ] && return 0
+  echo "setup: installing cargo-deny $version (about 3 minutes of CPU)"
+  cargo install --quiet --locked --version "$version" cargo-deny
+}
+
+for part in "${@:-test}"; do
+  case $part in
+    lint) install_cargo_deny ;;
+    test)
+      # One command each: in `a && b` errors inside a would not end the script.
+      install_packages
+      "$here/runc.sh" > /dev/null
+      ;;
+    *) echo "setup: unknown part '$part', expected lint or test" >&2; exit 2 ;;
+  esac
+done

@@ -1,0 +1,134 @@
+//! Where the kernel lacks the new mount API (or any one call of it), the classic one does the same.
+
+mod support;
+
+use std::process::ExitCode;
+
+use support::{
+    Bed, Bundle, RUNTIMES, Runtime, Suite, TestResult, edit_config, equal, made_up_table, made_up_values,
+    need, print_made_up,
+};
+
+const CALLS: [&str; 6] = [
+    "fsopen",
+    "fsmount",
+    "open_tree",
+    "move_mount",
+    "mount_setattr",
+    "openat2",
+];
+
+fn main() -> ExitCode {
+    let mut suite = Suite::new();
+    let all = CALLS.join(",");
+    for calls in CALLS.into_iter().chain([all.as_str()]) {
+        let name = if calls == all { "all" } else { calls };
+        let calls = calls.to_owned();
+        suite.test(format!("bare::strace::{name}"), {
+            let calls = calls.clone();
+            move |bed| strace_bare(bed, &calls)
+        });
+        for runtime in RUNTIMES {
+            let calls = calls.clone();
+            suite.test(format!("cured::hook::{name}::{}", runtime.name), move |bed| {
+                hook(bed, runtime, &calls)
+            });
+        }
+        suite.test(format!("cured::exec::{name}"), {
+            let calls = calls.clone();
+            move |bed| exec(bed, &calls)
+        });
+        suite.test(format!("cured::attach::{name}"), move |bed| attach(bed, &calls));
+    }
+    suite.run()
+}
+
+/// The command that runs another with these calls answering ENOSYS; what it did is in the file `trace`.
+fn without(calls: &str) -> TestResult<String> {
+    let strace = need::command("strace")?;
+    Ok(format!(
+        "{} -f -qq -o \"$BED/trace\" -e trace={calls} -e inject={calls}:error=ENOSYS",
+        strace.display()
+    ))
+}
+
+/// The injection works here at all: mount(8) says so for the classic call.
+fn strace_bare(bed: &Bed, calls: &str) -> TestResult {
+    need::root()?;
+    let text = format!(
+        "mkdir t; {} mount -t tmpfs t t 2> said || true",
+        without(&format!("mount,{calls}"))?
+    );
+    bed.script(&format!("{text}; grep -q INJECTED trace; ! mountpoint -q t"))?
+        .succeed()?;
+    Ok(())
+}
+
+fn exec(bed: &Bed, calls: &str) -> TestResult {
+    need::root()?;
+    let program = format!(
+        "{}cat /proc/sys/kernel/ostype /proc/sys/net/ipv4/ip_default_ttl > /dev/null\n",
+        print_made_up()
+    );
+    let text = format!(
+        "cat /proc/self/mountinfo > before\n\
+         {} \"$NSPREP\" exec --table \"$TABLE\" -- sh -c '{program}'\n\
+         grep -q INJECTED trace || echo 'never called'\n\
+         diff before /proc/self/mountinfo",
+        without(calls)?
+    );
+    // `openat2` is for root filesystems alone, and a program that has none need not call it.
+    let optional = if calls == "openat2" || calls == "mount_setattr" {
+        "\nnever called"
+    } else {
+        ""
+    };
+    let output = bed.script(&text)?.env("TABLE", made_up_table(bed)?).succeed()?;
+    equal("values", output.trim_end_matches(optional), made_up_values())
+}
+
+fn attach(bed: &Bed, calls: &str) -> TestResult {
+    need::root()?;
+    let nsprep = format!("{} \"$NSPREP\"", without(calls)?);
+    let text = format!(
+        "cat /proc/self/mountinfo > before\n\
+         {nsprep} attach --table \"$TABLE\" > /dev/null\n\
+         {}{nsprep} verify --table \"$TABLE\" > /dev/null\n\
+         {nsprep} detach > /dev/null\n\
+         diff before /proc/self/mountinfo",
+        print_made_up()
+    );
+    let output = bed.script(&text)?.env("TABLE", made_up_table(bed)?).succeed()?;
+    equal("values", output, made_up_values())
+}
+
+/// The hook alone is made to do without: the runtime itself must not be.
+fn hook(bed: &Bed, runtime: Runtime, calls: &str) -> TestResult {
+    // Nothing of this may be writable either, by whichever way it was made read-only.
+    let write =
+        "for key in kernel/made_up_key net/ipv4/made_up net/made/up fs/made_up kernel/core_pattern; do
+        { true >> /proc/sys/$key; } 2> /dev/null && echo writable $key; done; true";
+    Bundle::new(bed, "b", &format!("{}{write}", print_made_up()))?
+        .own_namespace("network")
+        .write()?;
+    let config = bed.config(&made_up_table(bed)?)?;
+    let rewrite = r#""$BRIDGE" rewrite --runtime "$RUNTIME" --config "$CONFIG" "$BED/b""#;
+    bed.runtime_script(&runtime, rewrite)?
+        .env("CONFIG", config)
+        .succeed()?;
+    let strace = without(calls)?.replace("$BED", &bed.path("").to_string_lossy());
+    let bridge = support::runtime_bridge()?;
+    let script = bed.file(
+        "hook.sh",
+        format!("#!/bin/sh\nexec {strace} {} hook\n", bridge.display()),
+    )?;
+    edit_config(&bed.path("b"), |config| {
+        let hook = &mut config["hooks"]["createContainer"][0];
+        hook["path"] = "/bin/sh".into();
+        hook["args"] = serde_json::json!(["sh", script]);
+    })?;
+    let output = bed
+        .runtime_script(&runtime, "run rt b; grep -q INJECTED trace")?
+        .succeed()?;
+    equal("values, and nothing writable", output, made_up_values())
+}

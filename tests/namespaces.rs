@@ -1,0 +1,129 @@
+//! Every process reads and writes the keys of its own network and IPC namespaces, with keys added beside them.
+
+mod support;
+
+use std::process::ExitCode;
+
+use support::{
+    Bed, Bundle, RUNTIMES, Runtime, Suite, TestResult, equal, made_up_table, made_up_values, move_hook,
+    print_made_up,
+};
+
+/// Writes through /proc/sys, and what it reads afterwards.
+const WRITE: &str = "echo 77 > /proc/sys/net/ipv4/ip_default_ttl; echo 4321 > /proc/sys/kernel/shmmni
+echo 5 > /proc/sys/fs/mqueue/queues_max; echo 9999 > /proc/sys/net/core/somaxconn
+cat /proc/sys/net/ipv4/ip_default_ttl /proc/sys/kernel/shmmni /proc/sys/fs/mqueue/queues_max /proc/sys/net/core/somaxconn
+ls /proc/sys/net/ipv4/conf
+";
+const WRITTEN: &str = "77\n4321\n5\n9999\nall\ndefault\nlo\n";
+/// The same namespaces seen through a procfs that nobody touched.
+const PEER: &str = r#"nsenter --target "$pid" --net --ipc cat /proc/sys/net/ipv4/ip_default_ttl /proc/sys/kernel/shmmni \
+  /proc/sys/fs/mqueue/queues_max /proc/sys/net/core/somaxconn"#;
+const HOST: &str = "cat /proc/sys/net/ipv4/ip_default_ttl /proc/sys/kernel/shmmni /proc/sys/fs/mqueue/queues_max \
+  /proc/sys/net/core/somaxconn";
+
+fn main() -> ExitCode {
+    let mut suite = Suite::new();
+    for runtime in RUNTIMES {
+        let name = runtime.name;
+        suite.test(format!("bare::container::{name}"), move |bed| {
+            container(bed, runtime, None)
+        });
+        for stage in ["createContainer", "prestart", "createRuntime"] {
+            suite.test(format!("cured::container::{stage}::{name}"), move |bed| {
+                container(bed, runtime, Some(stage))
+            });
+        }
+    }
+    suite.test("cured::exec::children", exec_children);
+    suite.test("cured::exec::itself", exec_itself);
+    suite.run()
+}
+
+fn container(bed: &Bed, runtime: Runtime, stage: Option<&str>) -> TestResult {
+    let ours = if stage.is_some() {
+        print_made_up()
+    } else {
+        String::new()
+    };
+    let program = format!("{WRITE}{ours}touch /tmp/done; sleep 100");
+    Bundle::new(bed, "b", &program)?
+        .own_namespace("network")
+        .own_namespace("ipc")
+        .unprotected()
+        .write()?;
+    if let Some(stage) = stage {
+        let config = bed.config(&made_up_table(bed)?)?;
+        let rewrite = r#""$BRIDGE" rewrite --runtime "$RUNTIME" --config "$CONFIG" "$BED/b""#;
+        bed.runtime_script(&runtime, rewrite)?
+            .env("CONFIG", config)
+            .succeed()?;
+        if stage != "createContainer" {
+            move_hook(&bed.path("b"), stage)?;
+        }
+    }
+    let text = format!(
+        "{HOST} > before\n\
+         inside() {{ wait_for b/rootfs/tmp/done; pid=$(cat b.pid); {PEER} > peer; cat b.out peer; {HOST} > after; }}\n\
+         container rt b inside\n\
+         cmp before after"
+    );
+    let values = if stage.is_some() {
+        format!("{}\n", made_up_values())
+    } else {
+        String::new()
+    };
+    let output = bed.runtime_script(&runtime, &text)?.succeed()?;
+    equal(
+        "the container, then its namespaces from outside",
+        output,
+        format!("{WRITTEN}{values}77\n4321\n5\n9999"),
+    )
+}
+
+/// Around a program: what a CNI plugin does in a new namespace must not reach the host's keys.
+fn exec_children(bed: &Bed) -> TestResult {
+    support::need::root()?;
+    let table = made_up_table(bed)?;
+    let child = bed.file(
+        "child.sh",
+        format!(
+            "set -e\n{WRITE}{}touch done\nsleep 100 > /dev/null 2>&1\n",
+            print_made_up()
+        ),
+    )?;
+    let text = format!(
+        "{HOST} > before\n\
+         \"$NSPREP\" exec --table \"$TABLE\" -- unshare --net --ipc sh \"$CHILD\" > out &\n\
+         pid=$!\n\
+         trap 'kill $pid; pkill -P $pid || true' EXIT\n\
+         wait_for done; {PEER} > peer; cat out peer; {HOST} > after; cmp before after"
+    );
+    let output = bed
+        .script(&text)?
+        .env("TABLE", table)
+        .env("CHILD", child)
+        .succeed()?;
+    let expected = format!("{WRITTEN}{}\n77\n4321\n5\n9999", made_up_values());
+    equal("the child, then its namespaces from outside", output, expected)
+}
+
+/// In its own namespaces the program sees what it saw without us, and writes reach them.
+fn exec_itself(bed: &Bed) -> TestResult {
+    support::need::root()?;
+    let table = made_up_table(bed)?;
+    // The script's own network and IPC namespaces stand for the host's.
+    let child = "echo 66 > /proc/sys/net/ipv4/ip_default_ttl; echo 1234 > /proc/sys/kernel/shmmni";
+    let text = format!(
+        "cat > outer.sh <<'END'\n\
+         \"$NSPREP\" exec --table \"$TABLE\" -- sh -c '{child}'\n\
+         cat /proc/sys/net/ipv4/ip_default_ttl /proc/sys/kernel/shmmni\n\
+         END\n\
+         unshare --net --ipc sh outer.sh"
+    );
+    equal(
+        "written through",
+        bed.script(&text)?.env("TABLE", table).succeed()?,
+        "66\n1234",
+    )
+}

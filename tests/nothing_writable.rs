@@ -1,0 +1,162 @@
+//! Nothing becomes writable that was not; with the default spec not even what we add.
+
+mod support;
+
+use std::process::ExitCode;
+
+use support::{Bed, Bundle, RUNTIMES, Runtime, Suite, TestResult, edit_config, equal, move_hook, same_lines};
+
+/// A key of each sort: missing and read-only, missing and writable, in a folder of the network, replaced both ways.
+const TABLE: [(&str, &str); 6] = [
+    ("kernel/made_up_key", "{ value = 7 }"),
+    ("kernel/made_up_writable", r#"{ value = 7, mode = "0644" }"#),
+    ("net/ipv4/made_up", r#"{ value = 7, mode = "0644" }"#),
+    ("net/made/up", "{ value = 7 }"),
+    ("vm/swappiness", r#"{ value = 7, when = "always" }"#),
+    (
+        "vm/dirty_ratio",
+        r#"{ value = 7, mode = "0644", when = "always" }"#,
+    ),
+];
+
+/// Prints what may be opened for writing and which folders take new entries. Opening writes nothing.
+const SCAN: &str = r#"
+find /proc/sys \( -type f -o -type d \) | sort | while read -r path; do
+  if [ -d "$path" ]; then
+    { true > "$path/procemu_new"; } 2> /dev/null && echo "create $path"
+    mkdir "$path/procemu_folder" 2> /dev/null && echo "mkdir $path"
+  else
+    { true >> "$path"; } 2> /dev/null && echo "write $path"
+  fi
+done
+for path in /proc/sys/kernel/made_up_key /proc/sys/kernel/made_up_writable /proc/sys/net/made/up /proc/sys/vm/dirty_ratio; do
+  [ -e "$path" ] || continue
+  chmod 0777 "$path" 2> /dev/null && echo "chmod $path"
+  rm -f "$path" 2> /dev/null && echo "rm $path"
+  mv "$path" "$path.moved" 2> /dev/null && echo "mv $path"
+done
+umount /proc/sys/kernel 2> /dev/null && echo "umount"
+mount -o remount,bind,rw /proc/sys/kernel 2> /dev/null && echo "remount"
+true"#;
+
+fn main() -> ExitCode {
+    let mut suite = Suite::new();
+    for runtime in RUNTIMES {
+        let name = runtime.name;
+        suite.test(format!("bare::default_spec::{name}"), move |bed| {
+            Bundle::new(bed, "b", SCAN)?.write()?;
+            equal(
+                "writable",
+                bed.runtime_script(&runtime, "run rt b")?.succeed()?,
+                "",
+            )
+        });
+        // The scan finds what there is to find.
+        suite.test(format!("bare::unprotected::{name}"), move |bed| {
+            Bundle::new(bed, "b", SCAN)?.unprotected().write()?;
+            let found = bed.runtime_script(&runtime, "run rt b")?.succeed()?;
+            let expected = [
+                "write /proc/sys/vm/swappiness",
+                "write /proc/sys/kernel/core_pattern",
+            ];
+            equal(
+                "found",
+                expected.map(|line| found.lines().any(|other| other == line)),
+                [true, true],
+            )
+        });
+        for stage in ["createContainer", "prestart", "createRuntime"] {
+            suite.test(format!("cured::default_spec::{stage}::{name}"), move |bed| {
+                default_spec(bed, runtime, stage)
+            });
+            suite.test(format!("cured::masks::{stage}::{name}"), move |bed| {
+                masks(bed, runtime, stage)
+            });
+        }
+        suite.test(format!("bare::masks::{name}"), move |bed| {
+            masks_bare(bed, runtime)
+        });
+        suite.test(format!("cured::unprotected::{name}"), move |bed| {
+            unprotected(bed, runtime)
+        });
+    }
+    suite.run()
+}
+
+/// Rewrites the bundle `b`, moves the hook to `stage` and gives what the bare runtime's container prints.
+fn run_hooked(bed: &Bed, runtime: Runtime, stage: &str) -> TestResult<String> {
+    let config = bed.config(&bed.table("t.toml", &TABLE)?)?;
+    let rewrite = r#""$BRIDGE" rewrite --runtime "$RUNTIME" --config "$CONFIG" "$BED/b""#;
+    bed.runtime_script(&runtime, rewrite)?
+        .env("CONFIG", config)
+        .succeed()?;
+    if stage != "createContainer" {
+        move_hook(&bed.path("b"), stage)?;
+    }
+    bed.runtime_script(&runtime, "run rt b")?.succeed()
+}
+
+fn default_spec(bed: &Bed, runtime: Runtime, stage: &str) -> TestResult {
+    let keys = TABLE.map(|(key, _)| format!("cat /proc/sys/{key}\n")).concat();
+    Bundle::new(bed, "b", &format!("{keys}echo '== scan'\n{SCAN}"))?.write()?;
+    equal(
+        "values and writable",
+        run_hooked(bed, runtime, stage)?,
+        format!("{}== scan", "7\n".repeat(TABLE.len())),
+    )
+}
+
+/// A file and a folder beside a missing key, and a folder that is overmounted, each masked.
+fn masked(bed: &Bed) -> TestResult<Bundle> {
+    let program = "cat /proc/sys/kernel/core_pattern; ls -A /proc/sys/kernel/random; cat /proc/sys/fs/file-max; echo end";
+    let bundle = Bundle::new(bed, "b", program)?;
+    Ok(bundle
+        .mask("/proc/sys/kernel/core_pattern")
+        .mask("/proc/sys/kernel/random")
+        .mask("/proc/sys/fs/file-max"))
+}
+
+fn masks_bare(bed: &Bed, runtime: Runtime) -> TestResult {
+    masked(bed)?.write()?;
+    equal(
+        "masked",
+        bed.runtime_script(&runtime, "run rt b")?.succeed()?,
+        "end",
+    )
+}
+
+fn masks(bed: &Bed, runtime: Runtime, stage: &str) -> TestResult {
+    masked(bed)?.write()?;
+    edit_config(&bed.path("b"), |config| {
+        let text = config["process"]["args"][2].as_str().unwrap_or_default();
+        config["process"]["args"][2] = format!("cat /proc/sys/kernel/made_up_key; {text}").into();
+    })?;
+    equal("masked", run_hooked(bed, runtime, stage)?, "7\nend")
+}
+
+/// Without readonlyPaths: what was writable before, less what a read-only entry replaced, and the entries with mode 0644.
+fn unprotected(bed: &Bed, runtime: Runtime) -> TestResult {
+    let writes = "echo 5 > /proc/sys/kernel/made_up_writable; cat /proc/sys/kernel/made_up_writable\n";
+    Bundle::new(bed, "a", SCAN)?.unprotected().write()?;
+    let bare = bed.runtime_script(&runtime, "run rt a")?.succeed()?;
+    Bundle::new(bed, "b", &format!("{writes}{SCAN}"))?
+        .unprotected()
+        .write()?;
+    let cured = run_hooked(bed, runtime, "createContainer")?;
+    let (read, cured) = cured.split_once('\n').unwrap_or_default();
+    equal("read after a write", read, "5")?;
+    let ours = [
+        "write /proc/sys/kernel/made_up_writable",
+        "write /proc/sys/net/ipv4/made_up",
+    ];
+    let kept = bare
+        .lines()
+        .filter(|line| *line != "write /proc/sys/vm/swappiness");
+    // A mode is the owner's to change where the mount is writable.
+    let cured = cured.lines().filter(|line| !line.starts_with("chmod "));
+    same_lines(
+        "writable",
+        cured,
+        kept.filter(|line| !line.starts_with("chmod ")).chain(ours),
+    )
+}

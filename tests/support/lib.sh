@@ -1,0 +1,84 @@
+# Functions for the scripts of the tests and of the demo, to be called in a private mount namespace only.
+
+# deprive PROC KEY...: takes the keys (below sys/) out of the procfs mounted at PROC: a tmpfs over their folder, with every
+# other entry bound back. Single-file binds pin namespaces, so what is bound back is good for reading, not for isolation.
+deprive() {
+  local proc=$1 scratch key folder entry gone
+  shift
+  mount --make-private "$proc"
+  scratch=$(mktemp -d "$BED/deprive.XXXXXX")
+  for folder in $(printf '%s\n' "$@" | sed 's|/[^/]*$||' | sort -u); do
+    gone=" "
+    for key in "$@"; do [ "${key%/*}" != "$folder" ] || gone="$gone${key##*/} "; done
+    mkdir -p "$scratch/new"
+    mount -t tmpfs -o mode=0555 deprived "$scratch/new"
+    for entry in $(ls -A "$proc/sys/$folder"); do
+      case $gone in *" $entry "*) continue ;; esac
+      if [ -d "$proc/sys/$folder/$entry" ]; then mkdir "$scratch/new/$entry"; else : > "$scratch/new/$entry"; fi
+      mount --rbind "$proc/sys/$folder/$entry" "$scratch/new/$entry"
+    done
+    mount --rbind "$scratch/new" "$proc/sys/$folder"
+    umount -l "$scratch/new"
+  done
+}
+
+# deprived_proc NAME KEY...: a procfs of its own at $BED/NAME without these keys, for containers to bind as their /proc.
+deprived_proc() {
+  local name=$1
+  shift
+  mkdir -p "$BED/$name"
+  mount -t proc proc "$BED/$name"
+  deprive "$BED/$name" "$@"
+}
+
+# read_only_proc_sys: /proc/sys as Docker and OpenVZ show it.
+read_only_proc_sys() {
+  mount --bind /proc/sys /proc/sys
+  mount -o remount,bind,ro /proc/sys
+}
+
+# hide_unified: crun 1.8 takes a mixed cgroup v1 and v2 machine for one it cannot handle. Unmounted here alone; removing the
+# folder would take the mount from every namespace.
+hide_unified() { ! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified; }
+
+# rt ARGS...: the runtime with a state folder of this bed.
+rt() { "$RUNTIME" --root "$BED/state" "$@"; }
+
+# wrapped ARGS...: the same through the wrapper, with the configuration at $CONFIG.
+wrapped() { "$BRIDGE" runtime --exec "$RUNTIME" --config "$CONFIG" -- --root "$BED/state" "$@"; }
+
+# run CALL NAME: runs the bundle $BED/NAME to its end by CALL (rt or wrapped).
+run() { "$1" run --no-new-keyring --bundle "$BED/$2" "$ID-$2"; }
+
+# container CALL NAME COMMAND...: creates and starts the bundle $BED/NAME by CALL (rt or wrapped), runs COMMAND, deletes the
+# container. Its output goes to $BED/NAME.out, its pid to $BED/NAME.pid.
+container() {
+  local call=$1 name=$2 status=0
+  shift 2
+  "$call" create --no-new-keyring --bundle "$BED/$name" --pid-file "$BED/$name.pid" "$ID-$name" \
+    < /dev/null > "$BED/$name.out" 2>&1 || {
+    status=$?
+    cat "$BED/$name.out" >&2
+    return "$status"
+  }
+  "$call" start "$ID-$name" || status=$?
+  # A subshell, so that an error in it ends it and not us: the container has to go first.
+  if [ "$status" -eq 0 ]; then
+    set +e
+    (set -e; "$@")
+    status=$?
+    set -e
+  fi
+  "$call" delete --force "$ID-$name" || status=$?
+  return "$status"
+}
+
+# wait_for FILE: waits until it is there, ten seconds at most.
+wait_for() {
+  local turns=0
+  until [ -e "$1" ]; do
+    turns=$((turns + 1))
+    [ "$turns" -lt 500 ] || { echo "waited in vain for $1" >&2; return 1; }
+    sleep 0.02
+  done
+}

@@ -1,0 +1,27 @@
+//! What the tests share: a suite whose skips are visible, a bed (scratch folder and scripts in a mount namespace of their own),
+//! bundles, runtimes, and the check that a test leaves the host as it found it.
+#![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
+
+mod bed;
+mod binaries;
+mod bundle;
+mod host;
+mod made_up;
+pub mod need;
+mod refused;
+mod runtime;
+mod script;
+mod stop;
+mod suite;
+mod text;
+
+pub use bed::Bed;
+pub use binaries::{nsprep, runtime_bridge};
+pub use bundle::{Bundle, edit_config, move_hook};
+pub use made_up::{MADE_UP, MADE_UP_WRITABLE, made_up_table, made_up_values, print_made_up};
+pub use refused::refused;
+pub use runtime::{CRUN, RUNC_1_1, RUNC_1_5, RUNTIMES, Runtime};
+pub use script::{Output, Propagation, Script};
+pub use stop::{Stop, TestResult, equal, fail};
+pub use suite::Suite;
+pub use text::{same_lines, section};
