@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use clap::Args;
-use procemu::{Ids, Procfs};
+use procemu::Ids;
 
 use crate::exit::{Exit, Failure};
 use crate::layers::{attach_prepared, prepare};
@@ -56,19 +56,17 @@ impl Exec {
         })
     }
 
+    /// Looks and plans while this is still the caller's namespace: where nothing is lacking, the program stays in it.
     fn prepare(&self) -> Result<(), Failure> {
         let mut table = self.tables.load()?;
+        let outside = Place::here()?;
+        let prepared = prepare(&outside, &mut table, &outside.proc)?;
         let wants_root = self.map_root && !nix::unistd::geteuid().is_root();
-        // Where nothing is lacking the program runs as it would without us.
-        let before = Place::here()?;
-        if !wants_root && prepare(&before, &mut table, &before.proc)?.plan.is_empty() {
+        if prepared.plan.is_empty() && !wants_root {
             return Ok(());
         }
         let proc = procemu::private(if self.map_root { Ids::Root } else { Ids::Kept })?;
-        let place = Place { proc, ..before };
-        let host = Procfs::open("/proc")?;
-        let prepared = prepare(&place, &mut table, &host)?;
-        attach_prepared(&place, &prepared)?;
+        attach_prepared(&Place { proc, ..outside }, &prepared)?;
         Ok(())
     }
 }

@@ -84,7 +84,7 @@ impl Place {
     pub fn here() -> Result<Self, Failure> {
         let proc = Procfs::open("/proc")?;
         let placement = Placement::Program {
-            spare: spare_folder(&proc)?,
+            spare: spare_folder(&proc),
         };
         Ok(Self {
             proc,

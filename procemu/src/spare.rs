@@ -20,12 +20,12 @@ use crate::procfs::{Procfs, by_fd, is_procfs, list};
 /// Always there, always empty: the kernel keeps it for programs that look for it (fs/proc/proc_tty.c).
 const PREFERRED: &str = "tty/ldisc";
 
-/// The folder of `proc` (relative to its root) that holds the spare, or will hold it.
-///
-/// # Errors
-/// `Place` where procfs has no empty folder for it.
-pub fn folder(proc: &Procfs) -> Result<String> {
-    existing(proc).map_or_else(|| empty_folder(proc), Ok)
+/// The folder of `proc` (relative to its root) that holds the spare, or will hold it. Where procfs has no folder to spare,
+/// it is one that does not exist, and an attach that needs it says so.
+pub fn folder(proc: &Procfs) -> String {
+    existing(proc)
+        .or_else(|| empty_folder(proc).ok())
+        .unwrap_or_else(|| PREFERRED.to_owned())
 }
 
 /// Mounts the spare where there is none yet; gives its folder and handle if it did. `proc` must be private, or

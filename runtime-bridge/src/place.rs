@@ -160,7 +160,7 @@ pub fn private_namespace(table: &Table) -> Result<(), Error> {
         &read_only,
         &seen,
         &Placement::Program {
-            spare: spare_folder(&outside)?,
+            spare: spare_folder(&outside),
         },
     )?;
     if plan.is_empty() {
