@@ -132,7 +132,7 @@ const STATES: &[(&str, &str, &[&str])] = &[
 
 fn hook_state(bed: &Bed, state: &str, words: &[&str]) -> TestResult {
     bed.file("state.json", state)?;
-    refused(bed, r#"exec "$BRIDGE" hook < state.json"#, 2, words)
+    refused(bed, r#"exec "$BRIDGE" hook < state.json"#, 1, words)
 }
 
 /// How the bundle `b` is spoilt.
@@ -168,7 +168,7 @@ fn bundle(bed: &Bed, prepare: &str, words: &[&str]) -> TestResult {
     refused(
         bed,
         &format!("exec \"$BRIDGE\" rewrite --runtime {runtime} --config bridge.toml \"$BED/b\""),
-        2,
+        1,
         words,
     )?;
     refused(

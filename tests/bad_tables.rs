@@ -109,19 +109,19 @@ const TABLES: &[(&str, &str, &str, &[&str])] = &[
         "empty_key",
         "t.toml",
         "[keys]\n\"\" = { value = 1 }\n",
-        &["t.toml:2", "empty"],
+        &["t.toml:2", "names no file"],
     ),
     (
         "duplicate",
         "t.toml",
         "[keys]\n\"kernel/x\" = { value = 1 }\n\"kernel/x\" = { value = 2 }\n",
-        &["t.toml:3", "kernel/x"],
+        &["t.toml:3", "kernel.x", "twice"],
     ),
     (
         "duplicate_spelling",
         "t.toml",
         "[keys]\n\"kernel/x\" = { value = 1 }\n\"kernel.x\" = { value = 2 }\n",
-        &["t.toml:3", "kernel/x"],
+        &["t.toml:3", "kernel.x", "twice"],
     ),
     (
         "duplicate_json",
@@ -184,6 +184,6 @@ fn missing_file(bed: &Bed) -> TestResult {
         bed,
         r#"exec "$NSPREP" attach --table nowhere.toml"#,
         2,
-        &["nowhere.toml", "No such file"],
+        &["nowhere.toml", "no such file"],
     )
 }

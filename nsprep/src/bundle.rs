@@ -44,10 +44,17 @@ impl Bundle {
             table: Some(&table),
             runtime: self.runtime.as_deref(),
             hook: &hook,
-            dry_run: self.dry_run,
+            log: None,
+            stays: false,
         };
-        let changes = rewrite(&self.dir, &options).map_err(|error| Failure::usage(chain(&error)))?;
-        let mut lines: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        let rewriting = rewrite(&self.dir, &options).map_err(|error| Failure::usage(chain(&error)))?;
+        if !self.dry_run {
+            rewriting.write().map_err(|error| Failure {
+                exit: Exit::Failed,
+                line: chain(&error),
+            })?;
+        }
+        let mut lines: Vec<String> = rewriting.changes().iter().map(ToString::to_string).collect();
         if lines.is_empty() {
             lines.push("nothing to change".to_owned());
         }

@@ -29,7 +29,7 @@ pub enum Exit {
 
 impl Exit {
     /// The exit with this code, as a child process gave it.
-    pub fn from_code(code: i32) -> Self {
+    pub fn from_code(code: u8) -> Self {
         match code {
             0 => Self::Done,
             1 => Self::Differs,

@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use clap::Args;
-use procemu::{Placement, Probing, Procfs, Target, Writes, in_child, reexec_sealed, spare_folder};
+use procemu::{Placement, Probing, Procfs, Target, Writes, ask_child, reexec_sealed, spare_folder};
 
 use crate::exit::{Exit, Failure};
 use crate::output::errno;
@@ -60,21 +60,18 @@ impl PlaceArgs {
                 let target = Target::open(pid)?;
                 target.join()?;
                 // A joined pid namespace holds for children only.
-                let status = in_child(|| {
-                    let exit = Procfs::open("/proc")
+                let answer = ask_child(|| {
+                    let place = Procfs::open("/proc")
                         .map_err(Failure::from)
-                        .and_then(|proc| work(&Place::container(proc)?));
-                    exit.unwrap_or_else(crate::fail) as i32
+                        .and_then(Place::container);
+                    let exit = place.and_then(|place| work(&place)).unwrap_or_else(crate::fail);
+                    vec![exit as u8]
                 });
-                match status {
-                    Ok(nix::sys::wait::WaitStatus::Exited(_, code)) => Ok(Exit::from_code(code)),
-                    Ok(other) => Err(Failure {
-                        exit: Exit::Failed,
-                        line: format!("the process in pid {pid}'s namespaces ended: {other:?}"),
-                    }),
+                match answer {
+                    Ok(code) => Ok(Exit::from_code(code.first().copied().unwrap_or_default())),
                     Err(error) => Err(Failure {
                         exit: Exit::Failed,
-                        line: format!("fork: {}", errno(&error)),
+                        line: format!("in pid {pid}'s namespaces: {error}"),
                     }),
                 }
             }

@@ -236,11 +236,17 @@ fn make_private(proc: &Procfs) -> Result<Vec<PathBuf>> {
         MsFlags::MS_PRIVATE | MsFlags::MS_REC,
         None::<&str>,
     )
-    .map_err(|e| {
-        Error::call(
-            format!("attach: mount({}, MS_PRIVATE|MS_REC)", proc.shown().display()),
-            e,
-        )
+    .map_err(|errno| {
+        let hint = if errno == nix::Error::EPERM {
+            "needs CAP_SYS_ADMIN over this mount namespace: "
+        } else {
+            ""
+        };
+        let call = format!(
+            "attach: {hint}mount({}, MS_PRIVATE|MS_REC)",
+            proc.shown().display()
+        );
+        Error::call(call, errno)
     })?;
     Ok(shared)
 }

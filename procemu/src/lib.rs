@@ -98,6 +98,7 @@
 //! tables are a [`TableError`] with file and line. Nothing here writes to standard output or error.
 
 mod attach;
+mod child;
 mod error;
 mod key;
 pub mod keyring;
@@ -120,6 +121,7 @@ mod value;
 mod verify;
 
 pub use attach::{Attached, MountApi, Options, attach};
+pub use child::ask_child;
 pub use error::{Error, ErrorKind, Result};
 pub use key::{KeyError, SysctlKey};
 pub use layer::{Layer, detach, layers, next as next_layer};
@@ -133,7 +135,6 @@ pub use schema::json_schema;
 pub use sealed::reexec_sealed;
 pub use snapshot::{Node, Snapshot};
 pub use spare::folder as spare_folder;
-pub use sys::in_child;
 pub use table::{Entry, Mode, Table, TableError, When};
 pub use value::{Scalar, Separator, Value, ValueError, ValueSource};
 pub use verify::{Check, Origin, Writes, verify};

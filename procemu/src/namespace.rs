@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
@@ -118,6 +118,9 @@ impl Target {
             Err(rustix::io::Errno::SRCH) => return Err(no_such()),
             Err(errno) => return Err(Error::call(format!("pidfd_open({pid})"), errno)),
         };
+        // The links are read from /proc, which may belong to another pid namespace than the caller (a hook in a
+        // container sees the host's): there the process goes by another number.
+        let pid = number_in_proc(&pidfd).unwrap_or(pid);
         let mut flags = CloneFlags::empty();
         for (kind, flag) in KINDS {
             let theirs = fs::read_link(format!("/proc/{pid}/ns/{kind}"));
@@ -143,7 +146,14 @@ impl Target {
     /// # Errors
     /// `Denied` without CAP_SYS_ADMIN over the namespaces; `System` if the process is gone.
     pub fn join(&self) -> Result<()> {
-        let failed = |call: &str, e: nix::Error| Error::call(format!("join pid {}: {call}", self.pid), e);
+        let failed = |call: &str, e: nix::Error| {
+            let hint = if e == nix::Error::EPERM {
+                "needs CAP_SYS_ADMIN over its namespaces: "
+            } else {
+                ""
+            };
+            Error::call(format!("join pid {}: {hint}{call}", self.pid), e)
+        };
         if self.flags.is_empty() {
             return Ok(());
         }
@@ -179,4 +189,15 @@ impl Target {
         }
         Ok(())
     }
+}
+
+/// The process's number in the pid namespace of `/proc`: "Pid:" in the pidfd's fdinfo, Linux 5.3.
+fn number_in_proc(pidfd: &OwnedFd) -> Option<u32> {
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
+    info.lines()
+        .find_map(|line| line.strip_prefix("Pid:"))?
+        .trim()
+        .parse()
+        .ok()
+        .filter(|pid| *pid > 0)
 }

@@ -89,13 +89,14 @@ impl Plan {
     /// # Errors
     /// `Input` for a key that names a folder, crosses a file, or would need a new entry in the root of procfs.
     pub fn new(table: &Table, seen: &Observation, placement: &Placement) -> Result<Self> {
+        refuse_nested(table)?;
         let wanted = wanted(table, seen, placement)?;
         let roots = roots(&wanted);
-        let layout = Layout::new(&wanted, &roots, seen, placement)?;
+        let layout = Layout::new(&wanted, &roots, seen, placement);
         let mut steps = Vec::new();
         for root in &roots {
             steps.push(Step::Overmount { folder: root.clone() });
-            layout.fill(root, &mut steps)?;
+            layout.fill(root, &mut steps);
         }
         for want in wanted
             .iter()
@@ -137,6 +138,16 @@ impl Plan {
             Step::Replace { key, .. } => key.path() == path,
             _ => false,
         })
+    }
+}
+
+/// A table that asks for a file and a folder of one name can be had nowhere.
+pub(crate) fn refuse_nested(table: &Table) -> Result<()> {
+    match table.nested() {
+        Some((key, folder)) => Err(Error::input(format!(
+            "{key}: the table has {folder} as a key too, and a key is no folder; drop one of them"
+        ))),
+        None => Ok(()),
     }
 }
 
@@ -281,7 +292,7 @@ impl<'a> Layout<'a> {
         roots: &BTreeSet<String>,
         seen: &'a Observation,
         placement: &'a Placement,
-    ) -> Result<Self> {
+    ) -> Self {
         let mut layout = Self {
             placement,
             seen,
@@ -299,21 +310,11 @@ impl<'a> Layout<'a> {
                 folder = folder.rsplit_once('/').map_or("", |(parent, _)| parent);
             }
         }
-        // One key below another key of ours: the table asks for a file and a folder of one name.
-        match layout
-            .folders
-            .iter()
-            .find(|folder| layout.keys.contains_key(folder.as_str()))
-        {
-            Some(folder) => Err(Error::input(format!(
-                "/proc/{folder}: the table has it as a key and as a folder of other keys; drop one of them"
-            ))),
-            None => Ok(layout),
-        }
+        layout
     }
 
     /// The steps for everything in `folder`, which is one of ours.
-    fn fill(&self, folder: &str, steps: &mut Vec<Step>) -> Result<()> {
+    fn fill(&self, folder: &str, steps: &mut Vec<Step>) {
         let nothing = Folder::default();
         let existing = self.seen.folders.get(folder).unwrap_or(&nothing);
         let child = |path: &str| -> Option<String> {
@@ -332,12 +333,11 @@ impl<'a> Layout<'a> {
                 });
             } else if self.folders.contains(&path) {
                 steps.push(Step::Folder { path: path.clone() });
-                self.fill(&path, steps)?;
+                self.fill(&path, steps);
             } else if let Some(listed) = existing.entries.get(&name) {
                 steps.push(self.original(path, &listed.kind, listed.own));
             }
         }
-        Ok(())
     }
 
     fn original(&self, path: String, kind: &Kind, own: bool) -> Step {

@@ -240,7 +240,7 @@ pub(crate) fn mount_setattr(mount: impl AsFd, set: u64, recursive: bool) -> io::
 ///
 /// # Errors
 /// The errno of fork or waitpid.
-pub fn in_child(work: impl FnOnce() -> i32) -> io::Result<nix::sys::wait::WaitStatus> {
+pub(crate) fn in_child(work: impl FnOnce() -> i32) -> io::Result<nix::sys::wait::WaitStatus> {
     use nix::unistd::ForkResult;
     struct Leave;
     impl Drop for Leave {

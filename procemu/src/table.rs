@@ -145,6 +145,16 @@ impl Table {
         });
     }
 
+    /// A key that the table has below another one, as if that were a folder, with that other one.
+    pub fn nested(&self) -> Option<(&SysctlKey, &SysctlKey)> {
+        self.entries.keys().find_map(|key| {
+            let above = std::iter::successors(Some(key.parent()), |path| Some(path.rsplit_once('/')?.0));
+            let mut above =
+                above.filter_map(|path| self.entries.get_key_value(&SysctlKey::from_proc_path(path).ok()?));
+            above.next().map(|(folder, _)| (key, folder))
+        })
+    }
+
     /// Lays a later table over this one: its entries and removals win key by key, as does its doc where it has one.
     pub fn merge(&mut self, later: Self) {
         for key in later.removed {

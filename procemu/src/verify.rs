@@ -52,6 +52,7 @@ pub enum Writes {
 /// # Errors
 /// As [`Procfs::observe`]; a difference is no error but a [`Check`] with a problem.
 pub fn verify(proc: &Procfs, table: &Table, host: Option<&Procfs>, writes: Writes) -> Result<Vec<Check>> {
+    crate::plan::refuse_nested(table)?;
     let seen: Observation = proc.observe(table, Probing::Open)?;
     Ok(table
         .iter()

@@ -2,8 +2,9 @@
 
 use crate::config::{Config, ConfigError};
 use crate::document::DocumentError;
+use crate::job::Log;
 use crate::place;
-use crate::rewrite::{Change, Draft, Facts, RewriteError};
+use crate::rewrite::{Change, Draft, Facts, RewriteError, STDERR};
 use crate::runtime::{Runtime, identify};
 use crate::spec::Spec;
 use nix::fcntl::{AT_FDCWD, OFlag, openat, renameat};
@@ -70,7 +71,7 @@ pub enum BundleError {
 }
 
 /// How a bundle is rewritten.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options<'a> {
     /// Tables and policy.
     pub config: &'a Config,
@@ -80,15 +81,56 @@ pub struct Options<'a> {
     pub runtime: Option<&'a Path>,
     /// Path of `runtime-bridge`, which is the hook.
     pub hook: &'a Path,
-    /// Only tell what would be changed.
-    pub dry_run: bool,
+    /// Where the runtime writes its log.
+    pub log: Option<Log>,
+    /// Whether the runtime's standard error will be this process's.
+    pub stays: bool,
 }
 
-/// Rewrites the `config.json` of the bundle `dir`; it is replaced by one rename, or not at all.
+/// A bundle whose `config.json` has been read and compared, and is not yet changed.
+#[derive(Debug)]
+pub struct Rewriting {
+    bundle: Bundle,
+    text: String,
+    changes: Vec<Change>,
+}
+
+impl Rewriting {
+    /// What is to be changed.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Replaces the file by one rename, if anything is to be changed.
+    ///
+    /// # Errors
+    /// [`BundleError::Io`]; the file is what it was then.
+    pub fn write(&self) -> Result<(), BundleError> {
+        if self.changes.is_empty() {
+            Ok(())
+        } else {
+            self.bundle.replace(&self.text)
+        }
+    }
+
+    /// Puts back what was there before [`Rewriting::write`].
+    ///
+    /// # Errors
+    /// [`BundleError::Io`]; the file is what was written then.
+    pub fn undo(&self) -> Result<(), BundleError> {
+        if self.changes.is_empty() {
+            Ok(())
+        } else {
+            self.bundle.replace(&self.bundle.text)
+        }
+    }
+}
+
+/// Reads the `config.json` of the bundle `dir` and finds out what has to be changed in it.
 ///
 /// # Errors
-/// [`BundleError`]; the file is what it was then.
-pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Vec<Change>, BundleError> {
+/// [`BundleError`] for what is no bundle, a container whose place cannot be looked at, or a wrong table.
+pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleError> {
     let bundle = Bundle::open(dir)?;
     let wrong = |source| BundleError::Rewrite {
         path: bundle.path.clone(),
@@ -117,14 +159,27 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Vec<Change>, BundleE
         Some(hook) if options.hook.is_absolute() && options.hook.is_file() => hook.to_owned(),
         _ => return Err(BundleError::Hook(options.hook.to_owned())),
     };
-    let facts = Facts { runtime, place, hook };
+    let facts = Facts {
+        runtime,
+        place,
+        hook,
+        log: options.log.clone(),
+        // With a log of its own, crun's standard error is the engine's to use.
+        stderr: options.stays && options.log.is_none() && opens(STDERR),
+    };
     let (text, changes) = draft
         .finish(&facts, options.config.policy.on_failure)
         .map_err(wrong)?;
-    if !changes.is_empty() && !options.dry_run {
-        bundle.replace(&text)?;
-    }
-    Ok(changes)
+    Ok(Rewriting {
+        bundle,
+        text,
+        changes,
+    })
+}
+
+/// Whether `path` opens for writing, as a socket and a closed descriptor do not.
+fn opens(path: &str) -> bool {
+    std::fs::OpenOptions::new().append(true).open(path).is_ok()
 }
 
 /// The text of the `config.json` of the bundle `dir`.
@@ -137,6 +192,7 @@ pub fn read(dir: &Path) -> Result<String, BundleError> {
 
 /// An open bundle. All access goes through the folder's handle: whoever may rename folders above it cannot make us
 /// write elsewhere.
+#[derive(Debug)]
 struct Bundle {
     dir: OwnedFd,
     /// Of `config.json`, for messages.
@@ -245,7 +301,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn refused(dir: &Path) -> String {
-        chain(&Bundle::open(dir).err().expect("refused")).replace(&dir.display().to_string(), "B")
+        chain(&Bundle::open(dir).expect_err("refused")).replace(&dir.display().to_string(), "B")
     }
 
     #[test]

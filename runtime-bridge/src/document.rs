@@ -7,8 +7,11 @@
 //! A node is split one level deep. Values stay raw text, however deep they nest: `serde_json` skips over raw values
 //! without recursion, so no input can exhaust the stack.
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+mod raw;
+mod style;
+
+use raw::{Elements, Members};
+pub use style::Style;
 
 /// Why a text is not an object or array that can be edited.
 #[derive(Debug, thiserror::Error)]
@@ -30,50 +33,6 @@ pub enum DocumentError {
         /// The name that appears twice, decoded.
         name: String,
     },
-}
-
-/// How inserted parts are laid out: as the document's own members are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Style {
-    /// One level of indentation where members stand on lines of their own, else `None`.
-    unit: Option<String>,
-}
-
-impl Style {
-    /// The style of a whole document, read off its outermost object.
-    pub fn of(outermost: &Node) -> Self {
-        let before = outermost.items.first().map_or("", |item| item.before.as_str());
-        Self {
-            unit: before.rsplit_once('\n').map(|(_, indent)| indent.to_owned()),
-        }
-    }
-
-    /// The text of `value` as a member at `depth` (1 = member of the outermost object) would be written.
-    pub fn render(&self, value: &serde_json::Value, depth: usize) -> String {
-        match &self.unit {
-            None => value.to_string(),
-            // A raw line break cannot occur inside a JSON string, so every one found is between tokens.
-            Some(unit) => pretty(value, unit).replace('\n', &format!("\n{}", unit.repeat(depth))),
-        }
-    }
-
-    fn line(&self, depth: usize) -> String {
-        self.unit
-            .as_ref()
-            .map_or_else(String::new, |unit| format!("\n{}", unit.repeat(depth)))
-    }
-
-    fn colon(&self) -> &'static str {
-        if self.unit.is_some() { ": " } else { ":" }
-    }
-}
-
-fn pretty(value: &serde_json::Value, unit: &str) -> String {
-    let mut out = Vec::new();
-    let formatter = serde_json::ser::PrettyFormatter::with_indent(unit.as_bytes());
-    let mut serializer = serde_json::Serializer::with_formatter(&mut out, formatter);
-    serde::Serialize::serialize(value, &mut serializer).expect("a value tree always serializes into memory");
-    String::from_utf8(out).expect("serde_json writes UTF-8, and the indentation comes from a str")
 }
 
 /// One JSON object or array, split into its members or elements.
@@ -197,6 +156,11 @@ impl Node {
             None => text[at..end].clone_into(&mut node.empty),
         }
         node
+    }
+
+    /// White space before the first member or element.
+    fn before_first(&self) -> &str {
+        self.items.first().map_or("", |item| item.before.as_str())
     }
 
     /// How many members or elements there are.
@@ -331,52 +295,6 @@ impl std::fmt::Display for Node {
             )?;
         }
         f.write_str(&self.close)
-    }
-}
-
-/// Raw member names and values, borrowed from the text.
-struct Members<'a>(Vec<(&'a str, &'a str)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Split;
-        impl<'de> Visitor<'de> for Split {
-            type Value = Members<'de>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a JSON object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-                    members.push((name.get(), value.get()));
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Split)
-    }
-}
-
-/// Raw elements, borrowed from the text.
-struct Elements<'a>(Vec<&'a str>);
-
-impl<'de> Deserialize<'de> for Elements<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Split;
-        impl<'de> Visitor<'de> for Split {
-            type Value = Elements<'de>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a JSON array")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut elements = Vec::new();
-                while let Some(value) = seq.next_element::<&RawValue>()? {
-                    elements.push(value.get());
-                }
-                Ok(Elements(elements))
-            }
-        }
-        deserializer.deserialize_seq(Split)
     }
 }
 

@@ -5,18 +5,17 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::sys::wait::WaitStatus;
 use procemu::{
-    Entry, Error, Mode, Options, Plan, Probing, Procfs, Snapshot, SysctlKey, Table, Target, When, in_child,
+    Entry, Error, Mode, Options, Plan, Probing, Procfs, Snapshot, SysctlKey, Table, Target, When, ask_child,
     next_layer, reexec_sealed,
 };
 use serde::Deserialize;
 
 use crate::bundle;
 use crate::config::{Config, ConfigError, OnFailure};
-use crate::job::Job;
+use crate::job::{Job, Log};
 use crate::place::placement;
-use crate::report::chain;
+use crate::report::{Level, chain};
 use crate::spec::Spec;
 use crate::sysctl;
 
@@ -36,36 +35,10 @@ struct State {
     bundle: PathBuf,
 }
 
-/// Where a hook runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// `createContainer`: in the container's namespaces.
-    CreateContainer,
-    /// `prestart` and `createRuntime`: in the runtime's.
-    Runtime,
-}
-
-impl Stage {
-    /// The stage of this name in a configuration's `hooks`.
-    ///
-    /// # Errors
-    /// For a stage in which nothing can be mounted any more, and for an unknown one.
-    pub fn parse(name: &str) -> Result<Self, HookError> {
-        match name {
-            "createContainer" => Ok(Self::CreateContainer),
-            "prestart" | "createRuntime" => Ok(Self::Runtime),
-            other => Err(HookError::Stage(other.to_owned())),
-        }
-    }
-}
-
 /// Why a container could not be prepared.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HookError {
-    /// Not a stage for this hook.
-    #[error("stage {0:?}: the hook works in createContainer, createRuntime and prestart")]
-    Stage(String),
     /// Standard input is not a container's state.
     #[error("state on standard input: {0}")]
     State(String),
@@ -86,12 +59,15 @@ pub enum HookError {
     /// A sysctl that the container may not have.
     #[error("sysctl {0:?}: is not in a namespace of the container's own")]
     NotOwned(String),
+    /// The container is not prepared, and the reason has been told where it has to be.
+    #[error("the container is not prepared")]
+    Reported,
     /// Looking, planning or mounting failed.
     #[error("{}", .0.line())]
     Procemu(Error),
-    /// The child in the container's namespaces did not end as it should; it has said why.
-    #[error("the process in the container's namespaces failed")]
-    Child,
+    /// The child in the container's namespaces failed.
+    #[error("{0}")]
+    Inside(String),
 }
 
 impl From<Error> for HookError {
@@ -108,15 +84,19 @@ struct Order {
     sysctl: Vec<(String, SysctlKey, String)>,
     host: Procfs,
     on_failure: OnFailure,
+    log: Option<Log>,
 }
 
-/// Reads the state from `input` and prepares the container. `stage` is where the hook was called; where it isn't said,
-/// it is seen from whether the container's procfs is mounted here. `config` is bridge.toml, for a bundle that carries no
-/// order of its own.
+/// Reads the state from `input` and prepares the container. `config` is bridge.toml, for a bundle that carries no order
+/// of its own.
+///
+/// Where the hook was called is seen from the state's pid. A process in another mount namespace is the container's,
+/// seen from the runtime (`prestart`, `createRuntime`). In the container (`createContainer`) the pid is the container's
+/// init in our own namespace, or what runtimes put there for want of one: 0 or nothing.
 ///
 /// # Errors
 /// [`HookError`]; with policy `on_failure = "warn"` it is printed instead.
-pub fn run(input: &mut dyn Read, stage: Option<Stage>, config: Option<&Path>) -> Result<(), HookError> {
+pub fn run(input: &mut dyn Read, config: Option<&Path>) -> Result<(), HookError> {
     let mut text = Vec::new();
     input
         .take(MAX_STATE)
@@ -124,21 +104,41 @@ pub fn run(input: &mut dyn Read, stage: Option<Stage>, config: Option<&Path>) ->
         .map_err(|e| HookError::State(e.to_string()))?;
     let state = parse_state(&text)?;
     let order = order(&state, config)?;
-    let done = match stage.unwrap_or_else(|| guess(&order.rootfs)) {
-        Stage::CreateContainer => prepare(&order).map_err(HookError::from),
-        Stage::Runtime => from_outside(&state, &text, &order),
-    };
-    match (done, order.on_failure) {
+    let report = order.log.as_ref().map(Log::report).unwrap_or_default();
+    match (carry_out(&state, &text, &order), order.on_failure) {
+        (Ok(()), _) => Ok(()),
         (Err(error), OnFailure::Warn) => {
-            eprintln!(
-                "runtime-bridge: warning: container {} is not prepared: {}",
-                state.id,
-                chain(&error)
+            report.tell(
+                Level::Warning,
+                &format!("container {} is not prepared: {}", state.id, chain(&error)),
             );
             Ok(())
         }
-        (done, _) => done,
+        (Err(error), OnFailure::Fail) => {
+            report.tell(Level::Error, &chain(&error));
+            Err(HookError::Reported)
+        }
     }
+}
+
+fn carry_out(state: &State, text: &[u8], order: &Order) -> Result<(), HookError> {
+    match container(state)? {
+        None => Ok(prepare(order)?),
+        Some(target) => from_outside(&target, text, order),
+    }
+}
+
+/// The container's init process, if it is in other namespaces than this one.
+fn container(state: &State) -> Result<Option<Target>, HookError> {
+    let Some(pid) = state
+        .pid
+        .and_then(|pid| u32::try_from(pid).ok())
+        .filter(|pid| *pid > 0)
+    else {
+        return Ok(None);
+    };
+    let target = Target::open(pid)?;
+    Ok(target.is_elsewhere().then_some(target))
 }
 
 fn parse_state(text: &[u8]) -> Result<State, HookError> {
@@ -173,13 +173,13 @@ fn order(state: &State, config: Option<&Path>) -> Result<Order, HookError> {
     }
     let rootfs = state.bundle.join(&spec.root.path);
     let job = Job::of(&text).map_err(|e| wrong(e.to_string()))?;
-    let (table, requested, on_failure) = match job {
-        Some(job) => (job.table, job.sysctl, job.on_failure),
+    let (table, requested, on_failure, log) = match job {
+        Some(job) => (job.table, job.sysctl, job.on_failure, job.log),
         None => {
             let config = Config::load(config)?;
             let mut table = config.table(&spec.annotations)?;
             table.apply_sysctls(&Default::default());
-            (table, Default::default(), config.policy.on_failure)
+            (table, Default::default(), config.policy.on_failure, None)
         }
     };
     let mut sysctl = Vec::new();
@@ -196,42 +196,26 @@ fn order(state: &State, config: Option<&Path>) -> Result<Order, HookError> {
         sysctl,
         host: Procfs::open("/proc")?,
         on_failure,
+        log,
     })
 }
 
-/// Where the container's procfs is mounted under its rootfs, this is the container's mount namespace.
-fn guess(rootfs: &Path) -> Stage {
-    match procfs_below(rootfs) {
-        Ok(_) => Stage::CreateContainer,
-        Err(_) => Stage::Runtime,
-    }
-}
-
 /// Joins every namespace of the container's init process, from a sealed copy of this program, and prepares there.
-fn from_outside(state: &State, text: &[u8], order: &Order) -> Result<(), HookError> {
-    let pid = state
-        .pid
-        .and_then(|pid| u32::try_from(pid).ok())
-        .filter(|pid| *pid > 1);
-    let pid = pid.ok_or_else(|| HookError::State("has no pid of the container's init process".into()))?;
+fn from_outside(target: &Target, text: &[u8], order: &Order) -> Result<(), HookError> {
     reexec_sealed(Some(text))?;
-    let target = Target::open(pid)?;
-    if !target.is_elsewhere() {
-        return Err(HookError::State(format!(
-            "pid {pid} has no mount namespace of its own"
-        )));
-    }
     target.join()?;
-    let status = in_child(|| match prepare(order) {
-        Ok(()) => 0,
-        Err(error) => {
-            eprintln!("runtime-bridge: {}", error.line());
-            1
-        }
+    // A joined pid namespace holds for children only, and the mounts' originals are to be seen from it too.
+    let answer = ask_child(|| {
+        prepare(order)
+            .err()
+            .map(|error| error.line().into_bytes())
+            .unwrap_or_default()
     });
-    match status {
-        Ok(WaitStatus::Exited(_, 0)) => Ok(()),
-        _ => Err(HookError::Child),
+    match answer.map(String::from_utf8) {
+        Ok(Ok(line)) if line.is_empty() => Ok(()),
+        Ok(Ok(line)) => Err(HookError::Inside(line)),
+        Ok(Err(_)) => Err(HookError::Inside("no reason given".to_owned())),
+        Err(error) => Err(HookError::Inside(error.to_string())),
     }
 }
 
@@ -300,17 +284,5 @@ mod tests {
         assert!(line(b"{").starts_with("state on standard input: "));
         assert!(line(br#"{"id":"a","pid":7}"#).contains("has no bundle"));
         assert_eq!(parse_state(br#"{"bundle":"/b"}"#).unwrap().pid, None);
-    }
-
-    #[test]
-    fn stages() {
-        assert_eq!(Stage::parse("prestart").unwrap(), Stage::Runtime);
-        assert_eq!(Stage::parse("createContainer").unwrap(), Stage::CreateContainer);
-        assert!(
-            Stage::parse("poststop")
-                .unwrap_err()
-                .to_string()
-                .contains("poststop")
-        );
     }
 }

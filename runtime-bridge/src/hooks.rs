@@ -10,7 +10,7 @@ pub const STAGES: [&str; 2] = ["createContainer", "prestart"];
 /// What a runtime gives our hook, in seconds: some hundred times what it takes.
 const TIMEOUT: u32 = 10;
 
-/// How the hook is called, but for its stage; by this it is known again.
+/// How the hook is called; by this it is known again.
 const ARGS: [&str; 2] = ["runtime-bridge", "hook"];
 
 /// What happened to `hooks`.
@@ -43,10 +43,7 @@ pub fn place(
         raw if is_there(&raw) => Node::object(raw.unwrap_or_default(), "hooks")?,
         _ => Node::empty_object(),
     };
-    let args = ARGS
-        .into_iter()
-        .chain(stage.into_iter().flat_map(|stage| ["--stage", stage]));
-    let ours = json!({"path": program, "args": args.collect::<Vec<_>>(), "timeout": TIMEOUT});
+    let ours = json!({"path": program, "args": ARGS, "timeout": TIMEOUT});
     let (mut had, mut changed) = (false, false);
     for name in STAGES {
         let at = format!("hooks.{name}");
@@ -112,10 +109,7 @@ fn is_ours(raw: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn ours(stage: &str) -> String {
-        r#"{"path":"/b","args":["runtime-bridge","hook","--stage","STAGE"],"timeout":10}"#
-            .replace("STAGE", stage)
-    }
+    const OURS: &str = r#"{"path":"/b","args":["runtime-bridge","hook"],"timeout":10}"#;
 
     fn run(text: &str, stage: Option<&str>) -> (Edit, String) {
         let mut top = Node::object(text, "config.json").unwrap();
@@ -125,8 +119,7 @@ mod tests {
     }
 
     fn check(text: &str, stage: Option<&str>, edit: Edit, want: &str) {
-        let text = text.replace("OURS", &ours(STAGES[0]));
-        let want = want.replace("OURS", &ours(stage.unwrap_or(STAGES[0])));
+        let (text, want) = (text.replace("OURS", OURS), want.replace("OURS", OURS));
         assert_eq!(run(&text, stage), (edit, want.clone()), "{text}");
         assert_eq!(run(&want, stage), (Edit::None, want), "not idempotent");
     }
@@ -160,7 +153,7 @@ mod tests {
 
     #[test]
     fn an_old_hook_is_replaced_in_place() {
-        let old = ours(STAGES[0]).replace("/b", "/old");
+        let old = OURS.replace("/b", "/old");
         let stage = Some("createContainer");
         for (text, want) in [
             (
@@ -217,7 +210,7 @@ mod tests {
     #[test]
     fn indented_files_stay_indented() {
         let (_, text) = run("{\n  \"a\": 1\n}\n", Some("createContainer"));
-        let want = "{\n  \"a\": 1,\n  \"hooks\": {\n    \"createContainer\": [\n      {\n        \"path\": \"/b\",\n        \"args\": [\n          \"runtime-bridge\",\n          \"hook\",\n          \"--stage\",\n          \"createContainer\"\n        ],\n        \"timeout\": 10\n      }\n    ]\n  }\n}\n";
+        let want = "{\n  \"a\": 1,\n  \"hooks\": {\n    \"createContainer\": [\n      {\n        \"path\": \"/b\",\n        \"args\": [\n          \"runtime-bridge\",\n          \"hook\"\n        ],\n        \"timeout\": 10\n      }\n    ]\n  }\n}\n";
         assert_eq!(text, want);
     }
 

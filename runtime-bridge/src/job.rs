@@ -2,10 +2,12 @@
 
 use crate::config::OnFailure;
 use crate::document::Node;
+use crate::report::Report;
 use crate::rewrite::RewriteError;
 use procemu::Table;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 
 /// The top-level member `procemu` of a rewritten `config.json`: the hook's whole order, so that hook and wrapper share
 /// one file, renamed into place once. Runtimes skip members they do not know.
@@ -26,6 +28,33 @@ pub struct Job {
     /// [`Job::table`] and have no file of the kernel's that could take them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sysctl: BTreeMap<String, String>,
+    /// Where the runtime writes its log, if the wrapper was told: crun does not pass on what a hook says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Log>,
+    /// Whether the annotation that gives crun's hooks a standard error was put there by us.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stderr: bool,
+}
+
+/// A runtime's `--log` and `--log-format`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// Absolute, or a journal's name.
+    pub path: String,
+    /// As the runtime is told: `json`, `text`.
+    #[serde(default)]
+    pub format: String,
+}
+
+impl Log {
+    /// To tell something there.
+    pub fn report(&self) -> Report<'_> {
+        Report {
+            log: Some(OsStr::new(&self.path)),
+            log_format: Some(OsStr::new(&self.format)),
+        }
+    }
 }
 
 impl Job {

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use runtime_bridge::bundle::{self, Options};
 use runtime_bridge::config::Config;
-use runtime_bridge::hook::{self, Stage};
+use runtime_bridge::hook::{self, HookError};
 use runtime_bridge::locate;
 use runtime_bridge::report::chain;
 use runtime_bridge::wrapper::{self, Program};
@@ -25,9 +25,6 @@ struct Cli {
 enum Cmd {
     /// Prepare the container whose state is on stdin; what the rewritten config.json calls
     Hook {
-        /// Where the hook is called (default: seen from whether the container's procfs is mounted here)
-        #[arg(long, value_name = "STAGE")]
-        stage: Option<String>,
         /// Configuration for a bundle that carries no job of its own (default: /etc/procemu/bridge.toml, if it exists)
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
@@ -70,7 +67,10 @@ fn main() -> ExitCode {
         return stand_in(&Program::Named(name.to_owned()), &args.collect::<Vec<_>>(), None);
     }
     match Cli::parse().command {
-        Cmd::Hook { stage, config } => ended(prepare(stage.as_deref(), config.as_deref())),
+        Cmd::Hook { config } => match hook::run(&mut std::io::stdin().lock(), config.as_deref()) {
+            Err(HookError::Reported) => ExitCode::FAILURE,
+            other => ended(other.map_err(Into::into)),
+        },
         Cmd::Rewrite {
             bundle,
             runtime,
@@ -89,11 +89,6 @@ fn ended(outcome: Result<(), Box<dyn std::error::Error>>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn prepare(stage: Option<&str>, config: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
-    let stage = stage.map(Stage::parse).transpose()?;
-    Ok(hook::run(&mut std::io::stdin().lock(), stage, config)?)
 }
 
 /// Does not return where all is well.
@@ -116,13 +111,17 @@ fn rewrite(
         table: None,
         runtime: runtime.as_deref(),
         hook: &hook,
-        dry_run,
+        log: None,
+        stays: false,
     };
-    let changes = bundle::rewrite(dir, &options)?;
-    if changes.is_empty() {
+    let rewriting = bundle::rewrite(dir, &options)?;
+    if !dry_run {
+        rewriting.write()?;
+    }
+    if rewriting.changes().is_empty() {
         println!("nothing to change");
     }
-    for change in changes {
+    for change in rewriting.changes() {
         println!("{change}");
     }
     Ok(())

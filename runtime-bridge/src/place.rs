@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use nix::sched::{CloneFlags, setns, unshare};
 use procemu::{
     Entry, Error, Ids, Mode, Options, Placement, Plan, Probing, Procfs, Seen, Snapshot, SysctlKey, Table,
-    in_child, next_layer, spare_folder,
+    ask_child, next_layer, spare_folder,
 };
 use serde::{Deserialize, Serialize};
 
@@ -80,7 +80,7 @@ pub fn facts(spec: &Spec, table: &Table) -> Result<PlaceFacts, Error> {
     match network(spec) {
         // A fresh network namespace has other keys than the first one: look from where the container will.
         Some(network) if table.keys().any(|key| key.path().starts_with("sys/net/")) => {
-            from_within(network, look)
+            from_within(&network, look)
         }
         _ => look(),
     }
@@ -118,45 +118,28 @@ fn network(spec: &Spec) -> Option<Network> {
     })
 }
 
-/// Answers from a child in that network namespace. Where it can't be entered, the answer is from here: the runtime
-/// will say what is wrong with it.
-fn from_within(network: Network, look: impl Fn() -> Result<PlaceFacts, Error>) -> Result<PlaceFacts, Error> {
-    let Some(answer) = ask_child(&network, &look) else {
-        return look();
-    };
-    answer
-}
-
-fn ask_child(
-    network: &Network,
-    look: &impl Fn() -> Result<PlaceFacts, Error>,
-) -> Option<Result<PlaceFacts, Error>> {
-    let answer = memfd::MemfdOptions::default()
-        .close_on_exec(true)
-        .create("procemu-facts")
-        .ok()?
-        .into_file();
-    let status = in_child(|| {
+/// Answers from a child in that network namespace. Where it can't be entered, or the question fails there, the answer is
+/// from here, with its words: about a namespace that can't be joined the runtime will say what is wrong.
+fn from_within(network: &Network, look: impl Fn() -> Result<PlaceFacts, Error>) -> Result<PlaceFacts, Error> {
+    let answer = ask_child(|| {
         let entered = match network {
             Network::New => unshare(CloneFlags::CLONE_NEWNET).is_ok(),
             Network::At(path) => {
                 File::open(path).is_ok_and(|file| setns(&file, CloneFlags::CLONE_NEWNET).is_ok())
             }
         };
-        match (entered, entered.then(look)) {
-            (true, Some(Ok(facts))) if serde_json::to_writer(&answer, &facts).is_ok() => 0,
-            // Asked again outside, it fails there too and with its words.
-            _ => 1,
-        }
+        let facts = if entered { look().ok() } else { None };
+        facts
+            .and_then(|facts| serde_json::to_vec(&facts).ok())
+            .unwrap_or_default()
     });
-    if !matches!(status, Ok(nix::sys::wait::WaitStatus::Exited(_, 0))) {
-        return None;
-    }
-    let mut answer = answer;
-    std::io::Seek::rewind(&mut answer).ok()?;
-    serde_json::from_reader(std::io::BufReader::new(answer))
+    match answer
         .ok()
-        .map(Ok)
+        .and_then(|bytes: Vec<u8>| serde_json::from_slice(&bytes).ok())
+    {
+        Some(facts) => Ok(facts),
+        None => look(),
+    }
 }
 
 /// Moves this process into a mount namespace of its own in which `/proc` has `table`; does nothing where nothing lacks.

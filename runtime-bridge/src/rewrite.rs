@@ -5,9 +5,9 @@
 use crate::config::OnFailure;
 use crate::document::{DocumentError, Node, Style};
 use crate::hooks;
-use crate::job::Job;
+use crate::job::{Job, Log};
 use crate::place::PlaceFacts;
-use crate::runtime::Runtime;
+use crate::runtime::{Kind, Runtime};
 use crate::spec::SysctlNamespace;
 use crate::sysctl::{Request, namespace};
 use procemu::{Entry, SysctlKey, Table, Value, ValueSource};
@@ -22,7 +22,17 @@ pub struct Facts {
     pub place: PlaceFacts,
     /// Absolute path of the program that is the hook.
     pub hook: String,
+    /// Where the runtime writes its log, for the hook to tell there why it failed.
+    pub log: Option<Log>,
+    /// Whether the runtime can open its standard error by the name of [`STDERR`].
+    pub stderr: bool,
 }
+
+/// What crun is told to give hooks as standard error; without it, theirs is /dev/null.
+pub const STDERR: &str = "/proc/self/fd/2";
+
+/// crun's annotation for that.
+const STDERR_ANNOTATION: &str = "run.oci.hooks.stderr";
 
 /// One change, for people to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,9 +163,11 @@ impl Draft {
         on_failure: OnFailure,
     ) -> Result<(String, Vec<Change>), RewriteError> {
         let mut changes = Vec::new();
-        let job = self.move_sysctls(&facts.place, on_failure, &mut changes)?;
+        let mut job = self.move_sysctls(&facts.place, on_failure, &mut changes)?;
+        job.log = facts.log.clone();
         let needed = !facts.place.is_empty() || !job.sysctl.is_empty();
         self.place_hook(needed, facts, &mut changes)?;
+        job.stderr = self.pass_stderr(needed, facts, &mut changes)?;
         self.place_job(needed.then_some(&job), &mut changes);
         self.lower_version(facts, &mut changes);
         Ok((self.top.to_string(), changes))
@@ -177,6 +189,8 @@ impl Draft {
             on_failure,
             table: self.table.clone(),
             sysctl: BTreeMap::new(),
+            log: None,
+            stderr: false,
         };
         let mut values: BTreeMap<&SysctlKey, &Request> = BTreeMap::new();
         let (mut linux, mut sysctl) = sysctl_of(&self.top)?;
@@ -302,6 +316,52 @@ impl Draft {
         });
     }
 
+    /// Has crun hand on what the hook says, or takes that back; tells whether the annotation is ours now.
+    fn pass_stderr(
+        &mut self,
+        needed: bool,
+        facts: &Facts,
+        changes: &mut Vec<Change>,
+    ) -> Result<bool, RewriteError> {
+        let wanted = needed && facts.stderr && facts.runtime.kind == Kind::Crun;
+        let ours = old_job(&self.top)?.is_some_and(|old| old.stderr);
+        let mut annotations = match self.top.get("annotations") {
+            None => Node::empty_object(),
+            // An odd one is the runtime's to refuse.
+            Some(raw) => match Node::object(raw, "annotations") {
+                Ok(annotations) if !annotations.is_empty() => annotations,
+                _ => return Ok(false),
+            },
+        };
+        let (what, why) = if wanted && annotations.get(STDERR_ANNOTATION).is_none() {
+            let value = serde_json::Value::from(STDERR).to_string();
+            annotations.set(STDERR_ANNOTATION, value, &self.style, 2);
+            (
+                format!("{STDERR_ANNOTATION} is now {STDERR:?}"),
+                "crun drops what a hook says on standard error",
+            )
+        } else if !wanted && ours {
+            annotations.remove(STDERR_ANNOTATION);
+            (
+                format!("{STDERR_ANNOTATION} is gone"),
+                "there is no hook, or its standard error is not to be had",
+            )
+        } else {
+            return Ok(ours);
+        };
+        if annotations.is_empty() {
+            self.top.remove("annotations");
+        } else {
+            self.top
+                .set("annotations", annotations.to_string(), &self.style, 1);
+        }
+        changes.push(Change {
+            what: format!("annotations: {what}"),
+            why: why.into(),
+        });
+        Ok(wanted)
+    }
+
     fn lower_version(&mut self, facts: &Facts, changes: &mut Vec<Change>) {
         let Some(version) = self.oci_version.as_deref() else {
             return;
@@ -329,17 +389,21 @@ fn sysctl_of(top: &Node) -> Result<(Node, Node), DocumentError> {
 }
 
 /// What an earlier rewriting moved.
-fn moved_before(top: &Node) -> Result<Vec<Request>, RewriteError> {
-    #[derive(serde::Deserialize)]
-    struct Old {
-        version: u32,
-        #[serde(default)]
-        sysctl: BTreeMap<String, String>,
-    }
+/// What of an earlier rewriting's job matters to the next one; its table may be of another make.
+#[derive(serde::Deserialize)]
+struct OldJob {
+    version: u32,
+    #[serde(default)]
+    sysctl: BTreeMap<String, String>,
+    #[serde(default)]
+    stderr: bool,
+}
+
+fn old_job(top: &Node) -> Result<Option<OldJob>, RewriteError> {
     let Some(raw) = top.get(Job::MEMBER).filter(|raw| *raw != "null") else {
-        return Ok(Vec::new());
+        return Ok(None);
     };
-    let old: Old = serde_json::from_str(raw).map_err(|error| RewriteError::Job {
+    let old: OldJob = serde_json::from_str(raw).map_err(|error| RewriteError::Job {
         what: error.to_string(),
     })?;
     if old.version != Job::VERSION {
@@ -347,6 +411,13 @@ fn moved_before(top: &Node) -> Result<Vec<Request>, RewriteError> {
             what: format!("it has version {}", old.version),
         });
     }
+    Ok(Some(old))
+}
+
+fn moved_before(top: &Node) -> Result<Vec<Request>, RewriteError> {
+    let Some(old) = old_job(top)? else {
+        return Ok(Vec::new());
+    };
     let request = |(spelling, value): (&String, &String)| {
         Request::new(spelling, value).ok_or_else(|| RewriteError::Job {
             what: format!("sysctl: {spelling:?} is no key"),

@@ -3,8 +3,9 @@
 //! Whatever the engine asks for, the real runtime is what this process becomes: its pid, its descriptors, its exit code.
 
 use crate::argv::{self, Invocation, Subcommand};
-use crate::bundle::{self, BundleError, Options};
+use crate::bundle::{self, BundleError, Options, Rewriting};
 use crate::config::{Config, ConfigError, NoNewKeyring, OnFailure};
+use crate::job::Log;
 use crate::keyring;
 use crate::locate::{self, LocateError};
 use crate::place;
@@ -54,18 +55,38 @@ pub fn run(program: &Program, args: &[OsString], config: Option<&Path>) {
         log_format: invocation.log_format.as_deref(),
     };
     let error = match find(program, &invocation, config) {
-        Ok((path, config)) => match config.map(|config| (prepare(&path, &invocation, &config), config)) {
-            None | Some((Ok(false), _)) => exec(&path, args),
-            Some((Ok(true), _)) => exec(&path, &argv::with_no_new_keyring(args, &invocation)),
-            Some((Err(error), config)) if config.policy.on_failure == OnFailure::Warn => {
+        Ok((path, None)) => exec(&path, args),
+        Ok((path, Some(config))) => match prepare(&path, &invocation, &config) {
+            Ok(prepared) => {
+                let error = if prepared.no_new_keyring {
+                    exec(&path, &argv::with_no_new_keyring(args, &invocation))
+                } else {
+                    exec(&path, args)
+                };
+                // No runtime has seen the new config.json, and none will.
+                if let Some(Err(error)) = prepared.rewriting.map(|rewriting| rewriting.undo()) {
+                    report.tell(Level::Warning, &chain(&error));
+                }
+                error
+            }
+            Err(error) if config.policy.on_failure == OnFailure::Warn => {
                 report.tell(Level::Warning, &format!("not prepared: {}", chain(&error)));
                 exec(&path, args)
             }
-            Some((Err(error), _)) => error,
+            Err(error) => error,
         },
         Err(error) => error,
     };
     report.tell(Level::Error, &chain(&error));
+}
+
+/// What has been done before the runtime runs.
+#[derive(Default)]
+struct Prepared {
+    /// Whether the runtime is to have the flag.
+    no_new_keyring: bool,
+    /// What was done to the bundle.
+    rewriting: Option<Rewriting>,
 }
 
 /// The runtime, and the configuration where something is to be prepared. Nothing is read that is not needed.
@@ -94,38 +115,58 @@ fn find(
     })
 }
 
-/// All that has to be done before the runtime runs; tells whether it is to have `--no-new-keyring`.
-fn prepare(path: &Path, invocation: &Invocation, config: &Config) -> Result<bool, WrapperError> {
+/// Does all that has to be done before the runtime runs.
+fn prepare(path: &Path, invocation: &Invocation, config: &Config) -> Result<Prepared, WrapperError> {
     if invocation.subcommand == Subcommand::Exec {
         if identify(path, &config.state_dir).reads_keys_on_exec() {
             private_namespace(config)?;
         }
-        return Ok(false);
+        return Ok(Prepared::default());
     }
     if let Some(other) = &invocation.config {
         return Err(WrapperError::OtherConfig(other.into()));
     }
     let dir = Path::new(invocation.bundle.as_deref().unwrap_or(OsStr::new(".")));
     let hook = locate::own()?;
-    // First of all, while this process still sees the kernel's own procfs.
-    bundle::rewrite(
-        dir,
-        &Options {
-            config,
-            table: None,
-            runtime: Some(path),
-            hook: &hook,
-            dry_run: false,
-        },
-    )?;
+    let options = Options {
+        config,
+        table: None,
+        runtime: Some(path),
+        hook: &hook,
+        log: log(invocation),
+        stays: true,
+    };
+    // Looked at while this process still sees the kernel's own procfs, and written when nothing else can fail any more.
+    let rewriting = bundle::rewrite(dir, &options)?;
     private_namespace(config)?;
+    rewriting.write()?;
     let wants_flag = invocation.subcommand.takes_no_new_keyring() && !invocation.no_new_keyring;
-    Ok(wants_flag
+    let no_new_keyring = wants_flag
         && match config.policy.no_new_keyring {
             NoNewKeyring::Always => true,
             NoNewKeyring::Never => false,
             NoNewKeyring::Auto => keyring::is_refused(),
-        })
+        };
+    Ok(Prepared {
+        no_new_keyring,
+        rewriting: Some(rewriting),
+    })
+}
+
+/// The runtime's log, for the hook: with an absolute path, since the hook runs in another folder.
+fn log(invocation: &Invocation) -> Option<Log> {
+    let given = invocation.log.as_deref()?.to_str()?;
+    let path = match given.contains(':') {
+        true => given.to_owned(),
+        false => std::path::absolute(given).ok()?.to_str()?.to_owned(),
+    };
+    let format = invocation
+        .log_format
+        .as_deref()
+        .and_then(OsStr::to_str)
+        .unwrap_or_default()
+        .to_owned();
+    Some(Log { path, format })
 }
 
 /// What the runtime itself reads is the administrator's choice, not the pod's; `linux.sysctl` is about the container.

@@ -180,6 +180,8 @@ fn facts() -> impl Strategy<Value = (Facts, BTreeSet<SysctlNamespace>)> {
                 runtime: Runtime::parse(runtime),
                 place,
                 hook: "/b".into(),
+                log: None,
+                stderr: true,
             },
             owned.into_iter().collect(),
         )
@@ -235,7 +237,7 @@ fn meaning(text: &str) -> Value {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn rewriting_twice_is_rewriting_once(text in config(), (facts, owned) in facts()) {
@@ -252,11 +254,15 @@ proptest! {
     #[test]
     fn what_is_not_ours_keeps_its_bytes_and_order(text in config(), (facts, owned) in facts()) {
         let (new, _) = rewrite(&text, &facts, &owned);
-        let top = ["ociVersion", "linux", "hooks", "procemu"];
+        let top = ["ociVersion", "linux", "hooks", "annotations", "procemu"];
         prop_assert_eq!(others(Some(&text), &top), others(Some(&new), &top));
         let part = |text: &str, name: &str| Node::object(text, "").unwrap().get(name).map(str::to_owned);
         let linux = |text: &str| others(part(text, "linux").as_deref(), &["sysctl"]);
         prop_assert_eq!(linux(&text), linux(&new));
+        let annotations = |text: &str| part(text, "annotations").map(|raw| {
+            Node::object(&raw, "").map_or(vec![(raw.clone(), String::new())], |_| others(Some(&raw), &["run.oci.hooks.stderr"]))
+        }).unwrap_or_default();
+        prop_assert_eq!(annotations(&text), annotations(&new));
         let hooks = |text: &str| others(part(text, "hooks").as_deref(), &["prestart", "createContainer"]);
         prop_assert_eq!(hooks(&text), hooks(&new));
         // Sysctls that stay, stay in order and spelling; those of others' namespaces always stay.

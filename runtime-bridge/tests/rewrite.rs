@@ -37,6 +37,8 @@ fn rewrite(text: &str, runtime: &str, place: PlaceFacts) -> Result<(String, Vec<
         runtime: Runtime::parse(runtime),
         place,
         hook: "/usr/bin/runtime-bridge".into(),
+        log: None,
+        stderr: false,
     };
     let once = |text: &str| {
         let owned = Spec::parse(text).unwrap().owned_namespaces();
@@ -91,7 +93,7 @@ fn a_lacking_container_gets_hook_and_job() {
     let value: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(
         value["hooks"],
-        json!({"createContainer": [{"path": "/usr/bin/runtime-bridge", "args": ["runtime-bridge", "hook", "--stage", "createContainer"], "timeout": 10}]})
+        json!({"createContainer": [{"path": "/usr/bin/runtime-bridge", "args": ["runtime-bridge", "hook"], "timeout": 10}]})
     );
     let job = job(&text);
     assert_eq!(

@@ -234,3 +234,35 @@ fn the_tool_tells_usage_and_failure_apart() {
     );
     assert_eq!(code(&["--help"]), Some(0));
 }
+
+#[test]
+fn the_keyring_flag_follows_policy_and_the_bundle_stays() {
+    let text = "{ \"ociVersion\" : \"1.0.2\", \"x\": 1e400 }\n";
+    for (policy, command, want) in [
+        ("always", "create", vec!["create", "--no-new-keyring", "ID"]),
+        ("always", "run", vec!["run", "--no-new-keyring", "ID"]),
+        ("always", "restore", vec!["restore", "ID"]),
+        ("never", "create", vec!["create", "ID"]),
+    ] {
+        let place = Place::new();
+        let bundle = place.at("bundle");
+        std::fs::create_dir(&bundle).unwrap();
+        std::fs::write(bundle.join("config.json"), text).unwrap();
+        std::fs::write(
+            place.at("bridge.toml"),
+            format!("profiles = []\npolicy.no_new_keyring = \"{policy}\"\n"),
+        )
+        .unwrap();
+        // The working directory is the bundle where none is named.
+        let output = Command::new(BRIDGE)
+            .args(["runtime".as_ref(), "--exec".as_ref(), place.runtime().as_os_str()])
+            .args(["--config".as_ref(), place.at("bridge.toml").as_os_str()])
+            .args(["--", command, "ID"])
+            .current_dir(&bundle)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(7), "{}", error_line(&output));
+        assert_eq!(place.called().unwrap(), want);
+        assert_eq!(std::fs::read_to_string(bundle.join("config.json")).unwrap(), text);
+    }
+}
