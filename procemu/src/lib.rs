@@ -53,9 +53,9 @@
 //! - **Namespaces.** The calling process is in *all* of the container's: mount, network, IPC, UTS, user, PID. A bind of a
 //!   key that belongs to a namespace shows the values of the namespace in which it was made, whoever reads it, and a write
 //!   goes there. An attach from the host's network namespace would hand the host's `net/*` to the container. A process
-//!   outside gets in by [`Target::open`], [`Target::join`] and then [`in_child`], for the PID namespace.
+//!   outside gets in by [`Target::open`], [`Target::join`] and then [`ask_child`], for the PID namespace.
 //! - **One thread.** [`private`] and [`Target::join`] work in a process of one thread only (setns(2), unshare(2)), and what
-//!   runs [`in_child`] may take no lock that another thread could hold. All else may be called from any thread.
+//!   runs [`ask_child`] may take no lock that another thread could hold. All else may be called from any thread.
 //! - **`/proc/self`.** At the absolute path `/proc` there is a procfs that shows the calling process: its mounts are read
 //!   and made through `/proc/self`. Before pivot_root that is the host's procfs, and it does.
 //! - **Privilege.** `CAP_SYS_ADMIN` in the user namespace that owns the mount namespace.
