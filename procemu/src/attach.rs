@@ -11,6 +11,7 @@ use nix::mount::{MntFlags, MsFlags, umount2};
 use crate::error::{Error, Result};
 use crate::mountinfo;
 use crate::plan::{Plan, Step};
+use crate::privilege;
 use crate::procfs::{Procfs, by_fd};
 use crate::snapshot::Snapshot;
 use crate::spare;
@@ -237,13 +238,13 @@ fn make_private(proc: &Procfs) -> Result<Vec<PathBuf>> {
         None::<&str>,
     )
     .map_err(|errno| {
-        let hint = if errno == nix::Error::EPERM {
-            "needs CAP_SYS_ADMIN over this mount namespace: "
+        let why = if errno == nix::Error::EPERM {
+            privilege::refusal()
         } else {
             ""
         };
         let call = format!(
-            "attach: {hint}mount({}, MS_PRIVATE|MS_REC)",
+            "attach: {why}mount({}, MS_PRIVATE|MS_REC)",
             proc.shown().display()
         );
         Error::call(call, errno)

@@ -108,6 +108,7 @@ mod namespace;
 mod namespaced;
 mod observe;
 mod plan;
+mod privilege;
 mod probe;
 mod procfs;
 mod profile;

@@ -10,6 +10,7 @@ use nix::unistd::{Gid, Uid, getegid, geteuid, setgroups, setresgid, setresuid};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::privilege;
 use crate::procfs::Procfs;
 
 /// Whose ids a user namespace of our own shows, where one has to be made.
@@ -147,12 +148,12 @@ impl Target {
     /// `Denied` without CAP_SYS_ADMIN over the namespaces; `System` if the process is gone.
     pub fn join(&self) -> Result<()> {
         let failed = |call: &str, e: nix::Error| {
-            let hint = if e == nix::Error::EPERM {
-                "needs CAP_SYS_ADMIN over its namespaces: "
+            let why = if e == nix::Error::EPERM {
+                privilege::refusal()
             } else {
                 ""
             };
-            Error::call(format!("join pid {}: {hint}{call}", self.pid), e)
+            Error::call(format!("join pid {}: {why}{call}", self.pid), e)
         };
         if self.flags.is_empty() {
             return Ok(());

@@ -160,6 +160,7 @@ struct Want<'a> {
 }
 
 fn wanted<'a>(table: &'a Table, seen: &Observation, placement: &Placement) -> Result<Vec<Want<'a>>> {
+    let in_container = matches!(placement, Placement::Container { .. });
     let mut wanted = Vec::new();
     for (key, entry) in table.iter() {
         if masked(placement, key.path()) {
@@ -173,6 +174,9 @@ fn wanted<'a>(table: &'a Table, seen: &Observation, placement: &Placement) -> Re
             Placement::Container { .. } => None,
         };
         match seen.keys.get(key) {
+            // A container whose procfs has no /proc/sys at all (subset=pid) is not to see one.
+            Some(Seen::Missing { nearest })
+                if nearest.is_empty() && in_container && key.below_sys().is_some() => {}
             Some(Seen::Missing { nearest }) if nearest.is_empty() => {
                 return Err(Error::input(format!(
                     "{key}: cannot be added: that needs a new entry in the root of procfs, which stays the kernel's"

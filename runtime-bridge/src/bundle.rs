@@ -177,9 +177,18 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
     })
 }
 
-/// Whether `path` opens for writing, as a socket and a closed descriptor do not.
+/// Whether `path` is a pipe or a terminal that opens for writing. A socket does not, and a regular file would be written
+/// by two descriptors, each with an offset of its own, so that one's text would cover the other's.
 fn opens(path: &str) -> bool {
-    std::fs::OpenOptions::new().append(true).open(path).is_ok()
+    use std::os::unix::fs::FileTypeExt;
+    let stream = |file: File| {
+        file.metadata()
+            .is_ok_and(|m| m.file_type().is_fifo() || m.file_type().is_char_device())
+    };
+    std::fs::OpenOptions::new()
+        .append(true)
+        .open(path)
+        .is_ok_and(stream)
 }
 
 /// The text of the `config.json` of the bundle `dir`.
@@ -206,7 +215,7 @@ impl Bundle {
         let path = dir.join(FILE);
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
         let handle = openat(AT_FDCWD, dir, flags | OFlag::O_DIRECTORY, Mode::empty())
-            .map_err(|errno| failed("open", dir)(errno.into()))?;
+            .map_err(|errno| failed("open the bundle", dir)(errno.into()))?;
         let file = File::from(
             openat(&handle, FILE, flags | OFlag::O_NOFOLLOW, Mode::empty())
                 .map_err(|errno| failed("open", &path)(errno.into()))?,
@@ -374,6 +383,9 @@ mod tests {
         assert_eq!(refused(dir.path()), "B/config.json has more than 16 MiB");
         std::fs::write(&path, b"{\"a\":\"\xff\"}").unwrap();
         assert!(refused(dir.path()).starts_with("B/config.json is not UTF-8: invalid utf-8 sequence"));
-        assert_eq!(refused(&path), "cannot open B: Not a directory (os error 20)");
+        assert_eq!(
+            refused(&path),
+            "cannot open the bundle B: Not a directory (os error 20)"
+        );
     }
 }

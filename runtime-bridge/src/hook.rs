@@ -6,10 +6,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use procemu::{
-    Entry, Error, Mode, Options, Plan, Probing, Procfs, Snapshot, SysctlKey, Table, Target, When, ask_child,
-    next_layer, reexec_sealed,
+    Entry, Error, ErrorKind, Mode, Options, Plan, Probing, Procfs, Snapshot, SysctlKey, Table, Target, When,
+    ask_child, next_layer, reexec_sealed,
 };
-use serde::Deserialize;
 
 use crate::bundle;
 use crate::config::{Config, ConfigError, OnFailure};
@@ -23,15 +22,12 @@ use crate::sysctl;
 const MAX_STATE: u64 = 4 << 20;
 
 /// The container's state, as a runtime writes it to a hook's standard input (OCI runtime spec, "State").
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct State {
-    #[serde(default)]
     id: String,
     /// The container's init process, as the runtime sees it; what runtimes put there in the container's own pid
     /// namespace differs (1, 0, nothing).
-    #[serde(default)]
     pid: Option<i64>,
-    #[serde(default)]
     bundle: PathBuf,
 }
 
@@ -137,27 +133,43 @@ fn container(state: &State) -> Result<Option<Target>, HookError> {
     else {
         return Ok(None);
     };
-    let target = Target::open(pid)?;
-    Ok(target.is_elsewhere().then_some(target))
+    match Target::open(pid) {
+        Ok(target) => Ok(target.is_elsewhere().then_some(target)),
+        // In a container's user namespace its processes can't be looked at through the host's /proc.
+        Err(error) if error.kind() == ErrorKind::Denied => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn parse_state(text: &[u8]) -> Result<State, HookError> {
-    let state: State = serde_json::from_slice(text).map_err(|e| {
-        let what = if text.is_empty() {
-            "is empty".to_owned()
-        } else {
-            e.to_string()
-        };
+    let wrong = |what: &str| {
         HookError::State(format!(
             "{what}; a runtime calls the hook with the container's state as JSON"
         ))
-    })?;
-    if state.bundle.as_os_str().is_empty() {
-        return Err(HookError::State(
-            "has no bundle; a runtime gives the bundle's path there".into(),
-        ));
+    };
+    if text.is_empty() {
+        return Err(wrong("is empty"));
     }
-    Ok(state)
+    let state: serde_json::Value = serde_json::from_slice(text).map_err(|e| wrong(&e.to_string()))?;
+    let bundle = match state.get("bundle") {
+        Some(serde_json::Value::String(path)) if path.contains('\0') => {
+            return Err(wrong("has a NUL in bundle"));
+        }
+        Some(serde_json::Value::String(path)) if !path.is_empty() => path.into(),
+        None | Some(serde_json::Value::String(_)) => {
+            return Err(wrong("has no bundle, the path of the bundle"));
+        }
+        Some(_) => return Err(wrong("has a bundle that is no path")),
+    };
+    Ok(State {
+        id: state
+            .get("id")
+            .and_then(|id| id.as_str())
+            .unwrap_or_default()
+            .to_owned(),
+        pid: state.get("pid").and_then(serde_json::Value::as_i64),
+        bundle,
+    })
 }
 
 fn order(state: &State, config: Option<&Path>) -> Result<Order, HookError> {
@@ -282,6 +294,8 @@ mod tests {
         let line = |text: &[u8]| parse_state(text).unwrap_err().to_string();
         assert!(line(b"").starts_with("state on standard input: is empty"));
         assert!(line(b"{").starts_with("state on standard input: "));
+        assert!(line(br#"{"bundle":7}"#).contains("bundle that is no path"));
+        assert!(line(br#"[]"#).contains("has no bundle"));
         assert!(line(br#"{"id":"a","pid":7}"#).contains("has no bundle"));
         assert_eq!(parse_state(br#"{"bundle":"/b"}"#).unwrap().pid, None);
     }

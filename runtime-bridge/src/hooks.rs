@@ -26,6 +26,14 @@ pub enum Edit {
     Removed,
 }
 
+/// Whether `hooks` and the stages that we use are what the OCI spec says.
+///
+/// # Errors
+/// As [`place`].
+pub fn check(top: &Node) -> Result<(), DocumentError> {
+    place(&mut top.clone(), None, "", &Style::of(top)).map(drop)
+}
+
 /// Makes our hook, calling `program`, stand in `stage` and nowhere else (`None`: nowhere at all).
 ///
 /// One that is there keeps its place in the order; a new one comes first, since hooks behind it may read keys.

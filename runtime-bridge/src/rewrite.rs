@@ -106,6 +106,7 @@ impl Draft {
     /// If the text, its `linux`, `linux.sysctl` or `procemu` are not objects, or have duplicate members.
     pub fn read(text: &str, owned: BTreeSet<SysctlNamespace>, table: &Table) -> Result<Self, RewriteError> {
         let top = Node::object(text, "config.json")?;
+        hooks::check(&top)?;
         let listed = sysctl_of(&top)?.1;
         let mut requests = Vec::new();
         for (spelling, raw) in listed.iter() {

@@ -193,7 +193,7 @@ fn policy_can_make_it_nevertheless() {
     assert_eq!(place.called().unwrap(), args);
     let text = std::fs::read_to_string(place.at("log")).unwrap();
     assert!(
-        text.contains("level=warning msg=\"not prepared: cannot open /nonexistent: "),
+        text.contains("level=warning msg=\"not prepared: cannot open the bundle /nonexistent: "),
         "{text}"
     );
 }
