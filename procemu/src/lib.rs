@@ -1,4 +1,101 @@
 //! `/proc/sys` keys that a program needs and a kernel lacks, as a tmpfs snapshot mounted over procfs.
+//!
+//! Once attached, the kernel's own tmpfs serves every read. No process has to stay, and nothing is preloaded or traced.
+//! What the kernel has itself is passed through and stays its own.
+//!
+//! This page is a guide for the author of a container runtime. `nsprep` and `runtime-bridge` are made of the same parts.
+//!
+//! # In a container
+//!
+//! To be called once, after the container's `/proc` is mounted and before pivot_root(2), in the container's namespaces:
+//!
+//! ```no_run
+//! use std::fs::File;
+//! use std::path::Path;
+//!
+//! use procemu::{Attached, Options, Placement, Plan, Probing, Procfs, Profile, Snapshot, next_layer};
+//!
+//! /// `host` is the procfs outside, opened before the container's namespaces were entered.
+//! fn prepare(rootfs: &Path, host: &Procfs) -> Result<Attached, Box<dyn std::error::Error>> {
+//!     // What may be lacking. A file of your own is read by `Table::from_toml` or `Table::from_json`.
+//!     let table = Profile::get("container")?;
+//!
+//!     // The container's /proc, reached from the handle of its rootfs, which nobody needs to trust.
+//!     let proc = Procfs::beneath(File::open(rootfs)?, rootfs)?;
+//!
+//!     // What it has of that, and what has to be done: pure data, to be shown or tested.
+//!     let seen = proc.observe(&table, Probing::Open)?;
+//!     let placement = Placement::Container {
+//!         // The configuration's readonlyPaths and maskedPaths below /proc, whether applied by now or later.
+//!         read_only: vec!["bus".into(), "fs".into(), "irq".into(), "sys".into(), "sysrq-trigger".into()],
+//!         masked: vec!["kcore".into(), "keys".into()],
+//!     };
+//!     let plan = Plan::new(&table, &seen, &placement)?;
+//!
+//!     // Every value is decided here; attaching asks nobody.
+//!     let snapshot = Snapshot::compile(&plan, &table, Some(host))?;
+//!
+//!     // All of it or nothing. An empty plan mounts nothing.
+//!     let options = Options { source: next_layer(&proc)?, ..Options::default() };
+//!     Ok(procemu::attach(&proc, &plan, &snapshot, &options)?)
+//! }
+//!
+//! let host = Procfs::open("/proc")?;
+//! // ... enter the container's namespaces, mount its /proc ...
+//! let attached = prepare(Path::new("/run/bundle/rootfs"), &host)?;
+//! // If a later step fails: attached.detach()?
+//! attached.keep();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! What must hold, since the library cannot find out all of it:
+//!
+//! - **Namespaces.** The calling process is in *all* of the container's: mount, network, IPC, UTS, user, PID. A bind of a
+//!   key that belongs to a namespace shows the values of the namespace in which it was made, whoever reads it, and a write
+//!   goes there. An attach from the host's network namespace would hand the host's `net/*` to the container. A process
+//!   outside gets in by [`Target::open`], [`Target::join`] and then [`ask_child`], for the PID namespace.
+//! - **One thread.** [`private`] and [`Target::join`] work in a process of one thread only (setns(2), unshare(2)), and what
+//!   runs [`ask_child`] may take no lock that another thread could hold. All else may be called from any thread.
+//! - **`/proc/self`.** At the absolute path `/proc` there is a procfs that shows the calling process: its mounts are read
+//!   and made through `/proc/self`. Before pivot_root that is the host's procfs, and it does.
+//! - **Privilege.** `CAP_SYS_ADMIN` in the user namespace that owns the mount namespace.
+//! - **Order.** A sysctl of the container is written before the attach: below a read-only path, what is passed through is
+//!   read-only from then on. [`Procfs::unshadowed`] reaches a key whose path is read-only already.
+//! - **`linux.sysctl`.** [`Table::apply_sysctls`] gives entries with that source their value. Whether a container may set a
+//!   key at all is for the caller to decide.
+//! - **Executable.** A process that enters a container can be reached from there through `/proc/<pid>/exe`. A program that
+//!   is not sealed yet calls [`reexec_sealed`] first.
+//!
+//! # Around a program
+//!
+//! Its children may enter other namespaces. What belongs to one is therefore linked to a *spare* procfs instead of bound,
+//! and each reader gets its own:
+//!
+//! ```no_run
+//! use procemu::{Ids, Options, Placement, Plan, Probing, Profile, Snapshot, next_layer, spare_folder};
+//!
+//! let table = Profile::get("kubelet")?;
+//! // A mount namespace of our own; without CAP_SYS_ADMIN in a user namespace of our own.
+//! let proc = procemu::private(Ids::Kept)?;
+//! let seen = proc.observe(&table, Probing::WriteBack)?;
+//! let placement = Placement::Program { spare: spare_folder(&proc)? };
+//! let plan = Plan::new(&table, &seen, &placement)?;
+//! let snapshot = Snapshot::compile(&plan, &table, Some(&proc))?;
+//! let options = Options { source: next_layer(&proc)?, spare: true, ..Options::default() };
+//! procemu::attach(&proc, &plan, &snapshot, &options)?.keep();
+//! // ... exec the program ...
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Afterwards
+//!
+//! [`verify`] compares a table with what a reader sees. [`layers`] lists what was attached to a procfs, also by other
+//! processes, and [`detach`] takes one layer off.
+//!
+//! # Errors
+//!
+//! [`Error`] is opaque; [`Error::kind`] tells what a caller can do about it, [`Error::line`] is one line for a log. Wrong
+//! tables are a [`TableError`] with file and line. Nothing here writes to standard output or error.
 
 mod attach;
 mod child;
