@@ -40,6 +40,7 @@ fn main() -> ExitCode {
     suite.test("cured::cap_last_cap", cap_last_cap);
     suite.test("cured::made_up", made_up);
     suite.test("cured::union", union);
+    suite.test("cured::sysctl", sysctl);
     suite.test("cured::kubelet::read_only", |bed| {
         kubelet(bed, "read_only_proc_sys")
     });
@@ -86,8 +87,9 @@ fn made_up(bed: &Bed) -> TestResult {
 /// A walk that follows links finds what was there and ours, with the same values.
 fn union(bed: &Bed) -> TestResult {
     need::root()?;
-    let list = "find -L /proc/sys -type f | sort";
-    let values = "find -L /proc/sys/net /proc/sys/kernel /proc/sys/fs/mqueue /proc/sys/user -type f -perm /444 \
+    let list = "find -L /proc/sys -name .procfs -prune -o -type f -print | sort";
+    let values = "find -L /proc/sys/net /proc/sys/kernel /proc/sys/fs/mqueue /proc/sys/user \
+        -name .procfs -prune -o -type f -perm /444 \
         ! -name uuid ! -name entropy_avail ! -name nr ! -name ns_last_pid ! -name nf_conntrack_count ! -path '*/made*' \
         -exec grep -H '' {} + 2> /dev/null | sort";
     let text = format!(
@@ -105,6 +107,26 @@ fn union(bed: &Bed) -> TestResult {
         .env("TABLE", made_up_table(bed)?)
         .env("VALUES", values);
     equal("values that differ", script.succeed()?, "")
+}
+
+/// procps' sysctl, which refuses a key whose resolved path lies outside /proc/sys, reads and writes what is linked, in
+/// the namespaces of its own.
+fn sysctl(bed: &Bed) -> TestResult {
+    need::root()?;
+    let text = r#"keys="kernel.shmmni net.ipv4.ip_default_ttl net.core.somaxconn fs.mqueue.queues_max user.max_user_namespaces"
+        sysctl $keys > before
+        "$NSPREP" exec --table "$TABLE" -- sh -c "sysctl $keys kernel.made_up_key > after; sysctl -a 2> /dev/null > all
+            unshare --net --ipc sysctl --write net.ipv4.ip_default_ttl=77 kernel.shmmni=78"
+        sysctl $keys | diff before -; diff before after || true
+        sort before | comm -23 - <(sort all)"#;
+    let output = bed.script(text)?.env("TABLE", made_up_table(bed)?).succeed()?;
+    let lines = [
+        "net.ipv4.ip_default_ttl = 77",
+        "kernel.shmmni = 78",
+        "5a6",
+        "> kernel.made_up_key = 7",
+    ];
+    equal("sysctl", output, lines.join("\n"))
 }
 
 /// The six keys cannot be written, or are not there; the host's keep their values, which the suite looks at.

@@ -62,7 +62,7 @@ pub fn attach_prepared(place: &Place, prepared: &Prepared) -> Result<Option<Stri
         return Ok(None);
     }
     let source = next_layer(&place.proc)?;
-    let spare = matches!(place.placement, Placement::Program { .. });
+    let spare = place.placement == Placement::Program;
     let options = Options {
         source: source.clone(),
         spare,
@@ -210,7 +210,7 @@ fn shown(prepared: &Prepared) -> String {
                     mode(writable)
                 )
             }
-            Step::Folder { .. } | Step::Pass { .. } | Step::Link { .. } => Ok(()),
+            Step::Folder { .. } | Step::Underlay { .. } | Step::Pass { .. } | Step::Link { .. } => Ok(()),
         };
     }
     if text.is_empty() {

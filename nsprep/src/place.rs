@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use clap::Args;
-use procemu::{Placement, Probing, Procfs, Target, Writes, ask_child, reexec_sealed, spare_folder};
+use procemu::{Placement, Probing, Procfs, Target, Writes, ask_child, reexec_sealed};
 
 use crate::exit::{Exit, Failure};
 use crate::output::errno;
@@ -83,12 +83,9 @@ impl Place {
     /// Around the programs of this mount namespace.
     pub fn here() -> Result<Self, Failure> {
         let proc = Procfs::open("/proc")?;
-        let placement = Placement::Program {
-            spare: spare_folder(&proc),
-        };
         Ok(Self {
             proc,
-            placement,
+            placement: Placement::Program,
             probing: Probing::WriteBack,
             writes: Writes::Granted,
         })

@@ -36,8 +36,8 @@ pub struct Options {
     pub source: String,
     /// SELinux label of the tmpfs, as in an OCI bundle's `linux.mountLabel`.
     pub label: Option<String>,
-    /// Whether to keep a spare procfs beside the layer, which [`crate::Placement::Program`] needs: its links lead
-    /// there, and containers with user namespaces get no procfs without it.
+    /// Whether to keep a spare procfs beside the layer, for [`crate::Placement::Program`]: containers with user namespaces
+    /// get no procfs without it.
     pub spare: bool,
     /// Which interface to use.
     pub api: MountApi,

@@ -68,17 +68,17 @@
 //!
 //! # Around a program
 //!
-//! Its children may enter other namespaces. What belongs to one is therefore linked to a *spare* procfs instead of bound,
+//! Its children may enter other namespaces. What belongs to one is therefore linked instead of bound,
 //! and each reader gets its own:
 //!
 //! ```no_run
-//! use procemu::{Ids, Options, Placement, Plan, Probing, Profile, Snapshot, next_layer, spare_folder};
+//! use procemu::{Ids, Options, Placement, Plan, Probing, Profile, Snapshot, next_layer};
 //!
 //! let table = Profile::get("kubelet")?;
 //! // A mount namespace of our own; without CAP_SYS_ADMIN in a user namespace of our own.
 //! let proc = procemu::private(Ids::Kept)?;
 //! let seen = proc.observe(&table, Probing::WriteBack)?;
-//! let placement = Placement::Program { spare: spare_folder(&proc)? };
+//! let placement = Placement::Program;
 //! let plan = Plan::new(&table, &seen, &placement)?;
 //! let snapshot = Snapshot::compile(&plan, &table, Some(&proc))?;
 //! let options = Options { source: next_layer(&proc)?, spare: true, ..Options::default() };
@@ -128,14 +128,13 @@ pub use key::{KeyError, SysctlKey};
 pub use layer::{Layer, detach, layers, next as next_layer};
 pub use namespace::{Ids, Target, private};
 pub use observe::{Folder, Kind, Listed, Observation, Probing, Seen};
-pub use plan::{Placement, Plan, Step};
+pub use plan::{Placement, Plan, Step, UNDERLAY};
 pub use probe::Probe;
 pub use procfs::Procfs;
 pub use profile::{Profile, ProfileError};
 pub use schema::json_schema;
 pub use sealed::reexec_sealed;
 pub use snapshot::{Node, Snapshot};
-pub use spare::folder as spare_folder;
 pub use table::{Entry, Mode, Table, TableError, When};
 pub use value::{Scalar, Separator, Value, ValueError, ValueSource};
 pub use verify::{Check, Origin, Writes, verify};

@@ -14,12 +14,9 @@ use crate::table::{Table, When};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Placement {
-    /// Around a program, whose children may enter other namespaces: what belongs to a namespace is linked to a
-    /// spare procfs, so that it is resolved by whoever reads it. Entries with mode 0644 take writes.
-    Program {
-        /// The folder, relative to the root of procfs, where the spare procfs is mounted.
-        spare: String,
-    },
+    /// Around a program, whose children may enter other namespaces: what belongs to a namespace is linked to the
+    /// overmounted folder itself, so that it is resolved by whoever reads it. Entries with mode 0644 take writes.
+    Program,
     /// In a container, from within all of its namespaces: everything is passed through by bind, and nothing
     /// becomes writable that would not be without us.
     Container {
@@ -30,6 +27,12 @@ pub enum Placement {
     },
 }
 
+/// Name, in an overmount around a program, of the folder that it covers.
+///
+/// A bind of `net`, `kernel`, `fs` or `user` itself follows its reader; of what lies below, only a path does. The folder
+/// is inside `/proc/sys` because sysctl(8) of procps 4 refuses a key whose resolved path is not.
+pub const UNDERLAY: &str = ".procfs";
+
 /// One step. Paths are relative to the root of procfs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
@@ -38,6 +41,11 @@ pub enum Step {
     Overmount {
         /// The folder.
         folder: String,
+    },
+    /// The overmounted folder itself, as it was, bound at [`UNDERLAY`] in the overmount for links to lead to.
+    Underlay {
+        /// Where: the overmounted folder's path and [`UNDERLAY`].
+        path: String,
     },
     /// A folder of our own in an overmount: a missing one, or one whose entries are passed through one by one.
     Folder {
@@ -96,7 +104,9 @@ impl Plan {
         let mut steps = Vec::new();
         for root in &roots {
             steps.push(Step::Overmount { folder: root.clone() });
-            layout.fill(root, &mut steps);
+            let first = steps.len();
+            layout.fill(root, root, &mut steps);
+            layout.add_underlay(root, first, &mut steps);
         }
         for want in wanted
             .iter()
@@ -170,7 +180,7 @@ fn wanted<'a>(table: &'a Table, seen: &Observation, placement: &Placement) -> Re
             |read_only: bool| entry.mode.is_writable() && may_be_written(placement, key, read_only);
         // Around a program, what belongs to a namespace is seen from all of them only below its anchor.
         let anchor = match placement {
-            Placement::Program { .. } => namespaced::anchor(key.path()),
+            Placement::Program => namespaced::anchor(key.path()),
             Placement::Container { .. } => None,
         };
         match seen.keys.get(key) {
@@ -242,14 +252,14 @@ fn wanted<'a>(table: &'a Table, seen: &Observation, placement: &Placement) -> Re
 
 fn may_be_written(placement: &Placement, key: &SysctlKey, on_read_only: bool) -> bool {
     match placement {
-        Placement::Program { .. } => true,
+        Placement::Program => true,
         Placement::Container { read_only, .. } => !on_read_only && !listed(read_only, key.path()),
     }
 }
 
 fn masked(placement: &Placement, path: &str) -> bool {
     match placement {
-        Placement::Program { .. } => false,
+        Placement::Program => false,
         Placement::Container { masked, .. } => listed(masked, path),
     }
 }
@@ -318,7 +328,7 @@ impl<'a> Layout<'a> {
     }
 
     /// The steps for everything in `folder`, which is one of ours.
-    fn fill(&self, folder: &str, steps: &mut Vec<Step>) {
+    fn fill(&self, root: &str, folder: &str, steps: &mut Vec<Step>) {
         let nothing = Folder::default();
         let existing = self.seen.folders.get(folder).unwrap_or(&nothing);
         let child = |path: &str| -> Option<String> {
@@ -337,29 +347,47 @@ impl<'a> Layout<'a> {
                 });
             } else if self.folders.contains(&path) {
                 steps.push(Step::Folder { path: path.clone() });
-                self.fill(&path, steps);
+                self.fill(root, &path, steps);
             } else if let Some(listed) = existing.entries.get(&name) {
-                steps.push(self.original(path, &listed.kind, listed.own));
+                steps.push(self.original(root, path, &listed.kind, listed.own && name != UNDERLAY));
             }
         }
     }
 
-    fn original(&self, path: String, kind: &Kind, own: bool) -> Step {
+    /// Puts the folder under `root` where the links among the steps from `first` on lead to, if there are any. An
+    /// overmount on an overmount passes the one below on.
+    fn add_underlay(&self, root: &str, first: usize, steps: &mut Vec<Step>) {
+        let path = format!("{root}/{UNDERLAY}");
+        let linked = steps[first..]
+            .iter()
+            .any(|step| matches!(step, Step::Link { .. }));
+        let there = self
+            .seen
+            .folders
+            .get(root)
+            .is_some_and(|folder| folder.entries.contains_key(UNDERLAY));
+        if linked && !there {
+            steps.insert(first, Step::Underlay { path });
+        }
+    }
+
+    fn original(&self, root: &str, path: String, kind: &Kind, own: bool) -> Step {
         match (kind, self.placement) {
             (Kind::Link(target), _) => Step::Link {
                 path,
                 target: target.clone(),
             },
-            (_, Placement::Program { spare }) if own && namespaced::anchor(&path).is_some() => {
-                let up = "../".repeat(path.matches('/').count());
+            (_, Placement::Program) if own && namespaced::anchor(&path).is_some() => {
+                let below = path.strip_prefix(root).unwrap_or(&path).trim_start_matches('/');
+                let up = "../".repeat(below.matches('/').count());
                 Step::Link {
-                    target: format!("{up}{spare}/{path}"),
+                    target: format!("{up}{UNDERLAY}/{below}"),
                     path,
                 }
             }
             (kind, placement) => {
                 let read_only = match placement {
-                    Placement::Program { .. } => false,
+                    Placement::Program => false,
                     Placement::Container { read_only, .. } => listed(read_only, &path),
                 };
                 Step::Pass {

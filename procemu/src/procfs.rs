@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::key::SysctlKey;
+use crate::plan::UNDERLAY;
 
 /// `f_type` of procfs, `PROC_SUPER_MAGIC` in linux/magic.h.
 const PROC_SUPER_MAGIC: u64 = 0x9fa0;
@@ -233,7 +234,8 @@ impl Procfs {
         file.write_all(value.as_bytes()).map_err(|e| failed("write", e))
     }
 
-    /// Every file below `sys`, relative to the root, with its permission bits; links of an overmount are followed.
+    /// Every file below `sys`, relative to the root, with its permission bits; links of an overmount are followed,
+    /// and what an overmount keeps for them to lead to is left out.
     ///
     /// # Errors
     /// `System` or `Denied` where a folder cannot be listed.
@@ -246,6 +248,9 @@ impl Procfs {
             let mut entries = list(dir.as_fd()).map_err(|e| failed("getdents", e))?;
             entries.sort_unstable_by(|a, b| b.0.cmp(&a.0));
             for (name, _) in entries {
+                if name == UNDERLAY {
+                    continue;
+                }
                 let Ok(stat) = statat(&dir, &*name, AtFlags::empty()) else {
                     continue;
                 };

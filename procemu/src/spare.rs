@@ -1,11 +1,10 @@
 //! The spare: a second, unshadowed mount of procfs inside procfs itself.
 //!
-//! It serves two ends. Links of an overmount lead into it, so that what belongs to a namespace is resolved by its
-//! reader. And a container with a user namespace gets its own procfs only where the kernel finds one mount of it in
-//! the same mount namespace that nothing covers (`mount_too_revealing` in the kernel's fs/namespace.c).
+//! A container with a user namespace gets its own procfs only where the kernel finds one mount of it in the same mount
+//! namespace that nothing covers (`mount_too_revealing` in the kernel's fs/namespace.c), and an overmount covers.
 //!
-//! It lies below `/proc` because that is the only mount that is made private: anywhere else it would propagate to
-//! the host, and a bind of `/proc` elsewhere would not carry it along.
+//! It lies below `/proc` because that is the only mount that is made private: anywhere else it would propagate to the
+//! host.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -19,14 +18,6 @@ use crate::procfs::{Procfs, by_fd, is_procfs, list};
 
 /// Always there, always empty: the kernel keeps it for programs that look for it (fs/proc/proc_tty.c).
 const PREFERRED: &str = "tty/ldisc";
-
-/// The folder of `proc` (relative to its root) that holds the spare, or will hold it. Where procfs has no folder to spare,
-/// it is one that does not exist, and an attach that needs it says so.
-pub fn folder(proc: &Procfs) -> String {
-    existing(proc)
-        .or_else(|| empty_folder(proc).ok())
-        .unwrap_or_else(|| PREFERRED.to_owned())
-}
 
 /// Mounts the spare where there is none yet; gives its folder and handle if it did. `proc` must be private, or
 /// others would see it.

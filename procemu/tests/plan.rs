@@ -4,17 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use procemu::{
-    Entry, Folder, Kind, Listed, Observation, Placement, Plan, Seen, Step, SysctlKey, Table, When,
+    Entry, Folder, Kind, Listed, Observation, Placement, Plan, Seen, Step, SysctlKey, Table, UNDERLAY, When,
 };
 use proptest::prelude::*;
-
-const SPARE: &str = "tty/ldisc";
 
 /// What a reader finds at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Node {
-    /// A folder, whoever's.
+    /// The kernel's own folder.
     Folder,
+    /// A folder of ours, with all that was in the kernel's where there was one.
+    Made,
     /// The kernel's own file.
     Kernel,
     /// The kernel's own file or folder, reached by a link.
@@ -38,10 +38,22 @@ fn under<'a>(view: &'a View, folder: &str) -> impl Iterator<Item = (&'a String, 
     view.iter().filter(move |(path, _)| path.starts_with(&prefix))
 }
 
+/// Where a link in `folder` leads to.
+fn resolve(folder: &str, target: &str) -> String {
+    let mut path: Vec<&str> = folder.split('/').collect();
+    for name in target.split('/') {
+        match name {
+            ".." => drop(path.pop()),
+            name => path.push(name),
+        }
+    }
+    path.join("/")
+}
+
 /// Whether a reader can go through `path`: a link to a folder is one to him.
 fn is_folder(view: &View, path: &str) -> bool {
     match view.get(path) {
-        Some(Node::Folder) => true,
+        Some(Node::Folder | Node::Made) => true,
         Some(Node::Linked(_)) => under(view, path).next().is_some(),
         _ => false,
     }
@@ -58,7 +70,7 @@ fn observe(view: &View, table: &Table, stuck: &BTreeSet<String>) -> Observation 
                     .filter(|(path, _)| parent(path) == *folder)
                     .map(|(path, node)| {
                         let kind = match node {
-                            Node::Folder => Kind::Folder,
+                            Node::Folder | Node::Made => Kind::Folder,
                             Node::Kernel | Node::Ours => Kind::File,
                             Node::Linked(target) => Kind::Link(target.clone()),
                         };
@@ -66,7 +78,7 @@ fn observe(view: &View, table: &Table, stuck: &BTreeSet<String>) -> Observation 
                             path[folder.len() + 1..].to_owned(),
                             Listed {
                                 kind,
-                                own: *node != Node::Ours,
+                                own: !matches!(node, Node::Ours | Node::Made),
                             },
                         )
                     })
@@ -98,7 +110,7 @@ fn observe(view: &View, table: &Table, stuck: &BTreeSet<String>) -> Observation 
             }
             (None, Some(node)) => Seen::Present {
                 kind: match node {
-                    Node::Folder => Kind::Folder,
+                    Node::Folder | Node::Made => Kind::Folder,
                     Node::Linked(target) => Kind::Link(target.clone()),
                     Node::Kernel | Node::Ours => Kind::File,
                 },
@@ -137,11 +149,12 @@ fn apply(plan: &Plan, before: &View) -> View {
                 for path in gone {
                     view.remove(&path);
                 }
+                view.insert(folder.clone(), Node::Made);
             }
             Step::Folder { path } => {
                 room(&folders, path);
                 assert!(folders.insert(path.clone()), "{path} is made twice");
-                view.insert(path.clone(), Node::Folder);
+                view.insert(path.clone(), Node::Made);
             }
             Step::Emulate { key, .. } => {
                 room(&folders, key.path());
@@ -151,12 +164,27 @@ fn apply(plan: &Plan, before: &View) -> View {
                 room(&folders, path);
                 back(&mut view, path);
             }
+            Step::Underlay { path } => {
+                room(&folders, path);
+                let covered = parent(path);
+                assert_eq!(*path, format!("{covered}/{UNDERLAY}"));
+                view.insert(path.clone(), before[covered].clone());
+                for (below, node) in under(before, covered) {
+                    view.insert(format!("{path}{}", &below[covered.len()..]), node.clone());
+                }
+            }
             Step::Link { path, target } => {
                 room(&folders, path);
-                let up = path.matches('/').count();
+                let resolved = resolve(parent(path), target);
+                let underlay = format!("/{UNDERLAY}");
+                assert!(resolved.contains(&underlay), "{path} leads to {target}");
+                assert!(
+                    view.contains_key(&resolved),
+                    "{path} leads to {target}, which is not there"
+                );
                 assert_eq!(
-                    *target,
-                    format!("{}{SPARE}/{path}", "../".repeat(up)),
+                    resolved.replacen(&underlay, "", 1),
+                    *path,
                     "{path} leads elsewhere"
                 );
                 back(&mut view, path);
@@ -223,9 +251,7 @@ fn when() -> impl Strategy<Value = When> {
 
 fn placement() -> impl Strategy<Value = Placement> {
     prop_oneof![
-        Just(Placement::Program {
-            spare: SPARE.to_owned()
-        }),
+        Just(Placement::Program),
         Just(Placement::Container {
             read_only: vec![],
             masked: vec![]
@@ -298,11 +324,13 @@ proptest! {
             let replaced = due.iter().any(|key| key.path() == path);
             let found = &after[path];
             // A link to it is as good to a reader, and so is a folder of ours that has everything it had.
-            let same = found == node || matches!((found, node), (Node::Linked(_), Node::Kernel | Node::Folder));
+            let same = found == node
+                || matches!((found, node), (Node::Linked(_), Node::Kernel | Node::Folder))
+                || matches!((found, node), (Node::Made, Node::Folder));
             prop_assert!(if replaced { *found == Node::Ours } else { same }, "{}: {:?} is now {:?}", path, node, found);
         }
         // What is new is a due key or a folder on the way to one.
-        for path in after.keys().filter(|path| !view.contains_key(*path)) {
+        for path in after.keys().filter(|path| !view.contains_key(*path) && !path.contains(UNDERLAY)) {
             prop_assert!(due.iter().any(|key| key.path() == path || ancestors(key.path()).any(|at| at == path)), "{}", path);
         }
         // No overmount lies in another.
@@ -340,7 +368,8 @@ proptest! {
             let replaced = due.iter().any(|key| key.path() == path);
             let same = twice[path] == *node
                 || matches!((&twice[path], node), (Node::Linked(_), Node::Kernel | Node::Folder))
-                || matches!((&twice[path], node), (Node::Folder, Node::Linked(_)) if is_folder(&once, path));
+                || matches!((&twice[path], node), (Node::Made, Node::Folder))
+                || matches!((&twice[path], node), (Node::Made, Node::Linked(_)) if is_folder(&once, path));
             prop_assert!(replaced || same, "{}: {:?} is now {:?}", path, node, twice[path]);
         }
         prop_assert!(due.iter().all(|key| twice.get(key.path()) == Some(&Node::Ours)));
@@ -353,7 +382,7 @@ proptest! {
         for (key, writable) in plan.emulated() {
             let entry = table.get(key).unwrap();
             let possible = match &placement {
-                Placement::Program { .. } => true,
+                Placement::Program => true,
                 Placement::Container { read_only, .. } =>
                     !read_only.iter().any(|at| key.path().starts_with(&format!("{at}/"))),
             };
@@ -391,14 +420,7 @@ fn a_plan_survives_json() {
     table.insert("net/ipv4/made_up".parse().unwrap(), Entry::literal(1));
     let view = view_of(&BTreeSet::from(["sys/net/ipv4/ip_forward".to_owned()]));
     let seen = observe(&view, &table, &BTreeSet::new());
-    let plan = Plan::new(
-        &table,
-        &seen,
-        &Placement::Program {
-            spare: SPARE.to_owned(),
-        },
-    )
-    .unwrap();
+    let plan = Plan::new(&table, &seen, &Placement::Program).unwrap();
     let text = serde_json::to_string(&plan).unwrap();
     assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
     assert_eq!(plan.overmounts().collect::<Vec<_>>(), ["sys/net"]);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use nix::sched::{CloneFlags, setns, unshare};
 use procemu::{
     Entry, Error, Ids, Mode, Options, Placement, Plan, Probing, Procfs, Seen, Snapshot, SysctlKey, Table,
-    ask_child, next_layer, spare_folder,
+    ask_child, next_layer,
 };
 use serde::{Deserialize, Serialize};
 
@@ -156,13 +156,7 @@ pub fn private_namespace(table: &Table) -> Result<(), Error> {
     }
     let outside = Procfs::open("/proc")?;
     let seen = outside.observe(&read_only, Probing::Open)?;
-    let plan = Plan::new(
-        &read_only,
-        &seen,
-        &Placement::Program {
-            spare: spare_folder(&outside),
-        },
-    )?;
+    let plan = Plan::new(&read_only, &seen, &Placement::Program)?;
     if plan.is_empty() {
         return Ok(());
     }

@@ -34,7 +34,8 @@ impl Stage {
         snapshot.write(stage.root.as_fd())?;
         for step in &plan.steps {
             match step {
-                Step::Pass { path, read_only, .. } => stage.pass(proc, path, *read_only)?,
+                Step::Underlay { path } => stage.pass(proc.folder(parent(path)), proc, path, false)?,
+                Step::Pass { path, read_only, .. } => stage.pass(proc.walk(path), proc, path, *read_only)?,
                 Step::Emulate { key, writable: true } | Step::Replace { key, writable: true } => {
                     // The stage turns read-only as a mount; a key that takes writes is a mount of its own on itself.
                     let file = stage.open(key.path(), proc)?;
@@ -69,10 +70,15 @@ impl Stage {
         .map_err(|e| Error::call(format!("open(snapshot of {})", proc.show(path)), e))
     }
 
-    fn pass(&self, proc: &Procfs, path: &str, read_only: bool) -> Result<()> {
-        let original = proc
-            .walk(path)
-            .map_err(|e| Error::call(format!("open({})", proc.show(path)), e))?;
+    /// Binds `original` on the node at `path` and takes from it what it must not have.
+    fn pass(
+        &self,
+        original: std::io::Result<OwnedFd>,
+        proc: &Procfs,
+        path: &str,
+        read_only: bool,
+    ) -> Result<()> {
+        let original = original.map_err(|e| Error::call(format!("open({})", proc.show(path)), e))?;
         let failed = |e: std::io::Error| {
             Error::call(format!("mount({}, snapshot, MS_BIND|MS_REC)", proc.show(path)), e)
         };
@@ -111,6 +117,11 @@ impl Stage {
         )
         .map_err(|e| failed("MS_PRIVATE|MS_REC", e.into()))
     }
+}
+
+/// The folder that holds `path`.
+fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(parent, _)| parent)
 }
 
 fn mount_tmpfs(proc: &Procfs, snapshot: &Snapshot, options: &Options) -> Result<OwnedFd> {

@@ -64,6 +64,14 @@ fn piece(proc: &Procfs, tmpfs: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
     let mut parent: Option<(&str, OwnedFd)> = None;
     for step in part.steps {
         match step {
+            Step::Underlay { path } => {
+                let folder = proc.folder(part.at);
+                let folder = folder.map_err(|e| Error::call(format!("open({})", proc.show(part.at)), e))?;
+                let original =
+                    clone(&folder, "", proc).map_err(|e| e.during(format!("passing {}", part.at)))?;
+                restrict(&original, path, false, proc)?;
+                graft(&original, &tree, part.at, path, proc)?;
+            }
             Step::Pass { path, read_only, .. } => {
                 let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
                 if parent.as_ref().is_none_or(|(at, _)| *at != folder) {
@@ -95,12 +103,14 @@ fn piece(proc: &Procfs, tmpfs: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
     })
 }
 
-/// A detached clone of `path` below `from`, with everything mounted below it; a symlink is not followed.
+/// A detached clone of `path` below `from` (`""`: of `from` itself), with everything mounted below it; a symlink is not
+/// followed.
 fn clone(from: &OwnedFd, path: &str, proc: &Procfs) -> Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_RECURSIVE
         | OpenTreeFlags::AT_SYMLINK_NOFOLLOW
+        | OpenTreeFlags::AT_EMPTY_PATH
         | OpenTreeFlags::AT_NO_AUTOMOUNT;
     open_tree(from, path, flags).map_err(|e| {
         Error::call(
