@@ -15,7 +15,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use procemu::{
     Attached, Entry, MountApi, Options, Placement, Plan, Probing, Procfs, Result, Snapshot, SysctlKey, Table,
-    When, attach, spare_folder,
+    When, attach,
 };
 use support::cpu_time::CpuTime;
 use support::place::{self, Mounted};
@@ -45,9 +45,7 @@ fn run() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let proc = procemu::private(procemu::Ids::Kept)?;
     let program = Place {
         name: "program",
-        placement: Placement::Program {
-            spare: spare_folder(&proc)?,
-        },
+        placement: Placement::Program,
         proc,
     };
     let rootfs = Mounted::new("proc", "proc")?;
@@ -136,7 +134,7 @@ impl Place {
     fn attach(&self, table: &Table, api: MountApi) -> Result<Attached> {
         let (plan, snapshot) = self.prepare(table)?;
         let options = Options {
-            spare: matches!(self.placement, Placement::Program { .. }),
+            spare: matches!(self.placement, Placement::Program),
             api,
             ..Options::default()
         };
