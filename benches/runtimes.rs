@@ -3,9 +3,9 @@
 //! `--rounds N` (40) runs each way N times in turn with the others; any other word runs only the comparisons with it in
 //! their title.
 
+mod support;
 #[path = "../tests/support/mod.rs"]
-mod support;
-mod support;
+mod tests_support;
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use nix::mount::{MntFlags, umount2};
 use serde_json::json;
 use support::cost::{Outcome, Way, compare, reap, run};
 use support::place::{self, Mounted};
-use support::{Bed, Bundle, RUNTIMES, Runtime, Stop, TestResult};
+use tests_support::{Bed, Bundle, RUNTIMES, Runtime, Stop, TestResult};
 
 /// How a runtime is called.
 #[derive(Clone, Copy, PartialEq)]
@@ -122,7 +122,7 @@ fn programs(rounds: usize) -> Outcome {
     let scratch = Mounted::new("tmpfs", "t")?;
     let table = scratch.path("t/lacking.toml");
     fs::write(&table, "[keys]\n\"kernel/made_up\" = { value = 7 }\n")?;
-    let nsprep = ok(support::nsprep())?;
+    let nsprep = ok(tests_support::nsprep())?;
     let exec = |arguments: &[&str]| {
         let mut command = Command::new(&nsprep);
         command.arg("exec").args(arguments).args(["--", "true"]);
@@ -159,7 +159,7 @@ impl Stand {
         let mut bundle = Bundle::new(&bed, "b", "true")?;
         bundle.config["process"]["args"] = json!(["true"]);
         let mut idle = bundle.config.clone();
-        let busybox = support::need::command("busybox")?;
+        let busybox = tests_support::need::command("busybox")?;
         idle["hooks"]["createContainer"] = json!([{"path": busybox, "args": ["true"]}]);
         let plain = bundle.config.to_string();
         let source = bundle.write()?;
@@ -177,7 +177,7 @@ impl Stand {
         }
         Ok(Self {
             runtime: path,
-            bridge: support::runtime_bridge()?,
+            bridge: tests_support::runtime_bridge()?,
             bundle: folder.join("b"),
             plain,
             idle: idle.to_string(),
