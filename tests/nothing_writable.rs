@@ -76,6 +76,9 @@ fn main() -> ExitCode {
         suite.test(format!("bare::masks::{name}"), move |bed| {
             masks_bare(bed, runtime)
         });
+        suite.test(format!("cured::attach_in_hook::{name}"), move |bed| {
+            attach_in_hook(bed, runtime)
+        });
         suite.test(format!("cured::unprotected::{name}"), move |bed| {
             unprotected(bed, runtime)
         });
@@ -158,5 +161,25 @@ fn unprotected(bed: &Bed, runtime: Runtime) -> TestResult {
         "writable",
         cured,
         kept.filter(|line| !line.starts_with("chmod ")).chain(ours),
+    )
+}
+
+/// `nsprep attach --rootfs` in a hook of one's own knows nothing of readonlyPaths, which come after it.
+fn attach_in_hook(bed: &Bed, runtime: Runtime) -> TestResult {
+    let table = bed.table("t.toml", &TABLE)?;
+    let mut bundle = Bundle::new(bed, "b", &format!("cat /proc/sys/kernel/made_up_key\n{SCAN}"))?;
+    let rootfs = bed.path("b/rootfs");
+    let arguments = ["nsprep", "attach", "--rootfs"].map(std::path::Path::new);
+    let arguments: Vec<_> = arguments
+        .into_iter()
+        .chain([rootfs.as_path(), "--table".as_ref(), table.as_path()])
+        .collect();
+    bundle.config["hooks"]["createContainer"] = serde_json::json!([{"path": "@NSPREP@", "args": arguments}]);
+    bundle.write()?;
+    let text = r#"sed -i "s|@NSPREP@|$NSPREP|" b/config.json; run rt b"#;
+    equal(
+        "value and writable",
+        bed.runtime_script(&runtime, text)?.succeed()?,
+        "7",
     )
 }
