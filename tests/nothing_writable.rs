@@ -76,6 +76,9 @@ fn main() -> ExitCode {
         suite.test(format!("bare::masks::{name}"), move |bed| {
             masks_bare(bed, runtime)
         });
+        suite.test(format!("cured::odd_read_only_paths::{name}"), move |bed| {
+            odd_read_only_paths(bed, runtime)
+        });
         suite.test(format!("cured::attach_in_hook::{name}"), move |bed| {
             attach_in_hook(bed, runtime)
         });
@@ -182,4 +185,27 @@ fn attach_in_hook(bed: &Bed, runtime: Runtime) -> TestResult {
         bed.runtime_script(&runtime, text)?.succeed()?,
         "7",
     )
+}
+
+/// Every way to name a path that the runtimes understand.
+fn odd_read_only_paths(bed: &Bed, runtime: Runtime) -> TestResult {
+    for path in [
+        "/proc/sys/../sys",
+        "/proc/self/../sys",
+        "proc/sys",
+        "//proc/./sys/",
+        "/tmp/link/sys",
+    ] {
+        let folder = bed.path("b");
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        let mut bundle = Bundle::new(bed, "b", SCAN)?;
+        std::os::unix::fs::symlink("/proc", folder.join("rootfs/tmp/link"))?;
+        bundle.config["linux"]["readonlyPaths"] = serde_json::json!([path]);
+        bundle.write()?;
+        let found = run_hooked(bed, runtime, "createContainer")?;
+        equal(&format!("writable with {path}"), found, String::new())?;
+    }
+    Ok(())
 }

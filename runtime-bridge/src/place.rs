@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::{Component, Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sched::{CloneFlags, setns, unshare};
 use procemu::{
     Entry, Error, Ids, Mode, Options, Placement, Plan, Probing, Procfs, Seen, Snapshot, SysctlKey, Table,
@@ -42,14 +45,53 @@ pub fn placement(spec: &Spec) -> Placement {
 /// Those of `paths` that are `/proc` or lie below it, relative to it.
 fn below_proc(paths: &[PathBuf]) -> Vec<String> {
     let relative = |path: &PathBuf| {
-        if path == Path::new("/") {
+        let clean = clean(path);
+        if clean == Path::new("/") {
             return Some(String::new());
         }
-        // Through its components: `/proc//sys/` is `sys`.
-        let clean: PathBuf = path.components().collect();
         Some(clean.strip_prefix("/proc").ok()?.to_str()?.to_owned())
     };
     paths.iter().filter_map(relative).collect()
+}
+
+/// `path` as seen from the root that it begins at: `/proc//sys/`, `proc/sys` and `/proc/self/../sys` are `/proc/sys`.
+fn clean(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::from("/");
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => {
+                clean.pop();
+            }
+            _ => {}
+        }
+    }
+    clean
+}
+
+/// Those of the configuration's readonlyPaths that lead below `proc` through links of `rootfs`, relative to it; all of it
+/// (`""`) for one that cannot be followed, since the runtime might.
+pub fn read_only_through_links(rootfs: impl AsFd, proc: &Procfs, spec: &Spec) -> Vec<String> {
+    let shown = |fd: BorrowedFd<'_>| std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+    let Ok(point) = shown(proc.root()) else {
+        return vec![String::new()];
+    };
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT);
+    let lead = |path: &PathBuf| {
+        let below = path.strip_prefix("/").unwrap_or(path);
+        match openat2(rootfs.as_fd(), below, how) {
+            Ok(fd) => {
+                let at = shown(fd.as_fd()).ok()?;
+                Some(at.strip_prefix(&point).ok()?.to_str()?.to_owned())
+            }
+            // Before Linux 5.6 there is no such call; a path without links is known without it.
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENOSYS) => None,
+            Err(_) => Some(String::new()),
+        }
+    };
+    spec.linux.readonly_paths.iter().filter_map(lead).collect()
 }
 
 /// What the container that `spec` describes would lack of `table`.
@@ -186,5 +228,14 @@ mod tests {
         let paths = ["/proc/sys", "/proc//bus/", "/sys/firmware", "/procx", "/proc"].map(PathBuf::from);
         assert_eq!(below_proc(&paths), ["sys", "bus", ""]);
         assert_eq!(below_proc(&[PathBuf::from("/")]), [""]);
+        let odd = [
+            "/proc/sys/../sys",
+            "proc/sys",
+            "/proc/self/../sys",
+            "/../proc/./sys/",
+        ]
+        .map(PathBuf::from);
+        assert_eq!(below_proc(&odd), ["sys"; 4]);
+        assert_eq!(below_proc(&["/proc/../sys".into()]), [""; 0]);
     }
 }
