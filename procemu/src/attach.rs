@@ -217,13 +217,23 @@ fn move_into(proc: &Procfs, piece: &Piece) -> Result<OwnedFd> {
 
 fn bind_into(proc: &Procfs, piece: &Piece) -> Result<OwnedFd> {
     let on = target(proc, piece)?;
+    // Opened before there is something to take off: that must not fail for want of a descriptor.
+    let (folder, name) = piece.target.rsplit_once('/').unwrap_or(("", &piece.target));
+    let folder = proc
+        .folder(folder)
+        .map_err(|e| Error::call(format!("open({})", proc.show(folder)), e))?;
     classic::bind(&piece.tree, &on).map_err(|e| {
         Error::call(
             format!("mount(snapshot, {}, MS_BIND|MS_REC)", proc.show(&piece.target)),
             e,
         )
     })?;
-    target(proc, piece)
+    target(proc, piece).inspect_err(|_| {
+        let _ = umount2(
+            &*format!("{}/{name}", by_fd(&folder)),
+            MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW,
+        );
+    })
 }
 
 /// Makes `proc` and all below it private; gives the mountpoints that were shared, topmost first.
