@@ -13,7 +13,7 @@ use procemu::{
 use crate::bundle;
 use crate::config::{Config, ConfigError, OnFailure};
 use crate::job::{Job, Log};
-use crate::place::{placement, read_only_through_links};
+use crate::place::{has_proc_sys, placement, read_only_through_links};
 use crate::report::{Level, chain};
 use crate::spec::Spec;
 use crate::sysctl;
@@ -118,6 +118,9 @@ pub fn run(input: &mut dyn Read, config: Option<&Path>) -> Result<(), HookError>
 }
 
 fn carry_out(state: &State, text: &[u8], order: &Order) -> Result<(), HookError> {
+    if !has_proc_sys(&order.spec) {
+        return Ok(());
+    }
     match container(state)? {
         None => Ok(prepare(order)?),
         Some(target) => from_outside(&target, text, order),

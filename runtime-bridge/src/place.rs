@@ -14,7 +14,7 @@ use procemu::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::spec::Spec;
+use crate::spec::{Mount, Spec};
 
 /// What attaching a table inside a container would do: the container's plan, in the words of the rewriter.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -102,6 +102,9 @@ pub fn read_only_through_links(rootfs: impl AsFd, proc: &Procfs, spec: &Spec) ->
 /// # Errors
 /// If the procfs cannot be looked at, or the table asks for what cannot be.
 pub fn facts(spec: &Spec, table: &Table) -> Result<PlaceFacts, Error> {
+    if !has_proc_sys(spec) {
+        return Ok(PlaceFacts::default());
+    }
     let look = || -> Result<PlaceFacts, Error> {
         let proc = container_procfs(spec)?;
         let seen = proc.observe(table, Probing::Open)?;
@@ -128,14 +131,20 @@ pub fn facts(spec: &Spec, table: &Table) -> Result<PlaceFacts, Error> {
     }
 }
 
+/// Whether the container will have a `/proc/sys` at all. One without has no place for keys, and starts without them.
+pub fn has_proc_sys(spec: &Spec) -> bool {
+    let mount = proc_mount(spec);
+    mount.is_some_and(|mount| !mount.options.iter().any(|option| option == "subset=pid"))
+}
+
+fn proc_mount(spec: &Spec) -> Option<&Mount> {
+    let mut mounts = spec.mounts.iter().rev();
+    mounts.find(|mount| clean(&mount.destination) == Path::new("/proc"))
+}
+
 /// The procfs that the container will see: a fresh one, or the one that its configuration binds.
 fn container_procfs(spec: &Spec) -> Result<Procfs, Error> {
-    let mount = spec
-        .mounts
-        .iter()
-        .rev()
-        .find(|mount| mount.destination == Path::new("/proc"));
-    match mount {
+    match proc_mount(spec) {
         Some(mount) if mount.kind != "proc" && mount.source.is_absolute() => Procfs::open(&mount.source),
         // Without the right to mount one (in a user namespace), the procfs outside is the nearest to it.
         _ => Procfs::fresh().or_else(|_| Procfs::open("/proc")),
