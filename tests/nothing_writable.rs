@@ -79,6 +79,12 @@ fn main() -> ExitCode {
         suite.test(format!("cured::odd_read_only_paths::{name}"), move |bed| {
             odd_read_only_paths(bed, runtime)
         });
+        for destination in ["/proc", "/mnt"] {
+            suite.test(
+                format!("cured::binds_outer_proc::{destination}::{name}"),
+                move |bed| binds_outer_proc(bed, runtime, destination),
+            );
+        }
         suite.test(format!("cured::attach_in_hook::{name}"), move |bed| {
             attach_in_hook(bed, runtime)
         });
@@ -208,4 +214,24 @@ fn odd_read_only_paths(bed: &Bed, runtime: Runtime) -> TestResult {
         equal(&format!("writable with {path}"), found, String::new())?;
     }
     Ok(())
+}
+
+/// A container that is given the /proc around the runtime gets ours with it, and `ro` on that bind does not reach into it.
+fn binds_outer_proc(bed: &Bed, runtime: Runtime, destination: &str) -> TestResult {
+    let scan = format!(
+        "cd {destination}; cat sys/kernel/made_up_key; for path in sys/kernel/* sys/vm/* tty/ldisc/sys/kernel/*; do
+           [ -d $path ] || {{ true >> $path; }} 2> /dev/null && [ -f $path ] && echo write $path; done; true"
+    );
+    let mut bundle = Bundle::new(bed, "b", &scan)?;
+    if destination == "/proc" {
+        bundle = bundle.bind_proc("/proc".as_ref()).host_namespace("pid");
+    } else {
+        bundle = bundle.bind("/proc".as_ref(), destination, &["rbind", "ro"]);
+    }
+    bundle.write()?;
+    let config = bed.config(&bed.table("t.toml", &TABLE[..2])?)?;
+    let script = bed
+        .runtime_script(&runtime, "run wrapped b")?
+        .env("CONFIG", config);
+    equal("value and writable", script.succeed()?, "7")
 }

@@ -15,6 +15,8 @@ use crate::procfs::{Procfs, by_fd};
 use crate::snapshot::Snapshot;
 use crate::spare;
 
+pub(crate) use classic::remount_read_only;
+
 /// Which of the kernel's mount interfaces to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MountApi {
@@ -38,6 +40,9 @@ pub struct Options {
     /// Whether to keep a spare procfs beside the layer, which [`crate::Placement::Program`] needs: its links lead
     /// there, and containers with user namespaces get no procfs without it.
     pub spare: bool,
+    /// Whether that spare is mounted read-only: then no container can have a user namespace and a procfs of its own that
+    /// takes writes, and none that binds this `/proc` read-only gets at keys through the spare.
+    pub spare_read_only: bool,
     /// Which interface to use.
     pub api: MountApi,
 }
@@ -48,6 +53,7 @@ impl Default for Options {
             source: format!("{}1", crate::layer::PREFIX),
             label: None,
             spare: false,
+            spare_read_only: false,
             api: MountApi::Auto,
         }
     }
@@ -132,7 +138,7 @@ fn attach_private(proc: &Procfs, plan: &Plan, snapshot: &Snapshot, options: &Opt
     };
     let mut attached = Attached::default();
     if options.spare
-        && let Some((folder, handle)) = spare::mount(proc)?
+        && let Some((folder, handle)) = spare::mount(proc, options.spare_read_only)?
     {
         attached.mounts.push(Placed {
             shown: proc.show(&folder),

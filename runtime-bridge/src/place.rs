@@ -9,8 +9,8 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sched::{CloneFlags, setns, unshare};
 use procemu::{
-    Entry, Error, Ids, Mode, Options, Placement, Plan, Probing, Procfs, Seen, Snapshot, SysctlKey, Table,
-    ask_child, next_layer, spare_folder,
+    Entry, Error, Ids, Mode, Options, Placement, Plan, Probing, Procfs, Seen, Snapshot, Step, SysctlKey,
+    Table, ask_child, next_layer, spare_folder,
 };
 use serde::{Deserialize, Serialize};
 
@@ -195,11 +195,14 @@ fn from_within(network: &Network, look: impl Fn() -> Result<PlaceFacts, Error>) 
 
 /// Moves this process into a mount namespace of its own in which `/proc` has `table`; does nothing where nothing lacks.
 ///
-/// The keys take no writes there: a runtime only reads, and a container that is given this `/proc` gets no more.
+/// Neither the keys nor what is passed through beside them take writes there: a runtime only reads, and a container that
+/// is given this `/proc` read-only (`rbind`, `ro`: read-only not recursively) gets no more than without us. The same holds
+/// for the spare, unless the container has a user namespace: then its own procfs depends on a writable one, and the ids of
+/// its processes protect the keys.
 ///
 /// # Errors
 /// If the namespace or a mount cannot be made; nothing is mounted then.
-pub fn private_namespace(table: &Table) -> Result<(), Error> {
+pub fn private_namespace(table: &Table, user_namespace: bool) -> Result<(), Error> {
     let mut read_only = Table::new();
     for (key, entry) in table.iter() {
         let entry: Entry = entry.clone().with_mode(Mode::ReadOnly);
@@ -207,7 +210,7 @@ pub fn private_namespace(table: &Table) -> Result<(), Error> {
     }
     let outside = Procfs::open("/proc")?;
     let seen = outside.observe(&read_only, Probing::Open)?;
-    let plan = Plan::new(
+    let mut plan = Plan::new(
         &read_only,
         &seen,
         &Placement::Program {
@@ -217,11 +220,17 @@ pub fn private_namespace(table: &Table) -> Result<(), Error> {
     if plan.is_empty() {
         return Ok(());
     }
+    for step in &mut plan.steps {
+        if let Step::Pass { read_only, .. } = step {
+            *read_only = true;
+        }
+    }
     let snapshot = Snapshot::compile(&plan, &read_only, Some(&outside))?;
     let proc = procemu::private(Ids::Kept)?;
     let options = Options {
         source: next_layer(&proc)?,
         spare: true,
+        spare_read_only: !user_namespace,
         ..Options::default()
     };
     procemu::attach(&proc, &plan, &snapshot, &options)?.keep();
