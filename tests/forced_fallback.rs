@@ -130,23 +130,22 @@ fn hook(bed: &Bed, runtime: Runtime, calls: &str) -> TestResult {
 /// The classic interface has no handle on what it has just bound until it opens one; where it gets none, that goes too.
 fn out_of_descriptors(bed: &Bed) -> TestResult {
     need::root()?;
-    let strace = without("fsopen")?;
-    let text = format!(
-        r#"cat /proc/self/mountinfo > before
-        {strace},openat "$NSPREP" attach --table "$TABLE" > /dev/null; "$NSPREP" detach > /dev/null
+    let strace = need::command("strace")?;
+    let text = r#"cat /proc/self/mountinfo > before
+        attach() { "$STRACE" -f -qq -o trace -e trace=openat,fsopen -e inject=fsopen:error=ENOSYS "$@" "$NSPREP" attach --table "$TABLE"; }
+        attach > /dev/null; "$NSPREP" detach > /dev/null
         calls=$(grep -c openat trace)
         for call in $(seq $((calls - 25)) $calls); do
-          if {strace} -e inject=openat:error=EMFILE:when=$call "$NSPREP" attach --table "$TABLE" > /dev/null 2>&1
+          if attach -e inject=openat:error=EMFILE:when=$call > /dev/null 2>&1
           then "$NSPREP" detach > /dev/null
-          else echo failed >> failures; fi
-          diff before /proc/self/mountinfo > /dev/null || echo "left after call $call"
+          else echo "$call" >> failures; fi
+          diff before /proc/self/mountinfo > /dev/null || { echo "left after call $call"; exit; }
         done
-        test -s failures"#
-    )
-    .replace("-e trace=fsopen -e inject=fsopen:error=ENOSYS,openat", "-e trace=fsopen,openat -e inject=fsopen:error=ENOSYS");
+        test -s failures"#;
+    let script = bed.script(text)?.env("STRACE", strace);
     equal(
         "left",
-        bed.script(&text)?.env("TABLE", made_up_table(bed)?).succeed()?,
+        script.env("TABLE", made_up_table(bed)?).succeed()?,
         String::new(),
     )
 }

@@ -211,7 +211,7 @@ fn odd_read_only_paths(bed: &Bed, runtime: Runtime) -> TestResult {
         bundle.config["linux"]["readonlyPaths"] = serde_json::json!([path]);
         bundle.write()?;
         let found = run_hooked(bed, runtime, "createContainer")?;
-        equal(&format!("writable with {path}"), found, String::new())?;
+        equal(format!("writable with {path}"), found, String::new())?;
     }
     Ok(())
 }
