@@ -255,14 +255,16 @@ fn log(bed: &Bed, runtime: Runtime) -> TestResult {
 
 /// A hook that cannot do its work fails the container, and its reason is readable through the runtime.
 fn hook_fails(bed: &Bed, runtime: Runtime) -> TestResult {
-    let mut bundle = Bundle::new(bed, "b", "echo started")?;
-    // Nothing is mounted on the container's /proc, so there is nothing that the hook could prepare.
-    bundle.config["mounts"] = serde_json::json!([]);
-    bundle.write()?;
+    let bundle = Bundle::new(bed, "b", "echo started")?;
+    // The key lies below a folder that gets another one, so it is the hook's to set, and takes no such value.
+    bundle
+        .own_namespace("network")
+        .sysctl("net.ipv4.ip_forward", "none")
+        .write()?;
     let config = bed.config(&made_up_table(bed)?)?;
     // Through a pipe, as engines have it.
     let run = "set -o pipefail; { run wrapped b 2>&1 >&3 | cat >&2; } 3>&1";
     let output = bed.runtime_script(&runtime, run)?.env("CONFIG", config).run()?;
     equal("standard output", output.stdout.as_str(), "")?;
-    output.fails_with("not procfs")
+    output.fails_with("sysctl net.ipv4.ip_forward=none")
 }

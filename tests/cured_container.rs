@@ -38,6 +38,9 @@ fn main() -> ExitCode {
         suite.test(format!("cured::nothing_lacking::{name}"), move |bed| {
             nothing_lacking(bed, runtime)
         });
+        suite.test(format!("cured::no_place_for_keys::{name}"), move |bed| {
+            no_place_for_keys(bed, runtime)
+        });
         suite.test(format!("bare::user_namespace::{name}"), move |bed| {
             user_namespace_bare(bed, runtime)
         });
@@ -213,4 +216,31 @@ fn shared_volume(bed: &Bed, runtime: Runtime, call: &str) -> TestResult {
         .propagation(Propagation::Shared)
         .env("CONFIG", config);
     equal("the volume as the host sees it", script.succeed()?, "hello")
+}
+
+/// A container without /proc, or with processes alone in it, starts as it would without us.
+fn no_place_for_keys(bed: &Bed, runtime: Runtime) -> TestResult {
+    let config = bed.config(&made_up_table(bed)?)?;
+    for name in ["no_proc", "subset"] {
+        let mut bundle = Bundle::new(bed, name, "echo started")?;
+        let mounts = bundle.config["mounts"].as_array_mut().into_iter().flatten();
+        for mount in mounts.filter(|mount| mount["destination"] == "/proc") {
+            match name {
+                "no_proc" => mount["destination"] = "/mnt".into(),
+                _ => mount["options"] = serde_json::json!(["subset=pid"]),
+            }
+        }
+        bundle.write()?;
+        let run = |call: &str| {
+            let script = bed.runtime_script(&runtime, &format!("run {call} {name}"))?;
+            script.env("CONFIG", &config).run()
+        };
+        let (bare, cured) = (run("rt")?, run("wrapped")?);
+        equal(
+            name,
+            (cured.status.code(), cured.stdout),
+            (bare.status.code(), bare.stdout),
+        )?;
+    }
+    Ok(())
 }

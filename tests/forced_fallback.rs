@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         });
         suite.test(format!("cured::attach::{name}"), move |bed| attach(bed, &calls));
     }
+    suite.test("cured::attach::out_of_descriptors", out_of_descriptors);
     suite.run()
 }
 
@@ -124,4 +125,27 @@ fn hook(bed: &Bed, runtime: Runtime, calls: &str) -> TestResult {
         .runtime_script(&runtime, "run rt b; grep -q INJECTED trace")?
         .succeed()?;
     equal("values, and nothing writable", output, made_up_values())
+}
+
+/// The classic interface has no handle on what it has just bound until it opens one; where it gets none, that goes too.
+fn out_of_descriptors(bed: &Bed) -> TestResult {
+    need::root()?;
+    let strace = need::command("strace")?;
+    let text = r#"cat /proc/self/mountinfo > before
+        attach() { "$STRACE" -f -qq -o trace -e trace=openat,fsopen -e inject=fsopen:error=ENOSYS "$@" "$NSPREP" attach --table "$TABLE"; }
+        attach > /dev/null; "$NSPREP" detach > /dev/null
+        calls=$(grep -c openat trace)
+        for call in $(seq $((calls - 25)) $calls); do
+          if attach -e inject=openat:error=EMFILE:when=$call > /dev/null 2>&1
+          then "$NSPREP" detach > /dev/null
+          else echo "$call" >> failures; fi
+          diff before /proc/self/mountinfo > /dev/null || { echo "left after call $call"; exit; }
+        done
+        test -s failures"#;
+    let script = bed.script(text)?.env("STRACE", strace);
+    equal(
+        "left",
+        script.env("TABLE", made_up_table(bed)?).succeed()?,
+        String::new(),
+    )
 }

@@ -76,6 +76,18 @@ fn main() -> ExitCode {
         suite.test(format!("bare::masks::{name}"), move |bed| {
             masks_bare(bed, runtime)
         });
+        suite.test(format!("cured::odd_read_only_paths::{name}"), move |bed| {
+            odd_read_only_paths(bed, runtime)
+        });
+        for destination in ["/proc", "/mnt"] {
+            suite.test(
+                format!("cured::binds_outer_proc::{destination}::{name}"),
+                move |bed| binds_outer_proc(bed, runtime, destination),
+            );
+        }
+        suite.test(format!("cured::attach_in_hook::{name}"), move |bed| {
+            attach_in_hook(bed, runtime)
+        });
         suite.test(format!("cured::unprotected::{name}"), move |bed| {
             unprotected(bed, runtime)
         });
@@ -159,4 +171,67 @@ fn unprotected(bed: &Bed, runtime: Runtime) -> TestResult {
         cured,
         kept.filter(|line| !line.starts_with("chmod ")).chain(ours),
     )
+}
+
+/// `nsprep attach --rootfs` in a hook of one's own knows nothing of readonlyPaths, which come after it.
+fn attach_in_hook(bed: &Bed, runtime: Runtime) -> TestResult {
+    let table = bed.table("t.toml", &TABLE)?;
+    let mut bundle = Bundle::new(bed, "b", &format!("cat /proc/sys/kernel/made_up_key\n{SCAN}"))?;
+    let rootfs = bed.path("b/rootfs");
+    let arguments = ["nsprep", "attach", "--rootfs"].map(std::path::Path::new);
+    let arguments: Vec<_> = arguments
+        .into_iter()
+        .chain([rootfs.as_path(), "--table".as_ref(), table.as_path()])
+        .collect();
+    bundle.config["hooks"]["createContainer"] = serde_json::json!([{"path": "@NSPREP@", "args": arguments}]);
+    bundle.write()?;
+    let text = r#"sed -i "s|@NSPREP@|$NSPREP|" b/config.json; run rt b"#;
+    equal(
+        "value and writable",
+        bed.runtime_script(&runtime, text)?.succeed()?,
+        "7",
+    )
+}
+
+/// Every way to name a path that the runtimes understand.
+fn odd_read_only_paths(bed: &Bed, runtime: Runtime) -> TestResult {
+    for path in [
+        "/proc/sys/../sys",
+        "/proc/self/../sys",
+        "proc/sys",
+        "//proc/./sys/",
+        "/tmp/link/sys",
+    ] {
+        let folder = bed.path("b");
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        let mut bundle = Bundle::new(bed, "b", SCAN)?;
+        std::os::unix::fs::symlink("/proc", folder.join("rootfs/tmp/link"))?;
+        bundle.config["linux"]["readonlyPaths"] = serde_json::json!([path]);
+        bundle.write()?;
+        let found = run_hooked(bed, runtime, "createContainer")?;
+        equal(format!("writable with {path}"), found, String::new())?;
+    }
+    Ok(())
+}
+
+/// A container that is given the /proc around the runtime gets ours with it, and `ro` on that bind does not reach into it.
+fn binds_outer_proc(bed: &Bed, runtime: Runtime, destination: &str) -> TestResult {
+    let scan = format!(
+        "cd {destination}; cat sys/kernel/made_up_key; for path in sys/kernel/* sys/vm/* tty/ldisc/sys/kernel/*; do
+           [ -d $path ] || {{ true >> $path; }} 2> /dev/null && [ -f $path ] && echo write $path; done; true"
+    );
+    let mut bundle = Bundle::new(bed, "b", &scan)?;
+    if destination == "/proc" {
+        bundle = bundle.bind_proc("/proc".as_ref()).host_namespace("pid");
+    } else {
+        bundle = bundle.bind("/proc".as_ref(), destination, &["rbind", "ro"]);
+    }
+    bundle.write()?;
+    let config = bed.config(&bed.table("t.toml", &TABLE[..2])?)?;
+    let script = bed
+        .runtime_script(&runtime, "run wrapped b")?
+        .env("CONFIG", config);
+    equal("value and writable", script.succeed()?, "7")
 }

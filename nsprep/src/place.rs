@@ -13,13 +13,17 @@ use crate::output::errno;
 /// Where to look or attach; this mount namespace's /proc where neither is given.
 #[derive(Args, Debug, Default)]
 pub struct PlaceArgs {
-    /// Take the procfs mounted at DIR/proc, a container's before pivot_root say
+    /// Take the procfs mounted at DIR/proc, a container's before pivot_root say; what is attached there takes no writes
     #[arg(long, value_name = "DIR", conflicts_with = "pid")]
     pub rootfs: Option<PathBuf>,
     /// Take /proc as the process PID sees it, from within all of its namespaces
     #[arg(long, value_name = "PID")]
     pub pid: Option<u32>,
 }
+
+/// All of procfs. Before pivot_root runc has not made `linux.readonlyPaths` read-only yet, and what it makes so then does
+/// not reach into our mounts: only what is read-only from the start stays so.
+const PROTECTED: &[&str] = &[""];
 
 /// A procfs and how to attach to it.
 pub struct Place {
@@ -54,7 +58,8 @@ impl PlaceArgs {
                     .open(rootfs);
                 let folder = folder
                     .map_err(|e| Failure::usage(format!("rootfs {}: {}", rootfs.display(), errno(&e))))?;
-                work(&Place::container(Procfs::beneath(folder, rootfs)?)?)
+                let place = Place::container(Procfs::beneath(folder, rootfs)?, PROTECTED)?;
+                work(&place)
             }
             (None, Some(pid)) => {
                 let target = Target::open(pid)?;
@@ -63,7 +68,7 @@ impl PlaceArgs {
                 let answer = ask_child(|| {
                     let place = Procfs::open("/proc")
                         .map_err(Failure::from)
-                        .and_then(Place::container);
+                        .and_then(|proc| Place::container(proc, &[]));
                     let exit = place.and_then(|place| work(&place)).unwrap_or_else(crate::fail);
                     vec![exit as u8]
                 });
@@ -91,10 +96,10 @@ impl Place {
         })
     }
 
-    fn container(proc: Procfs) -> Result<Self, Failure> {
-        // What is read-only there already is seen on its mounts.
+    /// `read_only`: what has to be protected besides what is seen to be read-only on the mounts there.
+    fn container(proc: Procfs, read_only: &[&str]) -> Result<Self, Failure> {
         let placement = Placement::Container {
-            read_only: Vec::new(),
+            read_only: read_only.iter().map(|path| (*path).to_owned()).collect(),
             masked: proc.mounted_masks()?,
         };
         Ok(Self {

@@ -16,6 +16,8 @@ use crate::procfs::{Procfs, by_fd};
 use crate::snapshot::Snapshot;
 use crate::spare;
 
+pub(crate) use classic::remount_read_only;
+
 /// Which of the kernel's mount interfaces to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MountApi {
@@ -39,6 +41,9 @@ pub struct Options {
     /// Whether to keep a spare procfs beside the layer, for [`crate::Placement::Program`]: containers with user namespaces
     /// get no procfs without it.
     pub spare: bool,
+    /// Whether that spare is mounted read-only: then no container can have a user namespace and a procfs of its own that
+    /// takes writes, and none that binds this `/proc` read-only gets at keys through the spare.
+    pub spare_read_only: bool,
     /// Which interface to use.
     pub api: MountApi,
 }
@@ -49,6 +54,7 @@ impl Default for Options {
             source: format!("{}1", crate::layer::PREFIX),
             label: None,
             spare: false,
+            spare_read_only: false,
             api: MountApi::Auto,
         }
     }
@@ -133,7 +139,7 @@ fn attach_private(proc: &Procfs, plan: &Plan, snapshot: &Snapshot, options: &Opt
     };
     let mut attached = Attached::default();
     if options.spare
-        && let Some((folder, handle)) = spare::mount(proc)?
+        && let Some((folder, handle)) = spare::mount(proc, options.spare_read_only)?
     {
         attached.mounts.push(Placed {
             shown: proc.show(&folder),
@@ -218,13 +224,23 @@ fn move_into(proc: &Procfs, piece: &Piece) -> Result<OwnedFd> {
 
 fn bind_into(proc: &Procfs, piece: &Piece) -> Result<OwnedFd> {
     let on = target(proc, piece)?;
+    // Opened before there is something to take off: that must not fail for want of a descriptor.
+    let (folder, name) = piece.target.rsplit_once('/').unwrap_or(("", &piece.target));
+    let folder = proc
+        .folder(folder)
+        .map_err(|e| Error::call(format!("open({})", proc.show(folder)), e))?;
     classic::bind(&piece.tree, &on).map_err(|e| {
         Error::call(
             format!("mount(snapshot, {}, MS_BIND|MS_REC)", proc.show(&piece.target)),
             e,
         )
     })?;
-    target(proc, piece)
+    target(proc, piece).inspect_err(|_| {
+        let _ = umount2(
+            &*format!("{}/{name}", by_fd(&folder)),
+            MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW,
+        );
+    })
 }
 
 /// Makes `proc` and all below it private; gives the mountpoints that were shared, topmost first.

@@ -93,12 +93,18 @@ pub struct Rewriting {
     bundle: Bundle,
     text: String,
     changes: Vec<Change>,
+    user_namespace: bool,
 }
 
 impl Rewriting {
     /// What is to be changed.
     pub fn changes(&self) -> &[Change] {
         &self.changes
+    }
+
+    /// Whether the container has a user namespace of its own, or joins one.
+    pub fn user_namespace(&self) -> bool {
+        self.user_namespace
     }
 
     /// Replaces the file by one rename, if anything is to be changed.
@@ -174,6 +180,7 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
         bundle,
         text,
         changes,
+        user_namespace: spec.linux.namespaces.iter().any(|n| n.kind == "user"),
     })
 }
 

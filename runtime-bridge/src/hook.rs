@@ -6,14 +6,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use procemu::{
-    Entry, Error, ErrorKind, Mode, Options, Plan, Probing, Procfs, Snapshot, SysctlKey, Table, Target, When,
-    ask_child, next_layer, reexec_sealed,
+    Entry, Error, ErrorKind, Mode, Options, Placement, Plan, Probing, Procfs, Snapshot, SysctlKey, Table,
+    Target, When, ask_child, next_layer, reexec_sealed,
 };
 
 use crate::bundle;
 use crate::config::{Config, ConfigError, OnFailure};
 use crate::job::{Job, Log};
-use crate::place::placement;
+use crate::place::{has_proc_sys, placement, read_only_through_links};
 use crate::report::{Level, chain};
 use crate::spec::Spec;
 use crate::sysctl;
@@ -118,6 +118,9 @@ pub fn run(input: &mut dyn Read, config: Option<&Path>) -> Result<(), HookError>
 }
 
 fn carry_out(state: &State, text: &[u8], order: &Order) -> Result<(), HookError> {
+    if !has_proc_sys(&order.spec) {
+        return Ok(());
+    }
     match container(state)? {
         None => Ok(prepare(order)?),
         Some(target) => from_outside(&target, text, order),
@@ -233,10 +236,15 @@ fn from_outside(target: &Target, text: &[u8], order: &Order) -> Result<(), HookE
 
 /// Prepares the container, in whose namespaces the calling process is.
 fn prepare(order: &Order) -> Result<(), Error> {
-    let proc = procfs_below(&order.rootfs)?;
+    let folder = rootfs(&order.rootfs)?;
+    let proc = Procfs::beneath(&folder, &order.rootfs)?;
     let table = set_sysctls(&proc, order)?;
     let seen = proc.observe(&table, Probing::Open)?;
-    let plan = Plan::new(&table, &seen, &placement(&order.spec))?;
+    let mut placement = placement(&order.spec);
+    if let Placement::Container { read_only, .. } = &mut placement {
+        read_only.extend(read_only_through_links(&folder, &proc, &order.spec));
+    }
+    let plan = Plan::new(&table, &seen, &placement)?;
     if plan.is_empty() {
         return Ok(());
     }
@@ -251,13 +259,12 @@ fn prepare(order: &Order) -> Result<(), Error> {
     Ok(())
 }
 
-fn procfs_below(rootfs: &Path) -> Result<Procfs, Error> {
+fn rootfs(path: &Path) -> Result<std::fs::File, Error> {
     let mut options = OpenOptions::new();
     options
         .read(true)
         .custom_flags(nix::libc::O_PATH | nix::libc::O_DIRECTORY);
-    let folder = options.open(rootfs).map_err(|e| Error::failed_open(rootfs, e))?;
-    Procfs::beneath(folder, rootfs)
+    options.open(path).map_err(|e| Error::failed_open(path, e))
 }
 
 /// Writes what was moved out of `linux.sysctl` to the kernel's own keys, while they can still be written; what is not

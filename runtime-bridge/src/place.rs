@@ -2,16 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::{Component, Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sched::{CloneFlags, setns, unshare};
 use procemu::{
-    Entry, Error, Ids, Mode, Options, Placement, Plan, Probing, Procfs, Seen, Snapshot, SysctlKey, Table,
+    Entry, Error, Ids, Mode, Options, Placement, Plan, Probing, Procfs, Seen, Snapshot, Step, SysctlKey, Table,
     ask_child, next_layer,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::spec::Spec;
+use crate::spec::{Mount, Spec};
 
 /// What attaching a table inside a container would do: the container's plan, in the words of the rewriter.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -42,14 +45,53 @@ pub fn placement(spec: &Spec) -> Placement {
 /// Those of `paths` that are `/proc` or lie below it, relative to it.
 fn below_proc(paths: &[PathBuf]) -> Vec<String> {
     let relative = |path: &PathBuf| {
-        if path == Path::new("/") {
+        let clean = clean(path);
+        if clean == Path::new("/") {
             return Some(String::new());
         }
-        // Through its components: `/proc//sys/` is `sys`.
-        let clean: PathBuf = path.components().collect();
         Some(clean.strip_prefix("/proc").ok()?.to_str()?.to_owned())
     };
     paths.iter().filter_map(relative).collect()
+}
+
+/// `path` as seen from the root that it begins at: `/proc//sys/`, `proc/sys` and `/proc/self/../sys` are `/proc/sys`.
+fn clean(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::from("/");
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => {
+                clean.pop();
+            }
+            _ => {}
+        }
+    }
+    clean
+}
+
+/// Those of the configuration's readonlyPaths that lead below `proc` through links of `rootfs`, relative to it; all of it
+/// (`""`) for one that cannot be followed, since the runtime might.
+pub fn read_only_through_links(rootfs: impl AsFd, proc: &Procfs, spec: &Spec) -> Vec<String> {
+    let shown = |fd: BorrowedFd<'_>| std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+    let Ok(point) = shown(proc.root()) else {
+        return vec![String::new()];
+    };
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT);
+    let lead = |path: &PathBuf| {
+        let below = path.strip_prefix("/").unwrap_or(path);
+        match openat2(rootfs.as_fd(), below, how) {
+            Ok(fd) => {
+                let at = shown(fd.as_fd()).ok()?;
+                Some(at.strip_prefix(&point).ok()?.to_str()?.to_owned())
+            }
+            // Before Linux 5.6 there is no such call; a path without links is known without it.
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENOSYS) => None,
+            Err(_) => Some(String::new()),
+        }
+    };
+    spec.linux.readonly_paths.iter().filter_map(lead).collect()
 }
 
 /// What the container that `spec` describes would lack of `table`.
@@ -60,6 +102,9 @@ fn below_proc(paths: &[PathBuf]) -> Vec<String> {
 /// # Errors
 /// If the procfs cannot be looked at, or the table asks for what cannot be.
 pub fn facts(spec: &Spec, table: &Table) -> Result<PlaceFacts, Error> {
+    if !has_proc_sys(spec) {
+        return Ok(PlaceFacts::default());
+    }
     let look = || -> Result<PlaceFacts, Error> {
         let proc = container_procfs(spec)?;
         let seen = proc.observe(table, Probing::Open)?;
@@ -86,14 +131,20 @@ pub fn facts(spec: &Spec, table: &Table) -> Result<PlaceFacts, Error> {
     }
 }
 
+/// Whether the container will have a `/proc/sys` at all. One without has no place for keys, and starts without them.
+pub fn has_proc_sys(spec: &Spec) -> bool {
+    let mount = proc_mount(spec);
+    mount.is_some_and(|mount| !mount.options.iter().any(|option| option == "subset=pid"))
+}
+
+fn proc_mount(spec: &Spec) -> Option<&Mount> {
+    let mut mounts = spec.mounts.iter().rev();
+    mounts.find(|mount| clean(&mount.destination) == Path::new("/proc"))
+}
+
 /// The procfs that the container will see: a fresh one, or the one that its configuration binds.
 fn container_procfs(spec: &Spec) -> Result<Procfs, Error> {
-    let mount = spec
-        .mounts
-        .iter()
-        .rev()
-        .find(|mount| mount.destination == Path::new("/proc"));
-    match mount {
+    match proc_mount(spec) {
         Some(mount) if mount.kind != "proc" && mount.source.is_absolute() => Procfs::open(&mount.source),
         // Without the right to mount one (in a user namespace), the procfs outside is the nearest to it.
         _ => Procfs::fresh().or_else(|_| Procfs::open("/proc")),
@@ -144,11 +195,14 @@ fn from_within(network: &Network, look: impl Fn() -> Result<PlaceFacts, Error>) 
 
 /// Moves this process into a mount namespace of its own in which `/proc` has `table`; does nothing where nothing lacks.
 ///
-/// The keys take no writes there: a runtime only reads, and a container that is given this `/proc` gets no more.
+/// Neither the keys nor what is passed through beside them take writes there: a runtime only reads, and a container that
+/// is given this `/proc` read-only (`rbind`, `ro`: read-only not recursively) gets no more than without us. The same holds
+/// for the spare, unless the container has a user namespace: then its own procfs depends on a writable one, and the ids of
+/// its processes protect the keys.
 ///
 /// # Errors
 /// If the namespace or a mount cannot be made; nothing is mounted then.
-pub fn private_namespace(table: &Table) -> Result<(), Error> {
+pub fn private_namespace(table: &Table, user_namespace: bool) -> Result<(), Error> {
     let mut read_only = Table::new();
     for (key, entry) in table.iter() {
         let entry: Entry = entry.clone().with_mode(Mode::ReadOnly);
@@ -156,15 +210,21 @@ pub fn private_namespace(table: &Table) -> Result<(), Error> {
     }
     let outside = Procfs::open("/proc")?;
     let seen = outside.observe(&read_only, Probing::Open)?;
-    let plan = Plan::new(&read_only, &seen, &Placement::Program)?;
+    let mut plan = Plan::new(&read_only, &seen, &Placement::Program)?;
     if plan.is_empty() {
         return Ok(());
+    }
+    for step in &mut plan.steps {
+        if let Step::Pass { read_only, .. } = step {
+            *read_only = true;
+        }
     }
     let snapshot = Snapshot::compile(&plan, &read_only, Some(&outside))?;
     let proc = procemu::private(Ids::Kept)?;
     let options = Options {
         source: next_layer(&proc)?,
         spare: true,
+        spare_read_only: !user_namespace,
         ..Options::default()
     };
     procemu::attach(&proc, &plan, &snapshot, &options)?.keep();
@@ -180,5 +240,14 @@ mod tests {
         let paths = ["/proc/sys", "/proc//bus/", "/sys/firmware", "/procx", "/proc"].map(PathBuf::from);
         assert_eq!(below_proc(&paths), ["sys", "bus", ""]);
         assert_eq!(below_proc(&[PathBuf::from("/")]), [""]);
+        let odd = [
+            "/proc/sys/../sys",
+            "proc/sys",
+            "/proc/self/../sys",
+            "/../proc/./sys/",
+        ]
+        .map(PathBuf::from);
+        assert_eq!(below_proc(&odd), ["sys"; 4]);
+        assert_eq!(below_proc(&["/proc/../sys".into()]), [""; 0]);
     }
 }

@@ -19,10 +19,10 @@ pub struct Spec {
     #[serde(deserialize_with = "null_is_default")]
     pub root: Root,
     /// `mounts`, in order.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "nulls_are_default")]
     pub mounts: Vec<Mount>,
     /// `annotations`.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "null_values_are_default")]
     pub annotations: BTreeMap<String, String>,
     /// `linux`.
     #[serde(deserialize_with = "null_is_default")]
@@ -52,7 +52,7 @@ pub struct Mount {
     #[serde(deserialize_with = "null_is_default")]
     pub source: PathBuf,
     /// `rbind`, `nosuid`, ...
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "nulls_are_default")]
     pub options: Vec<String>,
 }
 
@@ -61,22 +61,22 @@ pub struct Mount {
 #[serde(default, rename_all = "camelCase")]
 pub struct Linux {
     /// The namespaces that the container has or joins; of all others it uses the runtime's.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "nulls_are_default")]
     pub namespaces: Vec<Namespace>,
     /// Paths that become read-only.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "nulls_are_default")]
     pub readonly_paths: Vec<PathBuf>,
     /// Paths that are covered.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "nulls_are_default")]
     pub masked_paths: Vec<PathBuf>,
     /// SELinux context of the container's mounts; empty = none.
     #[serde(deserialize_with = "null_is_default")]
     pub mount_label: String,
     /// Users of a new user namespace.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "nulls_are_default")]
     pub uid_mappings: Vec<IdMapping>,
     /// Groups of a new user namespace.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "nulls_are_default")]
     pub gid_mappings: Vec<IdMapping>,
 }
 
@@ -112,6 +112,27 @@ where
     T: Deserialize<'de> + Default,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn nulls_are_default<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    let elements: Option<Vec<Option<T>>> = Option::deserialize(deserializer)?;
+    let elements = elements.unwrap_or_default().into_iter();
+    Ok(elements.map(Option::unwrap_or_default).collect())
+}
+
+fn null_values_are_default<'de, D>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let members: Option<BTreeMap<String, Option<String>>> = Option::deserialize(deserializer)?;
+    let members = members.unwrap_or_default().into_iter();
+    Ok(members
+        .map(|(name, value)| (name, value.unwrap_or_default()))
+        .collect())
 }
 
 /// The namespaces that sysctls a container may set belong to.
@@ -198,6 +219,12 @@ mod tests {
         )
         .unwrap();
         assert_eq!(spec, Spec::parse("{}").unwrap());
+        let elements = Spec::parse(
+            r#"{"annotations":{"a":null},"mounts":[null],"linux":{"readonlyPaths":["/proc/sys",null],"namespaces":[null]}}"#,
+        )
+        .unwrap();
+        assert_eq!(elements.annotations["a"], "");
+        assert_eq!(elements.linux.readonly_paths[0], PathBuf::from("/proc/sys"));
         assert!(Spec::parse(r#"{"linux":[]"#).is_err());
     }
 

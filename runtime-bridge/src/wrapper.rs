@@ -119,7 +119,7 @@ fn find(
 fn prepare(path: &Path, invocation: &Invocation, config: &Config) -> Result<Prepared, WrapperError> {
     if invocation.subcommand == Subcommand::Exec {
         if identify(path, &config.state_dir).reads_keys_on_exec() {
-            private_namespace(config)?;
+            private_namespace(config, false)?;
         }
         return Ok(Prepared::default());
     }
@@ -138,7 +138,7 @@ fn prepare(path: &Path, invocation: &Invocation, config: &Config) -> Result<Prep
     };
     // Looked at while this process still sees the kernel's own procfs, and written when nothing else can fail any more.
     let rewriting = bundle::rewrite(dir, &options)?;
-    private_namespace(config)?;
+    private_namespace(config, rewriting.user_namespace())?;
     rewriting.write()?;
     let wants_flag = invocation.subcommand.takes_no_new_keyring() && !invocation.no_new_keyring;
     let no_new_keyring = wants_flag
@@ -170,10 +170,10 @@ fn log(invocation: &Invocation) -> Option<Log> {
 }
 
 /// What the runtime itself reads is the administrator's choice, not the pod's; `linux.sysctl` is about the container.
-fn private_namespace(config: &Config) -> Result<(), WrapperError> {
+fn private_namespace(config: &Config, user_namespace: bool) -> Result<(), WrapperError> {
     let mut table = config.table(&BTreeMap::new())?;
     table.retain(|_, entry| entry.source != ValueSource::Sysctl);
-    place::private_namespace(&table).map_err(WrapperError::Namespace)
+    place::private_namespace(&table, user_namespace).map_err(WrapperError::Namespace)
 }
 
 /// Becomes `path`; returns why not.

@@ -162,6 +162,11 @@ pub(super) fn bind(source: &OwnedFd, target: &OwnedFd) -> std::io::Result<()> {
     )?)
 }
 
+/// Makes the mount whose root `at` is read-only.
+pub(crate) fn remount_read_only(at: &OwnedFd) -> std::io::Result<()> {
+    remount(at, MsFlags::MS_RDONLY)
+}
+
 /// Adds `flags` to a mount, keeping those it has: the kernel would take their absence for an attempt to drop them.
 fn remount(at: &OwnedFd, flags: MsFlags) -> std::io::Result<()> {
     let has = fstatvfs(at)?.f_flag;
