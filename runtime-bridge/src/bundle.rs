@@ -91,6 +91,7 @@ pub struct Options<'a> {
 #[derive(Debug)]
 pub struct Rewriting {
     bundle: Bundle,
+    spec: Spec,
     text: String,
     changes: Vec<Change>,
 }
@@ -99,6 +100,11 @@ impl Rewriting {
     /// What is to be changed.
     pub fn changes(&self) -> &[Change] {
         &self.changes
+    }
+
+    /// The configuration, as it was read.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
     }
 
     /// Replaces the file by one rename, if anything is to be changed.
@@ -172,6 +178,7 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
         .map_err(wrong)?;
     Ok(Rewriting {
         bundle,
+        spec,
         text,
         changes,
     })

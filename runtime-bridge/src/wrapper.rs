@@ -145,7 +145,7 @@ fn prepare(path: &Path, invocation: &Invocation, config: &Config) -> Result<Prep
         && match config.policy.no_new_keyring {
             NoNewKeyring::Always => true,
             NoNewKeyring::Never => false,
-            NoNewKeyring::Auto => keyring::is_refused(),
+            NoNewKeyring::Auto => keyring::is_refused(rewriting.spec().root_uid()),
         };
     Ok(Prepared {
         no_new_keyring,
