@@ -27,5 +27,8 @@ lint:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
 	$(CARGO) deny --workspace --log-level error check licenses bans sources
 
+# Figures and how they are taken: docs/performance.md.
 bench:
-	$(CARGO) bench --workspace --locked
+	scripts/setup.sh test
+	$(CARGO) build --release --workspace --locked
+	$(CARGO) bench --package procemu-tests --bench attach --bench runtimes --locked

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
     suite.test("cured::replace_stuck", replace_stuck);
     suite.test("cured::proc_files", proc_files);
     suite.test("cured::plan", plan);
+    suite.test("cured::interfaces_keep_their_keys", interfaces_keep_their_keys);
     suite.test("cured::nothing_lacking", nothing_lacking);
     suite.run()
 }
@@ -170,4 +171,25 @@ fn nothing_lacking(bed: &Bed) -> TestResult {
         "$NSPREP" attach --table "$TABLE" > /dev/null
         diff before /proc/self/mountinfo; cat /proc/sys/kernel/ostype"#;
     equal("value", bed.script(text)?.env("TABLE", table).succeed()?, "Linux")
+}
+
+/// Looking whether a key of all interfaces takes its own value would copy that to each of them.
+fn interfaces_keep_their_keys(bed: &Bed) -> TestResult {
+    need::root()?;
+    let entry = r#"{ value = 0, mode = "0644", when = "unwritable" }"#;
+    let keys = ["disable_ipv6", "forwarding"];
+    let paths = keys.map(|key| format!("net/ipv6/conf/all/{key}"));
+    let table = bed.table("t.toml", &paths.each_ref().map(|path| (path.as_str(), entry)))?;
+    let text = r#"cat > inner <<'END'
+        cd /proc/sys/net/ipv6/conf/lo; echo 1 > disable_ipv6; echo 1 > forwarding
+        "$NSPREP" plan --table "$TABLE" > /dev/null; "$NSPREP" exec --table "$TABLE" -- true
+        cat disable_ipv6 forwarding
+END
+        test -e /proc/sys/net/ipv6 || { printf '1\n1\n'; exit; }
+        unshare --net sh inner"#;
+    equal(
+        "values of lo",
+        bed.script(text)?.env("TABLE", table).succeed()?,
+        "1\n1",
+    )
 }

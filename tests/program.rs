@@ -56,6 +56,7 @@ fn main() -> ExitCode {
     suite.test("cured::surroundings", surroundings);
     suite.test("cured::cannot_start", cannot_start);
     suite.test("cured::propagation", propagation);
+    suite.test("cured::masks_of_any_sort", masks_of_any_sort);
     suite.test("cured::user_namespace_inside", user_namespace_inside);
     suite.test("cured::unprivileged::own_ids", |bed| {
         unprivileged(bed, "", "65534 65534")
@@ -293,4 +294,18 @@ fn unprivileged(bed: &Bed, option: &str, ids: &str) -> TestResult {
     let table: PathBuf = made_up_table(bed)?;
     let output = bed.script(&text)?.env("TABLE", table).succeed()?;
     equal("values and ids", output, format!("{}\n{ids}", made_up_values()))
+}
+
+/// What hides a part of /proc hides it in the spare too: an unreadable file of a tmpfs as systemd binds it, a writable empty
+/// tmpfs, another file of procfs.
+fn masks_of_any_sort(bed: &Bed) -> TestResult {
+    need::root()?;
+    let text = r#"mkdir t; mount -t tmpfs t t; : > t/file; mkdir t/folder
+        try() { unshare --mount sh -c "$1"' && exec "$NSPREP" exec --table "$TABLE" -- sh -c "$0"' "$2"; }
+        try 'mount --bind t/file /proc/version' 'cat /proc/tty/ldisc/version'
+        try 'mount -t tmpfs t /proc/fs' 'ls -A /proc/tty/ldisc/fs'
+        try 'mount --bind /proc/uptime /proc/version' 'grep Linux /proc/tty/ldisc/version || true'
+        try true 'cut -d" " -f1 /proc/tty/ldisc/version'"#;
+    let script = bed.script(text)?.env("TABLE", made_up_table(bed)?);
+    equal("seen", script.succeed()?, "Linux")
 }

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
             move |bed| container_in_exec(bed, runtime),
         );
     }
+    suite.test("cured::detach_below_another", detach_below_another);
     suite.run()
 }
 
@@ -131,4 +132,19 @@ fn attach_over_foreign(bed: &Bed) -> TestResult {
         script.succeed()?,
         format!("{cap}2\n{boot}{swap}").trim_end(),
     )
+}
+
+/// A layer goes only after those that were attached to what it passes through.
+fn detach_below_another(bed: &Bed) -> TestResult {
+    need::root()?;
+    let outer = bed.table("outer.toml", &[("kernel/made_up_key", "{ value = 7 }")])?;
+    let inner = bed.table("inner.toml", &[("kernel/keys/made_up", "{ value = 8 }")])?;
+    let text = r#"cat /proc/self/mountinfo > before
+        "$NSPREP" attach --table "$OUTER" > /dev/null; "$NSPREP" attach --table "$INNER" > /dev/null
+        cat /proc/self/mountinfo > both
+        status=0; "$NSPREP" detach procemu:1 2> said || status=$?; test $status != 0; grep -c procemu:2 said
+        diff both /proc/self/mountinfo; cat /proc/sys/kernel/keys/made_up
+        "$NSPREP" detach --all > /dev/null; diff before /proc/self/mountinfo"#;
+    let script = bed.script(text)?.env("OUTER", outer).env("INNER", inner);
+    equal("said and value", script.succeed()?, "1\n8")
 }

@@ -50,6 +50,14 @@ pub fn next(proc: &Procfs) -> Result<String> {
 /// `Place` if something was mounted over it since (then nothing is taken off); `System` or `Denied` if an unmount
 /// fails.
 pub fn detach(proc: &Procfs, layer: &Layer) -> Result<()> {
+    if let Some(later) = later_below(&mountinfo::read()?, layer) {
+        return Err(Error::place(format!(
+            "{}: {} lies below {}; take that off first",
+            layer.source,
+            later.source,
+            later.point.display()
+        )));
+    }
     let mut handles = Vec::new();
     for (path, id) in &layer.mounts {
         let failed = |call: &str, e| Error::call(format!("detach: {call}({})", proc.show(path)), e);
@@ -74,6 +82,27 @@ pub fn detach(proc: &Procfs, layer: &Layer) -> Result<()> {
     } else {
         Ok(())
     }
+}
+
+/// A mount of a later layer on one of `layer`'s, or on what that passed through: it would go with it.
+fn later_below<'a>(mounts: &'a [Mount], layer: &Layer) -> Option<&'a Mount> {
+    let parents: BTreeMap<u64, u64> = mounts.iter().map(|m| (m.id, m.parent)).collect();
+    let own = number(&layer.source)?;
+    let on_layer = |mount: &&Mount| {
+        let mut at = mount.parent;
+        // The topmost mount's parent is not in the table, or is itself.
+        while let Some(parent) = parents.get(&at).filter(|parent| **parent != at) {
+            if layer.mounts.iter().any(|(_, id)| *id == at) {
+                return true;
+            }
+            at = *parent;
+        }
+        false
+    };
+    mounts
+        .iter()
+        .filter(|m| mountinfo::is_ours(m) && number(&m.source).is_some_and(|number| number > own))
+        .find(on_layer)
 }
 
 fn number(source: &str) -> Option<u64> {

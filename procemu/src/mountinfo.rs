@@ -106,11 +106,21 @@ pub(crate) fn hides(mounts: &[Mount], proc: &Path) -> bool {
         .iter()
         .filter(|m| m.point != proc && m.point.starts_with(proc))
         .any(|mount| match mount.fs.as_str() {
-            "proc" => mount.has("ro") && !read_only,
-            "tmpfs" => is_mask(mount),
+            "proc" => (mount.has("ro") && !read_only) || is_another_file(mount, proc),
+            "tmpfs" => is_mask(mount) || is_filled_by_none(mount, mounts),
             "autofs" | "binfmt_misc" | "nfsd" => false,
             _ => true,
         })
+}
+
+/// Whether a mount of procfs shows something else than what it covers. Its root (a spare) covers an empty folder.
+fn is_another_file(mount: &Mount, proc: &Path) -> bool {
+    mount.root != Path::new("/") && mount.point.strip_prefix(proc).ok() != mount.root.strip_prefix("/").ok()
+}
+
+/// Whether a tmpfs of somebody else's has nothing of procfs on it: an overmount has originals bound back.
+fn is_filled_by_none(tmpfs: &Mount, mounts: &[Mount]) -> bool {
+    !is_ours(tmpfs) && !mounts.iter().any(|m| m.parent == tmpfs.id && m.fs == "proc")
 }
 
 /// The masks below `proc`, relative to it, as container runtimes make them: `/dev/null` over a file, an empty

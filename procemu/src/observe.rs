@@ -84,7 +84,8 @@ pub struct Observation {
 /// How far an observation may go to find out whether a key is writable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Probing {
-    /// Open it for writing, and write back the value that it has: a stuck key is found by nothing less.
+    /// Open it for writing, and write back the value that it has: a stuck key is found by nothing less. Keys below
+    /// `/proc/sys/net` are opened only, since what is written there can reach other keys.
     WriteBack,
     /// Open it for writing only; nothing is written.
     Open,
@@ -207,7 +208,9 @@ impl Observer<'_> {
             Err(error) if refused(&error) => return Ok(false),
             Err(error) => return Err(Error::call(self.proc.call("open for writing", key.path()), error)),
         };
-        if self.probing == Probing::Open {
+        // A network key's own value is not nothing to write: `net/ipv6/conf/all/*` copies it to every interface
+        // (net/ipv6/addrconf.c), `net/ipv4/conf/*` and `neigh/*` take note that it was set (net/ipv4/devinet.c).
+        if self.probing == Probing::Open || key.path().starts_with("sys/net/") {
             return Ok(true);
         }
         // A trigger that cannot be read has no value of its own to refuse.

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, fstatfs, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatFs, fstat, fstatfs, openat, readlinkat, statat};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
@@ -293,7 +293,12 @@ fn enter(dir: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
 
 /// Whether `fd` lies on a procfs.
 pub(crate) fn is_procfs(fd: impl AsFd) -> io::Result<bool> {
-    Ok(fstatfs(fd)?.f_type as u64 == PROC_SUPER_MAGIC)
+    Ok(is_proc(&fstatfs(fd)?))
+}
+
+/// Whether that is what statfs(2) tells of a procfs.
+pub(crate) fn is_proc(found: &StatFs) -> bool {
+    found.f_type as u64 == PROC_SUPER_MAGIC
 }
 
 /// The name by which a mount system call of the classic interface can take a handle.

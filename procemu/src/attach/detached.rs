@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::fs::{StatFs, fstatfs};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
     fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
@@ -10,7 +11,7 @@ use rustix::mount::{
 use super::{Options, Part, Piece, parts};
 use crate::error::{Error, Result};
 use crate::plan::{Plan, Step};
-use crate::procfs::{Procfs, is_procfs};
+use crate::procfs::{Procfs, is_proc};
 use crate::snapshot::Snapshot;
 use crate::sys;
 
@@ -60,7 +61,10 @@ fn tmpfs(snapshot: &Snapshot, options: &Options) -> Result<OwnedFd> {
 
 fn piece(proc: &Procfs, tmpfs: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
     let tree = clone(tmpfs, part.at, proc)?;
-    let mut read_only = RDONLY;
+    let takes_writes = matches!(part.steps, [Step::Replace { writable: true, .. }]);
+    let read_only = if takes_writes { 0 } else { RDONLY };
+    // First of all: where the kernel lacks mount_setattr(2), nothing else was done in vain.
+    set(&tree, read_only | NOSUID | NODEV | NOEXEC, false, part.at, proc)?;
     let mut parent: Option<(&str, OwnedFd)> = None;
     for step in part.steps {
         match step {
@@ -69,10 +73,14 @@ fn piece(proc: &Procfs, tmpfs: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
                 let folder = folder.map_err(|e| Error::call(format!("open({})", proc.show(part.at)), e))?;
                 let original =
                     clone(&folder, "", proc).map_err(|e| e.during(format!("passing {}", part.at)))?;
-                restrict(&original, path, false, proc)?;
+                restrict(&original, path, true, false, proc)?;
                 graft(&original, &tree, part.at, path, proc)?;
             }
-            Step::Pass { path, read_only, .. } => {
+            Step::Pass {
+                path,
+                folder: is_folder,
+                read_only,
+            } => {
                 let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
                 if parent.as_ref().is_none_or(|(at, _)| *at != folder) {
                     let fd = proc.folder(folder);
@@ -84,7 +92,7 @@ fn piece(proc: &Procfs, tmpfs: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
                 // Set just above.
                 let Some((_, from)) = &parent else { continue };
                 let original = clone(from, name, proc).map_err(|e| e.during(format!("passing {path}")))?;
-                restrict(&original, path, *read_only, proc)?;
+                restrict(&original, path, *is_folder, *read_only, proc)?;
                 graft(&original, &tree, part.at, path, proc)?;
             }
             Step::Emulate { key, writable: true } => {
@@ -92,11 +100,9 @@ fn piece(proc: &Procfs, tmpfs: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
                 let file = clone(tmpfs, key.path(), proc)?;
                 graft(&file, &tree, part.at, key.path(), proc)?;
             }
-            Step::Replace { writable, .. } if *writable => read_only = 0,
             _ => {}
         }
     }
-    set(&tree, read_only | NOSUID | NODEV | NOEXEC, false, part.at, proc)?;
     Ok(Piece {
         target: part.at.to_owned(),
         tree,
@@ -120,15 +126,39 @@ fn clone(from: &OwnedFd, path: &str, proc: &Procfs) -> Result<OwnedFd> {
     })
 }
 
-/// Takes from a passed-through original what it must not have. What is mounted below it (a mask, say) follows.
-fn restrict(original: &OwnedFd, path: &str, read_only: bool, proc: &Procfs) -> Result<()> {
+/// Takes from a passed-through original what it must not have. What is mounted below a folder (a mask, say) follows;
+/// below a file there is nothing.
+fn restrict(original: &OwnedFd, path: &str, is_folder: bool, read_only: bool, proc: &Procfs) -> Result<()> {
     let attributes = NOSUID | NOEXEC | if read_only { RDONLY } else { 0 };
-    set(original, attributes, true, path, proc)?;
-    // Not below: a mask is a device, and NODEV would turn reading nothing from it into an error.
-    if is_procfs(original).map_err(|e| Error::call(format!("fstatfs({})", proc.show(path)), e))? {
-        set(original, NODEV, false, path, proc)?;
+    let found = fstatfs(original).map_err(|e| Error::call(format!("fstatfs({})", proc.show(path)), e))?;
+    // Not for what is no procfs, nor below: a mask is a device, and NODEV would turn reading nothing from it into an
+    // error.
+    let own = if is_proc(&found) { NODEV } else { 0 };
+    if is_folder {
+        set(original, attributes, true, path, proc)?;
+        return if own == 0 {
+            Ok(())
+        } else {
+            set(original, own, false, path, proc)
+        };
     }
-    Ok(())
+    // Most of procfs is mounted so already, and there are many files.
+    if (attributes | own) & !attributes_of(&found) == 0 {
+        return Ok(());
+    }
+    set(original, attributes | own, false, path, proc)
+}
+
+/// What a mount is known not to allow. Whether it is read-only is not told apart from its file system's being so, which
+/// may change.
+fn attributes_of(found: &StatFs) -> u64 {
+    let pairs = [
+        (libc::ST_NOSUID, NOSUID),
+        (libc::ST_NODEV, NODEV),
+        (libc::ST_NOEXEC, NOEXEC),
+    ];
+    let set = pairs.iter().filter(|(flag, _)| found.f_flags as u64 & *flag != 0);
+    set.fold(0, |all, (_, attribute)| all | attribute)
 }
 
 fn set(mount: &OwnedFd, attributes: u64, recursive: bool, path: &str, proc: &Procfs) -> Result<()> {
