@@ -235,7 +235,7 @@ fn cannot_start(bed: &Bed) -> TestResult {
         equal(
             arguments,
             bed.script(&text)?.env("TABLE", &table).succeed()?,
-            "125\n",
+            "125",
         )?;
     }
     let broken = bed.file("broken.toml", "[keys]\n\"kernel/x\" = { valu = 1 }\n")?;
