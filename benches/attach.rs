@@ -45,7 +45,7 @@ fn run() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let proc = procemu::private(procemu::Ids::Kept)?;
     let program = Place {
         name: "program",
-        placement: Placement::Program,
+        placement: Placement::Program { writes: true },
         proc,
     };
     let rootfs = Mounted::new("proc", "proc")?;
@@ -134,7 +134,7 @@ impl Place {
     fn attach(&self, table: &Table, api: MountApi) -> Result<Attached> {
         let (plan, snapshot) = self.prepare(table)?;
         let options = Options {
-            spare: matches!(self.placement, Placement::Program),
+            spare: matches!(self.placement, Placement::Program { writes: true }),
             api,
             ..Options::default()
         };

@@ -226,6 +226,18 @@ fn cannot_start(bed: &Bed) -> TestResult {
         let script = bed.script(&format!("exec \"$NSPREP\" exec --table \"$TABLE\" -- {command}"))?;
         script.env("TABLE", &table).run()?.refuses(code, &[word])?;
     }
+    // A mistyped option is no command, and what is wrong before the command never looks like its own exit code.
+    for (arguments, word) in [
+        ("--tabel \"$TABLE\" -- touch ran", "--tabel"),
+        ("--table \"$TABLE\"", "<CMD>"),
+    ] {
+        let text = format!("\"$NSPREP\" exec {arguments} 2> error || echo $?; grep -qF -e '{word}' error");
+        equal(
+            arguments,
+            bed.script(&text)?.env("TABLE", &table).succeed()?,
+            "125",
+        )?;
+    }
     let broken = bed.file("broken.toml", "[keys]\n\"kernel/x\" = { valu = 1 }\n")?;
     let output = bed
         .script("exec \"$NSPREP\" exec --table \"$TABLE\" -- touch ran")?

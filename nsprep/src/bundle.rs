@@ -46,6 +46,7 @@ impl Bundle {
             hook: &hook,
             log: None,
             stays: false,
+            around: None,
         };
         let rewriting = rewrite(&self.dir, &options).map_err(|error| Failure::usage(chain(&error)))?;
         if !self.dry_run {

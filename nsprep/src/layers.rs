@@ -62,7 +62,7 @@ pub fn attach_prepared(place: &Place, prepared: &Prepared) -> Result<Option<Stri
         return Ok(None);
     }
     let source = next_layer(&place.proc)?;
-    let spare = place.placement == Placement::Program;
+    let spare = matches!(place.placement, Placement::Program { .. });
     let options = Options {
         source: source.clone(),
         spare,

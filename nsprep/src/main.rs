@@ -53,7 +53,10 @@ enum Commands {
 }
 
 fn main() -> Exit {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return wrong(&error),
+    };
     let outcome = match &cli.command {
         Commands::Plan(args) => args.plan(),
         Commands::Exec(args) => args.run(),
@@ -66,6 +69,18 @@ fn main() -> Exit {
         Commands::Schema => output::print_json(&procemu::json_schema()).map(|()| Exit::Done),
     };
     outcome.unwrap_or_else(fail)
+}
+
+/// Prints help, or what is wrong with the command line. For `exec` that is a failure before its command, whose own exit
+/// codes it must not look like.
+fn wrong(error: &clap::Error) -> Exit {
+    // Nobody is left to tell where it cannot be printed.
+    let _ = error.print();
+    match (error.use_stderr(), std::env::args_os().nth(1)) {
+        (false, _) => Exit::Done,
+        (true, Some(command)) if command == "exec" => Exit::ExecFailed,
+        (true, _) => Exit::Usage,
+    }
 }
 
 /// Says what failed in one line on standard error.

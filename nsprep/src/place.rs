@@ -90,7 +90,7 @@ impl Place {
         let proc = Procfs::open("/proc")?;
         Ok(Self {
             proc,
-            placement: Placement::Program,
+            placement: Placement::Program { writes: true },
             probing: Probing::WriteBack,
             writes: Writes::Granted,
         })

@@ -11,7 +11,6 @@ use nix::mount::{MntFlags, MsFlags, umount2};
 use crate::error::{Error, Result};
 use crate::mountinfo;
 use crate::plan::{Plan, Step};
-use crate::privilege;
 use crate::procfs::{Procfs, by_fd};
 use crate::snapshot::Snapshot;
 use crate::spare;
@@ -41,9 +40,6 @@ pub struct Options {
     /// Whether to keep a spare procfs beside the layer, for [`crate::Placement::Program`]: containers with user namespaces
     /// get no procfs without it.
     pub spare: bool,
-    /// Whether that spare is mounted read-only: then no container can have a user namespace and a procfs of its own that
-    /// takes writes, and none that binds this `/proc` read-only gets at keys through the spare.
-    pub spare_read_only: bool,
     /// Which interface to use.
     pub api: MountApi,
 }
@@ -54,7 +50,6 @@ impl Default for Options {
             source: format!("{}1", crate::layer::PREFIX),
             label: None,
             spare: false,
-            spare_read_only: false,
             api: MountApi::Auto,
         }
     }
@@ -127,7 +122,10 @@ pub fn attach(proc: &Procfs, plan: &Plan, snapshot: &Snapshot, options: &Options
         return Ok(Attached::default());
     }
     let shared = make_private(proc)?;
-    attach_private(proc, plan, snapshot, options).inspect_err(|_| restore_shared(&shared))
+    attach_private(proc, plan, snapshot, options).map_err(|error| {
+        restore_shared(&shared);
+        error.explained().during("attach")
+    })
 }
 
 fn attach_private(proc: &Procfs, plan: &Plan, snapshot: &Snapshot, options: &Options) -> Result<Attached> {
@@ -135,11 +133,15 @@ fn attach_private(proc: &Procfs, plan: &Plan, snapshot: &Snapshot, options: &Opt
         || detached::build(proc, plan, snapshot, options).and_then(|pieces| place(proc, &pieces, &move_into));
     let classic = || {
         let stage = classic::Stage::build(proc, plan, snapshot, options)?;
-        place(proc, stage.pieces(), &bind_into)
+        let placed = place(proc, stage.pieces(), &bind_into)?;
+        match stage.take_off() {
+            Ok(()) => Ok(placed),
+            Err(error) => Err(undo(placed, error)),
+        }
     };
     let mut attached = Attached::default();
     if options.spare
-        && let Some((folder, handle)) = spare::mount(proc, options.spare_read_only)?
+        && let Some((folder, handle)) = spare::mount(proc)?
     {
         attached.mounts.push(Placed {
             shown: proc.show(&folder),
@@ -153,7 +155,7 @@ fn attach_private(proc: &Procfs, plan: &Plan, snapshot: &Snapshot, options: &Opt
     };
     match layer {
         Ok(layer) => attached.mounts.extend(layer.mounts),
-        Err(error) => return Err(undo(attached, error).during("attach")),
+        Err(error) => return Err(undo(attached, error)),
     }
     Ok(attached)
 }
@@ -177,15 +179,7 @@ fn place(proc: &Procfs, pieces: &[Piece], into: &Move<'_>) -> Result<Attached> {
                 shown: proc.show(&piece.target),
                 handle,
             }),
-            Err(error) => {
-                let undone = attached.detach();
-                return Err(match undone {
-                    Ok(()) => error,
-                    Err(left) => {
-                        error.during(format!("{} (and: {})", left.line(), "mounts were left behind"))
-                    }
-                });
-            }
+            Err(error) => return Err(undo(attached, error)),
         }
     }
     Ok(attached)
@@ -243,40 +237,28 @@ fn bind_into(proc: &Procfs, piece: &Piece) -> Result<OwnedFd> {
     })
 }
 
-/// Makes `proc` and all below it private; gives the mountpoints that were shared, topmost first.
+/// Makes `proc` and all below it private, if anything of it is in a peer group, to which mounts would propagate; gives
+/// the mountpoints that were. What only receives from elsewhere stays as it is.
 fn make_private(proc: &Procfs) -> Result<Vec<PathBuf>> {
-    let shared = shared_below(proc);
-    nix::mount::mount(
-        None::<&str>,
-        &*by_fd(proc.root()),
-        None::<&str>,
-        MsFlags::MS_PRIVATE | MsFlags::MS_REC,
-        None::<&str>,
-    )
-    .map_err(|errno| {
-        let why = if errno == nix::Error::EPERM {
-            privilege::refusal()
-        } else {
-            ""
-        };
-        let call = format!(
-            "attach: {why}mount({}, MS_PRIVATE|MS_REC)",
-            proc.shown().display()
-        );
-        Error::call(call, errno)
-    })?;
-    Ok(shared)
-}
-
-fn shared_below(proc: &Procfs) -> Vec<PathBuf> {
-    let (Ok(point), Ok(mounts)) = (proc.mountpoint(), mountinfo::read()) else {
-        return Vec::new();
-    };
-    mounts
-        .into_iter()
+    let point = proc.mountpoint()?;
+    let mounts = mountinfo::read()?.into_iter();
+    let shared: Vec<PathBuf> = mounts
         .filter(|m| m.shared && m.point.starts_with(&point))
         .map(|m| m.point)
-        .collect()
+        .collect();
+    if !shared.is_empty() {
+        let flags = MsFlags::MS_PRIVATE | MsFlags::MS_REC;
+        let made = nix::mount::mount(
+            None::<&str>,
+            &*by_fd(proc.root()),
+            None::<&str>,
+            flags,
+            None::<&str>,
+        );
+        let call = format!("mount({}, MS_PRIVATE|MS_REC)", proc.shown().display());
+        made.map_err(|errno| Error::call(call, errno).explained().during("attach"))?;
+    }
+    Ok(shared)
 }
 
 fn restore_shared(points: &[PathBuf]) {

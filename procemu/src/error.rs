@@ -73,6 +73,12 @@ impl Error {
         self
     }
 
+    /// The same error with what it was refused for want of, where it was not permitted.
+    pub(crate) fn explained(mut self) -> Self {
+        self.message = crate::privilege::explained(self.errno().unwrap_or(0), &self.message);
+        self
+    }
+
     /// The same error as another kind.
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.kind = kind;

@@ -240,6 +240,21 @@ impl<'de> Deserialize<'de> for SysctlKey {
     }
 }
 
+/// The three spellings as regular expressions of JSON Schema (ECMA-262): absolute, with slashes, with dots. What they do
+/// not say is that a name's length counts in bytes.
+fn spellings() -> [String; 3] {
+    const NONE: &str = r"\s\x00-\x1f\x7f-\x9f";
+    let name = format!(r"(?!\.{{1,2}}(/|$))[^/{NONE}]{{1,{MAX_COMPONENT}}}");
+    let first = format!("[^./{NONE}]{{1,{MAX_COMPONENT}}}");
+    let per_process = PER_PROCESS.join("|");
+    [
+        format!("/proc/(?!sys$|({per_process}|[0-9]+)(/|$)){name}(/{name})*"),
+        format!("{first}(/{name})*"),
+        // A slash stands for a dot of the name.
+        format!(r"{first}(\.(?!//?(\.|$))[^.{NONE}]{{1,{MAX_COMPONENT}}})+"),
+    ]
+}
+
 impl JsonSchema for SysctlKey {
     fn schema_name() -> Cow<'static, str> {
         "SysctlKey".into()
@@ -251,7 +266,7 @@ impl JsonSchema for SysctlKey {
             "type": "string",
             "minLength": 1,
             "maxLength": MAX_PATH,
-            "pattern": r"^(/proc/[^/\s]|[^/.\s])\S*$",
+            "pattern": format!("^({})$", spellings().join("|")),
         })
     }
 }

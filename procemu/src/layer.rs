@@ -6,10 +6,11 @@ use std::path::Path;
 use nix::mount::{MntFlags, umount2};
 use rustix::fs::{AtFlags, StatxFlags, statx};
 
+use crate::attach::remount_read_only;
 use crate::error::{Error, Result};
 use crate::mountinfo::{self, Mount};
 use crate::procfs::{Procfs, by_fd};
-use crate::spare;
+use crate::{spare, sys};
 
 /// Every layer's source begins with it; the layer's number follows.
 pub const PREFIX: &str = "procemu:";
@@ -103,6 +104,47 @@ fn later_below<'a>(mounts: &'a [Mount], layer: &Layer) -> Option<&'a Mount> {
         .iter()
         .filter(|m| mountinfo::is_ours(m) && number(&m.source).is_some_and(|number| number > own))
         .find(on_layer)
+}
+
+/// Makes every layer over `proc` read-only, with all that is mounted on it: keys that take writes, and originals that
+/// were passed through. For a mount namespace that is the caller's own.
+///
+/// # Errors
+/// `System` or `Denied` if a mount cannot be changed; those before it are read-only then.
+pub fn make_layers_read_only(proc: &Procfs) -> Result<()> {
+    for (path, _) in layers(proc)?.iter().flat_map(|layer| &layer.mounts) {
+        let failed = |call: &str, e| Error::call(format!("{call}({})", proc.show(path)), e);
+        let handle = proc.walk(path).map_err(|e| failed("open", e))?;
+        sys::mount_setattr(&handle, libc::MOUNT_ATTR_RDONLY, true)
+            .or_else(|_| remount_below(proc, path))
+            .map_err(|e| failed("mount_setattr(MOUNT_ATTR_RDONLY, AT_RECURSIVE)", e))?;
+    }
+    Ok(())
+}
+
+/// The same with mount(2), one mount after the other.
+fn remount_below(proc: &Procfs, path: &str) -> std::io::Result<()> {
+    let io = |error: Error| std::io::Error::other(error.line());
+    let point = proc.mountpoint().map_err(io)?;
+    for mount in mountinfo::read()
+        .map_err(io)?
+        .iter()
+        .filter(|m| m.point.starts_with(point.join(path)))
+    {
+        let below = mount.point.strip_prefix(&point).ok().and_then(Path::to_str);
+        if let Some(below) = below {
+            remount_read_only(&proc.walk(below)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes the spare procfs off `proc`, where there is one: a place without user namespaces has no use for it.
+///
+/// # Errors
+/// `Denied` or `System` if it cannot be taken off; it is locked in a user namespace that it was inherited by.
+pub fn drop_spare(proc: &Procfs) -> Result<()> {
+    spare::unmount(proc)
 }
 
 fn number(source: &str) -> Option<u64> {

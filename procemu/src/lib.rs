@@ -78,7 +78,7 @@
 //! // A mount namespace of our own; without CAP_SYS_ADMIN in a user namespace of our own.
 //! let proc = procemu::private(Ids::Kept)?;
 //! let seen = proc.observe(&table, Probing::WriteBack)?;
-//! let placement = Placement::Program;
+//! let placement = Placement::Program { writes: true };
 //! let plan = Plan::new(&table, &seen, &placement)?;
 //! let snapshot = Snapshot::compile(&plan, &table, Some(&proc))?;
 //! let options = Options { source: next_layer(&proc)?, spare: true, ..Options::default() };
@@ -125,7 +125,7 @@ pub use attach::{Attached, MountApi, Options, attach};
 pub use child::ask_child;
 pub use error::{Error, ErrorKind, Result};
 pub use key::{KeyError, SysctlKey};
-pub use layer::{Layer, detach, layers, next as next_layer};
+pub use layer::{Layer, detach, drop_spare, layers, make_layers_read_only, next as next_layer};
 pub use namespace::{Ids, Target, private};
 pub use observe::{Folder, Kind, Listed, Observation, Probing, Seen};
 pub use plan::{Placement, Plan, Step, UNDERLAY};

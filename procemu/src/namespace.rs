@@ -148,12 +148,10 @@ impl Target {
     /// `Denied` without CAP_SYS_ADMIN over the namespaces; `System` if the process is gone.
     pub fn join(&self) -> Result<()> {
         let failed = |call: &str, e: nix::Error| {
-            let why = if e == nix::Error::EPERM {
-                privilege::refusal()
-            } else {
-                ""
-            };
-            Error::call(format!("join pid {}: {why}{call}", self.pid), e)
+            Error::call(
+                format!("join pid {}: {}", self.pid, privilege::explained(e as i32, call)),
+                e,
+            )
         };
         if self.flags.is_empty() {
             return Ok(());

@@ -15,8 +15,11 @@ use crate::table::{Table, When};
 #[serde(rename_all = "snake_case")]
 pub enum Placement {
     /// Around a program, whose children may enter other namespaces: what belongs to a namespace is linked to the
-    /// overmounted folder itself, so that it is resolved by whoever reads it. Entries with mode 0644 take writes.
-    Program,
+    /// overmounted folder itself, so that it is resolved by whoever reads it.
+    Program {
+        /// Whether anything takes writes: entries with mode 0644 then do, and originals as they did before.
+        writes: bool,
+    },
     /// In a container, from within all of its namespaces: everything is passed through by bind, and nothing
     /// becomes writable that would not be without us.
     Container {
@@ -46,6 +49,8 @@ pub enum Step {
     Underlay {
         /// Where: the overmounted folder's path and [`UNDERLAY`].
         path: String,
+        /// Whether the bind is made read-only.
+        read_only: bool,
     },
     /// A folder of our own in an overmount: a missing one, or one whose entries are passed through one by one.
     Folder {
@@ -180,7 +185,7 @@ fn wanted<'a>(table: &'a Table, seen: &Observation, placement: &Placement) -> Re
             |read_only: bool| entry.mode.is_writable() && may_be_written(placement, key, read_only);
         // Around a program, what belongs to a namespace is seen from all of them only below its anchor.
         let anchor = match placement {
-            Placement::Program => namespaced::anchor(key.path()),
+            Placement::Program { .. } => namespaced::anchor(key.path()),
             Placement::Container { .. } => None,
         };
         match seen.keys.get(key) {
@@ -252,14 +257,14 @@ fn wanted<'a>(table: &'a Table, seen: &Observation, placement: &Placement) -> Re
 
 fn may_be_written(placement: &Placement, key: &SysctlKey, on_read_only: bool) -> bool {
     match placement {
-        Placement::Program => true,
+        Placement::Program { writes } => *writes,
         Placement::Container { read_only, .. } => !on_read_only && !listed(read_only, key.path()),
     }
 }
 
 fn masked(placement: &Placement, path: &str) -> bool {
     match placement {
-        Placement::Program => false,
+        Placement::Program { .. } => false,
         Placement::Container { masked, .. } => listed(masked, path),
     }
 }
@@ -367,7 +372,8 @@ impl<'a> Layout<'a> {
             .get(root)
             .is_some_and(|folder| folder.entries.contains_key(UNDERLAY));
         if linked && !there {
-            steps.insert(first, Step::Underlay { path });
+            let read_only = matches!(self.placement, Placement::Program { writes: false });
+            steps.insert(first, Step::Underlay { path, read_only });
         }
     }
 
@@ -377,7 +383,7 @@ impl<'a> Layout<'a> {
                 path,
                 target: target.clone(),
             },
-            (_, Placement::Program) if own && namespaced::anchor(&path).is_some() => {
+            (_, Placement::Program { .. }) if own && namespaced::anchor(&path).is_some() => {
                 let below = path.strip_prefix(root).unwrap_or(&path).trim_start_matches('/');
                 let up = "../".repeat(below.matches('/').count());
                 Step::Link {
@@ -387,7 +393,7 @@ impl<'a> Layout<'a> {
             }
             (kind, placement) => {
                 let read_only = match placement {
-                    Placement::Program => false,
+                    Placement::Program { writes } => !writes,
                     Placement::Container { read_only, .. } => listed(read_only, &path),
                 };
                 Step::Pass {

@@ -2,14 +2,21 @@
 
 use caps::{CapSet, Capability};
 
-/// Why a mount or namespace call was not permitted, and what would help; in front of the call in an error's line.
-pub(crate) fn refusal() -> &'static str {
+/// `call`, and in front of it, where `errno` is EPERM, what it was refused for want of.
+pub(crate) fn explained(errno: i32, call: &str) -> String {
+    match refusal() {
+        Some(why) if errno == libc::EPERM => format!("{why}: {call}"),
+        _ => call.to_owned(),
+    }
+}
+
+fn refusal() -> Option<&'static str> {
     match caps::has_cap(None, CapSet::Effective, Capability::CAP_SYS_ADMIN) {
-        Ok(false) => "this process lacks CAP_SYS_ADMIN: ",
+        Ok(false) => Some("this process lacks CAP_SYS_ADMIN"),
         // It has it in a user namespace that does not own the mounts, or a filter stands before it.
         Ok(true) => {
-            "CAP_SYS_ADMIN is there but does not reach (a user namespace, a seccomp filter or a security module): "
+            Some("CAP_SYS_ADMIN does not reach (a user namespace, a seccomp filter, a security module)")
         }
-        Err(_) => "",
+        Err(_) => None,
     }
 }

@@ -63,7 +63,7 @@ impl Snapshot {
         for step in &plan.steps {
             match step {
                 Step::Overmount { folder } => builder.folder(folder),
-                Step::Folder { path } | Step::Underlay { path } => builder.folder(path),
+                Step::Folder { path } | Step::Underlay { path, .. } => builder.folder(path),
                 Step::Pass {
                     path, folder: true, ..
                 } => builder.folder(path),

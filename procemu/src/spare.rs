@@ -21,7 +21,7 @@ const PREFERRED: &str = "tty/ldisc";
 
 /// Mounts the spare where there is none yet; gives its folder and handle if it did. `proc` must be private, or
 /// others would see it.
-pub(crate) fn mount(proc: &Procfs, read_only: bool) -> Result<Option<(String, OwnedFd)>> {
+pub(crate) fn mount(proc: &Procfs) -> Result<Option<(String, OwnedFd)>> {
     if existing(proc).is_some() {
         return Ok(None);
     }
@@ -44,19 +44,7 @@ pub(crate) fn mount(proc: &Procfs, read_only: bool) -> Result<Option<(String, Ow
         .or_else(|_| classic(proc, &on))
         .map_err(|e| failed("mount", e))?;
     let handle = proc.folder(&folder).map_err(|e| failed("open", e))?;
-    if read_only {
-        protect(&handle).map_err(|e| {
-            let _ = umount2(&*by_fd(&handle), MntFlags::MNT_DETACH);
-            failed("remount read-only", e)
-        })?;
-    }
     Ok(Some((folder, handle)))
-}
-
-/// Makes the spare read-only, with what came along with it.
-fn protect(handle: &OwnedFd) -> std::io::Result<()> {
-    crate::sys::mount_setattr(handle, libc::MOUNT_ATTR_RDONLY, true)
-        .or_else(|_| crate::attach::remount_read_only(handle))
 }
 
 /// Takes the spare off.

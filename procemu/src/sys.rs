@@ -1,7 +1,7 @@
 //! System calls that no crate offers a safe function for; all of the library's `unsafe`.
 #![allow(unsafe_code)]
 
-use std::ffi::{c_int, c_ulong};
+use std::ffi::{CStr, c_int, c_ulong};
 use std::io;
 use std::num::NonZeroU32;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -268,10 +268,10 @@ pub(crate) fn in_child(work: impl FnOnce() -> i32) -> io::Result<nix::sys::wait:
     }
 }
 
-/// keyctl(KEYCTL_JOIN_SESSION_KEYRING, NULL): an anonymous keyring for the calling thread.
-pub(crate) fn join_anonymous_session_keyring() -> nix::Result<()> {
-    // SAFETY: the kernel takes a null pointer for "no name" and reads no memory.
-    let serial = unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, null::<u8>()) };
+/// keyctl(KEYCTL_JOIN_SESSION_KEYRING, name): the keyring of that name, or a new one, for the calling thread.
+pub(crate) fn join_session_keyring(name: &CStr) -> nix::Result<()> {
+    // SAFETY: `name` ends with NUL and outlives the call, which only reads it.
+    let serial = unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, name.as_ptr()) };
     Errno::result(serial).map(drop)
 }
 

@@ -237,11 +237,22 @@ impl JsonSchema for Value {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let text = json_schema!({ "type": "string", "maxLength": Self::MAX_BYTES });
+        // As "not": where `$` also stands before a last line end, a pattern for the whole text would let that through.
+        let text = json_schema!({
+            "type": "string",
+            "not": { "pattern": r"\x00" },
+            // The kernel's line end is added where there is none.
+            "anyOf": [{ "maxLength": Self::MAX_BYTES - 1 }, { "maxLength": Self::MAX_BYTES, "pattern": r"\n$" }],
+        });
+        let item = json_schema!({
+            "type": "string",
+            "not": { "pattern": r"[\x00\n]" },
+            "maxLength": Self::MAX_BYTES - 1,
+        });
         let integer = json_schema!({ "type": "integer", "minimum": i64::MIN, "maximum": i64::MAX });
         json_schema!({
             "description": "A text, an integer, or a list of them printed on one line",
-            "anyOf": [text, integer, { "type": "array", "items": { "anyOf": [text, integer] } }],
+            "anyOf": [text, integer, { "type": "array", "items": { "anyOf": [item, integer] } }],
         })
     }
 }

@@ -164,7 +164,7 @@ fn apply(plan: &Plan, before: &View) -> View {
                 room(&folders, path);
                 back(&mut view, path);
             }
-            Step::Underlay { path } => {
+            Step::Underlay { path, .. } => {
                 room(&folders, path);
                 let covered = parent(path);
                 assert_eq!(*path, format!("{covered}/{UNDERLAY}"));
@@ -251,7 +251,8 @@ fn when() -> impl Strategy<Value = When> {
 
 fn placement() -> impl Strategy<Value = Placement> {
     prop_oneof![
-        Just(Placement::Program),
+        Just(Placement::Program { writes: true }),
+        Just(Placement::Program { writes: false }),
         Just(Placement::Container {
             read_only: vec![],
             masked: vec![]
@@ -382,7 +383,7 @@ proptest! {
         for (key, writable) in plan.emulated() {
             let entry = table.get(key).unwrap();
             let possible = match &placement {
-                Placement::Program => true,
+                Placement::Program { writes } => *writes,
                 Placement::Container { read_only, .. } =>
                     !read_only.iter().any(|at| key.path().starts_with(&format!("{at}/"))),
             };
@@ -392,9 +393,15 @@ proptest! {
         for step in &plan.steps {
             match step {
                 Step::Pass { path, read_only, .. } => {
-                    let protected = matches!(&placement, Placement::Container { read_only, .. }
-                        if read_only.iter().any(|at| path.starts_with(&format!("{at}/"))));
+                    let protected = match &placement {
+                        Placement::Program { writes } => !writes,
+                        Placement::Container { read_only, .. } =>
+                            read_only.iter().any(|at| path.starts_with(&format!("{at}/"))),
+                    };
                     prop_assert_eq!(*read_only, protected);
+                }
+                Step::Underlay { read_only, .. } => {
+                    prop_assert_eq!(*read_only, placement == Placement::Program { writes: false });
                 }
                 Step::Link { .. } => prop_assert!(!in_container),
                 _ => {}
@@ -420,7 +427,7 @@ fn a_plan_survives_json() {
     table.insert("net/ipv4/made_up".parse().unwrap(), Entry::literal(1));
     let view = view_of(&BTreeSet::from(["sys/net/ipv4/ip_forward".to_owned()]));
     let seen = observe(&view, &table, &BTreeSet::new());
-    let plan = Plan::new(&table, &seen, &Placement::Program).unwrap();
+    let plan = Plan::new(&table, &seen, &Placement::Program { writes: true }).unwrap();
     let text = serde_json::to_string(&plan).unwrap();
     assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
     assert_eq!(plan.overmounts().collect::<Vec<_>>(), ["sys/net"]);

@@ -97,6 +97,30 @@ fn the_published_schema_is_the_one_in_the_code() {
     );
 }
 
+/// There is no engine for its expressions here; this holds what they are made of to what reading refuses.
+#[test]
+fn the_schema_refuses_what_reading_refuses() {
+    let schema = json_schema();
+    let entry = &schema["$defs"]["Entry"];
+    assert_eq!(
+        entry["oneOf"][0]["not"]["required"],
+        serde_json::json!(["fallback"])
+    );
+    assert!(Table::from_toml("[keys]\nx = { value = 1, fallback = 2 }\n", "t").is_err());
+    let pattern = schema["$defs"]["SysctlKey"]["pattern"].as_str().unwrap();
+    for (part, refused) in [
+        ("self", "/proc/self/status"),
+        ("[0-9]+", "/proc/1/status"),
+        (r"(?!\.{1,2}(/|$))", "kernel/../x"),
+        (r"(?!//?(\.|$))", "kernel.//.x"),
+        (r"\s\x00-\x1f", "kernel/a\0"),
+        ("{1,255}", "kernel//x"),
+    ] {
+        assert!(pattern.contains(part), "{part} is not in {pattern}");
+        assert!(refused.parse::<SysctlKey>().is_err(), "{refused:?}");
+    }
+}
+
 #[test]
 fn the_page_about_tables_names_every_probe_profile_and_field() {
     let page = std::fs::read_to_string(docs("tables.md")).unwrap();

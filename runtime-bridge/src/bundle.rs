@@ -3,7 +3,7 @@
 use crate::config::{Config, ConfigError};
 use crate::document::DocumentError;
 use crate::job::Log;
-use crate::place;
+use crate::place::{self, Around};
 use crate::rewrite::{Change, Draft, Facts, RewriteError, STDERR};
 use crate::runtime::{Runtime, identify};
 use crate::spec::Spec;
@@ -85,15 +85,17 @@ pub struct Options<'a> {
     pub log: Option<Log>,
     /// Whether the runtime's standard error will be this process's.
     pub stays: bool,
+    /// What the runtime's own `/proc` will have, if it gets one: a sysctl below that is not the runtime's to set.
+    pub around: Option<&'a Around>,
 }
 
 /// A bundle whose `config.json` has been read and compared, and is not yet changed.
 #[derive(Debug)]
 pub struct Rewriting {
     bundle: Bundle,
+    spec: Spec,
     text: String,
     changes: Vec<Change>,
-    user_namespace: bool,
 }
 
 impl Rewriting {
@@ -102,9 +104,9 @@ impl Rewriting {
         &self.changes
     }
 
-    /// Whether the container has a user namespace of its own, or joins one.
-    pub fn user_namespace(&self) -> bool {
-        self.user_namespace
+    /// The configuration, as it was read.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
     }
 
     /// Replaces the file by one rename, if anything is to be changed.
@@ -156,7 +158,10 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
         None => options.config.table(&spec.annotations)?,
     };
     let draft = Draft::read(&bundle.text, spec.owned_namespaces(), &table).map_err(wrong)?;
-    let place = place::facts(&spec, &draft.table()).map_err(BundleError::Place)?;
+    let mut place = place::facts(&spec, &draft.table()).map_err(BundleError::Place)?;
+    place
+        .overmounts
+        .extend(options.around.iter().flat_map(|around| around.overmounts()));
     let runtime = match options.runtime {
         Some(path) if draft.depends_on_runtime(&place) => identify(path, &options.config.state_dir),
         _ => Runtime::UNKNOWN,
@@ -178,9 +183,9 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
         .map_err(wrong)?;
     Ok(Rewriting {
         bundle,
+        spec,
         text,
         changes,
-        user_namespace: spec.linux.namespaces.iter().any(|n| n.kind == "user"),
     })
 }
 

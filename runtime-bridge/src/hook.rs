@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use procemu::{
     Entry, Error, ErrorKind, Mode, Options, Placement, Plan, Probing, Procfs, Snapshot, SysctlKey, Table,
-    Target, When, ask_child, next_layer, reexec_sealed,
+    Target, When, ask_child, drop_spare, next_layer, reexec_sealed,
 };
 
 use crate::bundle;
@@ -200,7 +200,9 @@ fn order(state: &State, config: Option<&Path>) -> Result<Order, HookError> {
     let mut sysctl = Vec::new();
     for (spelling, value) in requested {
         let request = sysctl::Request::new(&spelling, &value)
-            .filter(|request| sysctl::namespace(&request.key).is_some_and(|namespace| spec.lists(namespace)))
+            .filter(|request| {
+                sysctl::namespace(&request.key).is_some_and(|namespace| spec.lists(namespace.name()))
+            })
             .ok_or_else(|| HookError::NotOwned(spelling.clone()))?;
         sysctl.push((spelling, request.key, value));
     }
@@ -238,6 +240,9 @@ fn from_outside(target: &Target, text: &[u8], order: &Order) -> Result<(), HookE
 fn prepare(order: &Order) -> Result<(), Error> {
     let folder = rootfs(&order.rootfs)?;
     let proc = Procfs::beneath(&folder, &order.rootfs)?;
+    // A /proc bound from a prepared place brings its spare along, which no mask of this container covers. One that is
+    // locked here belongs to a user namespace, whose ids protect what it shows.
+    let _ = drop_spare(&proc);
     let table = set_sysctls(&proc, order)?;
     let seen = proc.observe(&table, Probing::Open)?;
     let mut placement = placement(&order.spec);

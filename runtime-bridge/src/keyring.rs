@@ -1,23 +1,27 @@
 //! Whether runtimes can have a session keyring of their own.
 
+use nix::unistd::{Uid, setresuid};
+use procemu::ask_child;
 use procemu::keyring::join_new_session_keyring;
 use std::io;
 
 /// Whether a new session keyring is refused here, so that a runtime without `--no-new-keyring` would fail with `unable
-/// to join session keyring`.
+/// to join session keyring`. `root` is the container's root, where that is another user than this process's: the kernel
+/// charges the keyring to it, and each user has a quota of its own.
 ///
-/// Tried in a thread of its own: the kernel keeps keyrings with each thread's credentials, so this program, and the
-/// runtime it becomes, keep theirs.
-pub fn is_refused() -> bool {
-    let tried = std::thread::Builder::new()
-        .name("keyring".into())
-        .spawn(join_new_session_keyring);
-    // A thread that cannot be had says nothing about keyrings.
-    tried.is_ok_and(|thread| {
-        thread
-            .join()
-            .is_ok_and(|result| result.is_err_and(|error| refuses(&error)))
-    })
+/// Tried in a child: the kernel keeps keyrings with a process's credentials, so this program, and the runtime it becomes,
+/// keep theirs.
+pub fn is_refused(root: Option<u32>) -> bool {
+    let answer = ask_child(|| {
+        // Without the right to become that user there is no container with its user namespace either.
+        if let Some(root) = root.map(Uid::from_raw) {
+            let _ = setresuid(root, root, root);
+        }
+        let refused = join_new_session_keyring().is_err_and(|error| refuses(&error));
+        vec![u8::from(refused)]
+    });
+    // A child that cannot be had says nothing about keyrings.
+    answer.is_ok_and(|answer| answer == [1])
 }
 
 /// A kernel without keyrings (ENOSYS) is no refusal: runc goes on without one by itself.

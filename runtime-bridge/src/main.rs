@@ -113,6 +113,7 @@ fn rewrite(
         hook: &hook,
         log: None,
         stays: false,
+        around: None,
     };
     let rewriting = bundle::rewrite(dir, &options)?;
     if !dry_run {

@@ -9,8 +9,8 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sched::{CloneFlags, setns, unshare};
 use procemu::{
-    Entry, Error, Ids, Mode, Options, Placement, Plan, Probing, Procfs, Seen, Snapshot, Step, SysctlKey, Table,
-    ask_child, next_layer,
+    Error, Ids, Options, Placement, Plan, Probing, Procfs, Seen, Snapshot, SysctlKey, Table, ask_child,
+    drop_spare, layers, make_layers_read_only, next_layer,
 };
 use serde::{Deserialize, Serialize};
 
@@ -193,42 +193,75 @@ fn from_within(network: &Network, look: impl Fn() -> Result<PlaceFacts, Error>) 
     }
 }
 
-/// Moves this process into a mount namespace of its own in which `/proc` has `table`; does nothing where nothing lacks.
+/// The runtime's own `/proc`: what it lacks, and the private mount namespace in which it has it.
 ///
-/// Neither the keys nor what is passed through beside them take writes there: a runtime only reads, and a container that
-/// is given this `/proc` read-only (`rbind`, `ro`: read-only not recursively) gets no more than without us. The same holds
-/// for the spare, unless the container has a user namespace: then its own procfs depends on a writable one, and the ids of
-/// its processes protect the keys.
-///
-/// # Errors
-/// If the namespace or a mount cannot be made; nothing is mounted then.
-pub fn private_namespace(table: &Table, user_namespace: bool) -> Result<(), Error> {
-    let mut read_only = Table::new();
-    for (key, entry) in table.iter() {
-        let entry: Entry = entry.clone().with_mode(Mode::ReadOnly);
-        read_only.insert(key.clone(), entry);
+/// Nothing takes writes there, neither the keys nor what is passed through beside them: a runtime only reads, and a
+/// container that is given this `/proc` read-only (`rbind`, `ro`: read-only, but not recursively) gets no more than without
+/// us. For the same reason there is a spare procfs only if the container has a user namespace: then its own procfs depends
+/// on it, and the ids of its processes protect the keys.
+#[derive(Debug)]
+pub struct Around {
+    plan: Plan,
+    snapshot: Snapshot,
+    /// An `nsprep exec` around the engine left mounts that take writes.
+    layered: bool,
+}
+
+impl Around {
+    /// Looks at `/proc` and plans `table`.
+    ///
+    /// # Errors
+    /// If the procfs cannot be looked at, or the table asks for what cannot be.
+    pub fn look(table: &Table) -> Result<Self, Error> {
+        let outside = Procfs::open("/proc")?;
+        let seen = outside.observe(table, Probing::Open)?;
+        let plan = Plan::new(table, &seen, &Placement::Program { writes: false })?;
+        let snapshot = Snapshot::compile(&plan, table, Some(&outside))?;
+        let layered = !layers(&outside)?.is_empty();
+        Ok(Self {
+            plan,
+            snapshot,
+            layered,
+        })
     }
-    let outside = Procfs::open("/proc")?;
-    let seen = outside.observe(&read_only, Probing::Open)?;
-    let mut plan = Plan::new(&read_only, &seen, &Placement::Program)?;
-    if plan.is_empty() {
-        return Ok(());
+
+    /// The folders that will be overmounted, relative to `/proc`.
+    pub fn overmounts(&self) -> impl Iterator<Item = String> {
+        self.plan.overmounts().map(str::to_owned)
     }
-    for step in &mut plan.steps {
-        if let Step::Pass { read_only, .. } = step {
-            *read_only = true;
+
+    /// Moves this process into the namespace; does nothing where nothing lacks and nothing has to be protected. `spec` is
+    /// the container's, if one is to be made.
+    ///
+    /// # Errors
+    /// If the namespace or a mount cannot be made; nothing is mounted then.
+    pub fn enter(&self, spec: Option<&Spec>) -> Result<(), Error> {
+        let protects = self.layered && spec.is_some_and(binds_proc);
+        if self.plan.is_empty() && !protects {
+            return Ok(());
         }
+        let proc = procemu::private(Ids::Kept)?;
+        let spare = spec.is_some_and(|spec| spec.lists("user"));
+        if protects {
+            make_layers_read_only(&proc)?;
+        }
+        if !spare {
+            drop_spare(&proc)?;
+        }
+        let options = Options {
+            source: next_layer(&proc)?,
+            spare,
+            ..Options::default()
+        };
+        procemu::attach(&proc, &self.plan, &self.snapshot, &options)?.keep();
+        Ok(())
     }
-    let snapshot = Snapshot::compile(&plan, &read_only, Some(&outside))?;
-    let proc = procemu::private(Ids::Kept)?;
-    let options = Options {
-        source: next_layer(&proc)?,
-        spare: true,
-        spare_read_only: !user_namespace,
-        ..Options::default()
-    };
-    procemu::attach(&proc, &plan, &snapshot, &options)?.keep();
-    Ok(())
+}
+
+/// Whether the container is given `/proc` of the outside, or a part of it.
+fn binds_proc(spec: &Spec) -> bool {
+    let mut binds = spec.mounts.iter().filter(|mount| mount.kind != "proc");
+    binds.any(|mount| clean(&mount.source).starts_with("/proc"))
 }
 
 #[cfg(test)]

@@ -177,12 +177,22 @@ impl Spec {
         serde_json::from_str(text)
     }
 
-    /// Whether `linux.namespaces` has the namespace, a new one or one to join.
-    pub fn lists(&self, namespace: SysctlNamespace) -> bool {
-        self.linux
-            .namespaces
+    /// Whether `linux.namespaces` has a namespace of this kind (`network`, `user`), a new one or one to join.
+    pub fn lists(&self, kind: &str) -> bool {
+        self.linux.namespaces.iter().any(|listed| listed.kind == kind)
+    }
+
+    /// The container's root as this process's user namespace numbers it, where the container gets a user namespace of its
+    /// own: what the kernel counts per user, it counts for this one.
+    pub fn root_uid(&self) -> Option<u32> {
+        let own = |namespace: &Namespace| namespace.kind == "user" && namespace.path.as_os_str().is_empty();
+        self.linux.namespaces.iter().find(|namespace| own(namespace))?;
+        let root = self
+            .linux
+            .uid_mappings
             .iter()
-            .any(|listed| listed.kind == namespace.name())
+            .find(|map| map.container_id == 0 && map.size > 0)?;
+        Some(root.host_id)
     }
 
     /// The namespaces that are the container's own: listed in `linux.namespaces`, and not by a path that leads to the
@@ -226,6 +236,24 @@ mod tests {
         assert_eq!(elements.annotations["a"], "");
         assert_eq!(elements.linux.readonly_paths[0], PathBuf::from("/proc/sys"));
         assert!(Spec::parse(r#"{"linux":[]"#).is_err());
+    }
+
+    #[test]
+    fn root_has_another_number_in_a_user_namespace_of_its_own() {
+        let root = |namespaces: &str| {
+            let maps = r#"[{"containerID":1,"hostID":5,"size":9},{"containerID":0,"hostID":1000,"size":1}]"#;
+            let text = format!(r#"{{"linux":{{"namespaces":[{namespaces}],"uidMappings":{maps}}}}}"#);
+            Spec::parse(&text).unwrap().root_uid()
+        };
+        assert_eq!(root(r#"{"type":"user"}"#), Some(1000));
+        assert_eq!(root(r#"{"type":"user","path":"/proc/1/ns/user"}"#), None);
+        assert_eq!(root(r#"{"type":"network"}"#), None);
+        assert_eq!(
+            Spec::parse(r#"{"linux":{"namespaces":[{"type":"user"}]}}"#)
+                .unwrap()
+                .root_uid(),
+            None
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::config::{Config, ConfigError, NoNewKeyring, OnFailure};
 use crate::job::Log;
 use crate::keyring;
 use crate::locate::{self, LocateError};
-use crate::place;
+use crate::place::Around;
 use crate::report::{Level, Report, chain};
 use crate::runtime::identify;
 use procemu::ValueSource;
@@ -119,7 +119,7 @@ fn find(
 fn prepare(path: &Path, invocation: &Invocation, config: &Config) -> Result<Prepared, WrapperError> {
     if invocation.subcommand == Subcommand::Exec {
         if identify(path, &config.state_dir).reads_keys_on_exec() {
-            private_namespace(config, false)?;
+            around(config)?.enter(None).map_err(WrapperError::Namespace)?;
         }
         return Ok(Prepared::default());
     }
@@ -128,6 +128,8 @@ fn prepare(path: &Path, invocation: &Invocation, config: &Config) -> Result<Prep
     }
     let dir = Path::new(invocation.bundle.as_deref().unwrap_or(OsStr::new(".")));
     let hook = locate::own()?;
+    // Looked at while this process still sees the kernel's own procfs, and written when nothing else can fail any more.
+    let around = around(config)?;
     let options = Options {
         config,
         table: None,
@@ -135,17 +137,19 @@ fn prepare(path: &Path, invocation: &Invocation, config: &Config) -> Result<Prep
         hook: &hook,
         log: log(invocation),
         stays: true,
+        around: Some(&around),
     };
-    // Looked at while this process still sees the kernel's own procfs, and written when nothing else can fail any more.
     let rewriting = bundle::rewrite(dir, &options)?;
-    private_namespace(config, rewriting.user_namespace())?;
+    around
+        .enter(Some(rewriting.spec()))
+        .map_err(WrapperError::Namespace)?;
     rewriting.write()?;
     let wants_flag = invocation.subcommand.takes_no_new_keyring() && !invocation.no_new_keyring;
     let no_new_keyring = wants_flag
         && match config.policy.no_new_keyring {
             NoNewKeyring::Always => true,
             NoNewKeyring::Never => false,
-            NoNewKeyring::Auto => keyring::is_refused(),
+            NoNewKeyring::Auto => keyring::is_refused(rewriting.spec().root_uid()),
         };
     Ok(Prepared {
         no_new_keyring,
@@ -156,9 +160,10 @@ fn prepare(path: &Path, invocation: &Invocation, config: &Config) -> Result<Prep
 /// The runtime's log, for the hook: with an absolute path, since the hook runs in another folder.
 fn log(invocation: &Invocation) -> Option<Log> {
     let given = invocation.log.as_deref()?.to_str()?;
-    let path = match given.contains(':') {
-        true => given.to_owned(),
-        false => std::path::absolute(given).ok()?.to_str()?.to_owned(),
+    // runc takes `file:PATH` too; `journald:` and `syslog:` are no paths.
+    let path = match given.strip_prefix("file:").unwrap_or(given) {
+        journal if journal.starts_with("journald:") || journal.starts_with("syslog:") => journal.to_owned(),
+        path => std::path::absolute(path).ok()?.to_str()?.to_owned(),
     };
     let format = invocation
         .log_format
@@ -170,10 +175,10 @@ fn log(invocation: &Invocation) -> Option<Log> {
 }
 
 /// What the runtime itself reads is the administrator's choice, not the pod's; `linux.sysctl` is about the container.
-fn private_namespace(config: &Config, user_namespace: bool) -> Result<(), WrapperError> {
+fn around(config: &Config) -> Result<Around, WrapperError> {
     let mut table = config.table(&BTreeMap::new())?;
     table.retain(|_, entry| entry.source != ValueSource::Sysctl);
-    place::private_namespace(&table, user_namespace).map_err(WrapperError::Namespace)
+    Around::look(&table).map_err(WrapperError::Namespace)
 }
 
 /// Becomes `path`; returns why not.

@@ -266,3 +266,67 @@ fn the_keyring_flag_follows_policy_and_the_bundle_stays() {
         assert_eq!(std::fs::read_to_string(bundle.join("config.json")).unwrap(), text);
     }
 }
+
+/// Runs `body` while `uid` has used up its quota of keys.
+fn with_full_quota(uid: u32, body: impl FnOnce()) {
+    use procemu::keyring::join_new_session_keyring;
+    use std::io::{Read, Write};
+    let (mut filled, fills) = std::io::pipe().unwrap();
+    let (until, ends) = std::io::pipe().unwrap();
+    let holder = std::thread::spawn(move || {
+        procemu::ask_child(|| {
+            let uid = nix::unistd::Uid::from_raw(uid);
+            nix::unistd::setresuid(uid, uid, uid).unwrap();
+            // Each thread holds its own; the most that a user may have by default is 200.
+            let joins = || {
+                let (tell, told) = std::sync::mpsc::channel();
+                std::thread::spawn(move || {
+                    tell.send(join_new_session_keyring().is_ok()).unwrap();
+                    std::thread::park();
+                });
+                told.recv().unwrap()
+            };
+            let held = (0..5000).take_while(|_| joins()).count();
+            (&fills).write_all(&[u8::from(held < 5000)]).unwrap();
+            let _ = (&until).read(&mut [0]);
+            Vec::new()
+        })
+    });
+    let mut full = [0];
+    filled.read_exact(&mut full).unwrap();
+    assert_eq!(full, [1], "the quota has no end");
+    body();
+    (&ends).write_all(&[1]).unwrap();
+    holder.join().unwrap().unwrap();
+}
+
+#[test]
+fn the_keyring_flag_is_given_where_the_containers_root_has_no_quota_left() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: another user's quota can be filled by root only");
+        return;
+    }
+    let full = 1_900_000_001;
+    with_full_quota(full, || {
+        for (root, want) in [
+            (full, vec!["run", "--no-new-keyring", "ID"]),
+            (full + 1, vec!["run", "ID"]),
+        ] {
+            let place = Place::new();
+            let config = format!(
+                r#"{{"linux":{{"namespaces":[{{"type":"user"}}],"uidMappings":[{{"containerID":0,"hostID":{root},"size":1}}]}}}}"#
+            );
+            std::fs::write(place.at("config.json"), config).unwrap();
+            std::fs::write(place.at("bridge.toml"), "profiles = []\n").unwrap();
+            let output = Command::new(BRIDGE)
+                .args(["runtime".as_ref(), "--exec".as_ref(), place.runtime().as_os_str()])
+                .args(["--config".as_ref(), place.at("bridge.toml").as_os_str()])
+                .args(["--", "run", "ID"])
+                .current_dir(place.dir.path())
+                .output()
+                .unwrap();
+            assert_eq!(output.status.code(), Some(7), "{}", error_line(&output));
+            assert_eq!(place.called().unwrap(), want);
+        }
+    });
+}

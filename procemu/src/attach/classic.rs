@@ -12,7 +12,8 @@ use crate::procfs::{Procfs, by_fd, is_procfs};
 use crate::snapshot::Snapshot;
 use crate::spare;
 
-/// The staged snapshot. Dropping it takes the stage off; what was bound from it stays.
+/// The staged snapshot. Dropping it takes the stage off, as far as that can be had on the way out of a failure; what was
+/// bound from it stays.
 pub(super) struct Stage {
     root: OwnedFd,
     pieces: Vec<Piece>,
@@ -25,6 +26,12 @@ impl Drop for Stage {
 }
 
 impl Stage {
+    /// Takes it off, when all its pieces are in place.
+    pub(super) fn take_off(self) -> Result<()> {
+        umount2(&*by_fd(&self.root), MntFlags::MNT_DETACH)
+            .map_err(|e| Error::call("umount2(stage of the snapshot, MNT_DETACH)", e))
+    }
+
     /// Mounts and fills it.
     pub(super) fn build(proc: &Procfs, plan: &Plan, snapshot: &Snapshot, options: &Options) -> Result<Self> {
         let mut stage = Self {
@@ -34,7 +41,9 @@ impl Stage {
         snapshot.write(stage.root.as_fd())?;
         for step in &plan.steps {
             match step {
-                Step::Underlay { path } => stage.pass(proc.folder(parent(path)), proc, path, false)?,
+                Step::Underlay { path, read_only } => {
+                    stage.pass(proc.folder(parent(path)), proc, path, *read_only)?
+                }
                 Step::Pass { path, read_only, .. } => stage.pass(proc.walk(path), proc, path, *read_only)?,
                 Step::Emulate { key, writable: true } | Step::Replace { key, writable: true } => {
                     // The stage turns read-only as a mount; a key that takes writes is a mount of its own on itself.

@@ -68,12 +68,12 @@ fn piece(proc: &Procfs, tmpfs: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
     let mut parent: Option<(&str, OwnedFd)> = None;
     for step in part.steps {
         match step {
-            Step::Underlay { path } => {
+            Step::Underlay { path, read_only } => {
                 let folder = proc.folder(part.at);
                 let folder = folder.map_err(|e| Error::call(format!("open({})", proc.show(part.at)), e))?;
                 let original =
                     clone(&folder, "", proc).map_err(|e| e.during(format!("passing {}", part.at)))?;
-                restrict(&original, path, true, false, proc)?;
+                restrict(&original, path, true, *read_only, proc)?;
                 graft(&original, &tree, part.at, path, proc)?;
             }
             Step::Pass {

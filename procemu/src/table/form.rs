@@ -31,7 +31,8 @@ pub(crate) struct KeysForm(pub BTreeMap<SysctlKey, EntryForm>);
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table such as { value = 1 }")]
 #[schemars(rename = "Entry", extend("oneOf" = [
-    { "required": ["value"] }, { "required": ["computed"] }, { "required": ["host"] }, { "required": ["sysctl"] },
+    { "required": ["value"], "not": { "required": ["fallback"] } },
+    { "required": ["computed"] }, { "required": ["host"] }, { "required": ["sysctl"] },
     { "required": ["table"], "maxProperties": 1 },
 ]))]
 pub(crate) struct EntryForm {
