@@ -219,7 +219,7 @@ fn odd_read_only_paths(bed: &Bed, runtime: Runtime) -> TestResult {
 /// A container that is given the /proc around the runtime gets ours with it, and `ro` on that bind does not reach into it.
 fn binds_outer_proc(bed: &Bed, runtime: Runtime, destination: &str) -> TestResult {
     let scan = format!(
-        "cd {destination}; cat sys/kernel/made_up_key; for path in sys/kernel/* sys/vm/* tty/ldisc/sys/kernel/*; do
+        "cd {destination}; cat sys/kernel/made_up_key; for path in sys/kernel/* sys/kernel/.procfs/* sys/vm/* tty/ldisc/sys/kernel/*; do
            [ -d $path ] || {{ true >> $path; }} 2> /dev/null && [ -f $path ] && echo write $path; done; true"
     );
     let mut bundle = Bundle::new(bed, "b", &scan)?;
@@ -229,9 +229,19 @@ fn binds_outer_proc(bed: &Bed, runtime: Runtime, destination: &str) -> TestResul
         bundle = bundle.bind("/proc".as_ref(), destination, &["rbind", "ro"]);
     }
     bundle.write()?;
-    let config = bed.config(&bed.table("t.toml", &TABLE[..2])?)?;
-    let script = bed
-        .runtime_script(&runtime, "run wrapped b")?
-        .env("CONFIG", config);
-    equal("value and writable", script.succeed()?, "7")
+    let table = bed.table("t.toml", &TABLE[..2])?;
+    // Inside `nsprep exec` the layer around the program takes writes; the wrapper's own namespace must not.
+    let inside = r#"export -f run wrapped; "$NSPREP" exec --table "$TABLE" -- bash -c 'run wrapped b'"#;
+    for text in ["run wrapped b", inside] {
+        let script = bed
+            .runtime_script(&runtime, text)?
+            .env("CONFIG", bed.config(&table)?)
+            .env("TABLE", &table);
+        equal(
+            format!("value and writable by {text}"),
+            script.succeed()?,
+            "7".to_owned(),
+        )?;
+    }
+    Ok(())
 }
