@@ -272,7 +272,7 @@ fn with_full_quota(uid: u32, body: impl FnOnce()) {
     use procemu::keyring::join_new_session_keyring;
     use std::io::{Read, Write};
     let (mut filled, fills) = std::io::pipe().unwrap();
-    let (mut until, ends) = std::io::pipe().unwrap();
+    let (until, ends) = std::io::pipe().unwrap();
     let holder = std::thread::spawn(move || {
         procemu::ask_child(|| {
             let uid = nix::unistd::Uid::from_raw(uid);
