@@ -102,6 +102,8 @@ impl Script {
         };
         let script: OsString = format!("set -eu\n{LIB}\n{share}{}", self.text).into();
         self.command
+            // Keys that a test writes are never the machine's own, even where what it tests is broken.
+            .args(["--net", "--ipc"])
             .args(["--mount", "--propagation", propagation, "bash", "-c"])
             .arg(script);
         // Files and not pipes: a container left in the background would keep a pipe open for ever.
