@@ -106,6 +106,33 @@ pub struct IdMapping {
     pub size: u32,
 }
 
+/// The names of the members of the object `text`; nothing for what is no object, which is refused elsewhere.
+fn names(text: &str) -> Result<BTreeMap<String, &serde_json::value::RawValue>, serde_json::Error> {
+    if text.trim_start().starts_with('{') {
+        serde_json::from_str(text)
+    } else {
+        Ok(BTreeMap::new())
+    }
+}
+
+fn refuse_other_case<'a>(
+    names: impl Iterator<Item = &'a String>,
+    known: &[&str],
+) -> Result<(), serde_json::Error> {
+    for name in names {
+        let meant = known
+            .iter()
+            .find(|known| name.eq_ignore_ascii_case(known) && name != *known);
+        if let Some(meant) = meant {
+            let line = format!(
+                "member {name:?} is {meant:?} to some runtimes and nothing to others, write {meant:?}"
+            );
+            return Err(serde::de::Error::custom(line));
+        }
+    }
+    Ok(())
+}
+
 fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -172,8 +199,27 @@ impl Spec {
     /// Reads the whole file.
     ///
     /// # Errors
-    /// If it is not JSON, or a member above has another type than the OCI spec says.
+    /// If it is not JSON, or a member above has another type than the OCI spec says, or another case: runc takes
+    /// `ReadOnlyPaths` for `readonlyPaths`, others don't, so what protects the container would be anybody's guess.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        let top = names(text)?;
+        refuse_other_case(
+            top.keys(),
+            &["ociVersion", "root", "mounts", "annotations", "linux", "hooks"],
+        )?;
+        let linux = top
+            .get("linux")
+            .map_or(Ok(BTreeMap::new()), |linux| names(linux.get()))?;
+        let known = [
+            "namespaces",
+            "readonlyPaths",
+            "maskedPaths",
+            "mountLabel",
+            "sysctl",
+            "uidMappings",
+            "gidMappings",
+        ];
+        refuse_other_case(linux.keys(), &known)?;
         serde_json::from_str(text)
     }
 
@@ -254,6 +300,21 @@ mod tests {
                 .root_uid(),
             None
         );
+    }
+
+    #[test]
+    fn another_case_is_refused() {
+        for text in [
+            r#"{"linux":{"ReadOnlyPaths":[]}}"#,
+            r#"{"Linux":{}}"#,
+            r#"{"linux":{},"MOUNTS":[]}"#,
+        ] {
+            assert!(
+                Spec::parse(text).unwrap_err().to_string().contains(", write "),
+                "{text}"
+            );
+        }
+        assert!(Spec::parse(r#"{"linux":{"resources":{}},"Unknown":1}"#).is_ok());
     }
 
     #[test]
