@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use support::{Bed, Bundle, RUNTIMES, Runtime, Suite, TestResult, edit_config, equal, move_hook, same_lines};
 
 /// A key of each sort: missing and read-only, missing and writable, in a folder of the network, replaced both ways.
-const TABLE: [(&str, &str); 6] = [
+const TABLE: [(&str, &str); 7] = [
     ("kernel/made_up_key", "{ value = 7 }"),
     ("kernel/made_up_writable", r#"{ value = 7, mode = "0644" }"#),
     ("net/ipv4/made_up", r#"{ value = 7, mode = "0644" }"#),
     ("net/made/up", "{ value = 7 }"),
+    ("kernel/keys/made_up", "{ value = 7 }"),
     ("vm/swappiness", r#"{ value = 7, when = "always" }"#),
     (
         "vm/dirty_ratio",
@@ -118,13 +119,18 @@ fn default_spec(bed: &Bed, runtime: Runtime, stage: &str) -> TestResult {
     )
 }
 
-/// A file and a folder beside a missing key, and a folder that is overmounted, each masked.
+/// Masked are a file and a folder beside a missing key, a file in a folder that is passed through, a folder that lacks a key
+/// itself, and a file in a folder that lacks nothing.
 fn masked(bed: &Bed) -> TestResult<Bundle> {
-    let program = "cat /proc/sys/kernel/core_pattern; ls -A /proc/sys/kernel/random; cat /proc/sys/fs/file-max; echo end";
+    let program =
+        "cat /proc/sys/kernel/core_pattern; ls -A /proc/sys/kernel/random; cat /proc/sys/kernel/pty/max
+        ls -A /proc/sys/kernel/keys; cat /proc/sys/fs/file-max; echo end";
     let bundle = Bundle::new(bed, "b", program)?;
     Ok(bundle
         .mask("/proc/sys/kernel/core_pattern")
         .mask("/proc/sys/kernel/random")
+        .mask("/proc/sys/kernel/pty/max")
+        .mask("/proc/sys/kernel/keys")
         .mask("/proc/sys/fs/file-max"))
 }
 
@@ -219,7 +225,7 @@ fn odd_read_only_paths(bed: &Bed, runtime: Runtime) -> TestResult {
 /// A container that is given the /proc around the runtime gets ours with it, and `ro` on that bind does not reach into it.
 fn binds_outer_proc(bed: &Bed, runtime: Runtime, destination: &str) -> TestResult {
     let scan = format!(
-        "cd {destination}; cat sys/kernel/made_up_key; for path in sys/kernel/* sys/kernel/.procfs/* sys/vm/* tty/ldisc/sys/kernel/*; do
+        "cd {destination}; cat sys/kernel/made_up_key; for path in sys/kernel/* sys/kernel/procemu/* sys/vm/* tty/ldisc/sys/kernel/*; do
            [ -d $path ] || {{ true >> $path; }} 2> /dev/null && [ -f $path ] && echo write $path; done; true"
     );
     let mut bundle = Bundle::new(bed, "b", &scan)?;

@@ -19,6 +19,9 @@ fn main() -> ExitCode {
         suite.test(format!("cured::lacking_ipc::{name}"), move |bed| {
             lacking_ipc(bed, runtime)
         });
+        suite.test(format!("cured::job_not_owned::{name}"), move |bed| {
+            job_not_owned(bed, runtime)
+        });
         suite.test(format!("cured::across_an_overmount::{name}"), move |bed| {
             across_an_overmount(bed, runtime)
         });
@@ -45,7 +48,7 @@ fn main() -> ExitCode {
             for call in ["rt", "wrapped"] {
                 let half = if call == "rt" { "bare" } else { "cured" };
                 suite.test(format!("{half}::not_owned::{what}::{name}"), move |bed| {
-                    let says = if runtime == CRUN {
+                    let says = if runtime.name == CRUN.name {
                         format!("the sysctl `{key}` {in_crun}")
                     } else {
                         format!(r#"sysctl \"{key}\" {in_runc}"#)
@@ -56,6 +59,29 @@ fn main() -> ExitCode {
         }
     }
     suite.run()
+}
+
+/// A job that orders what the container does not own is refused by the hook too; the suite looks at the host's value.
+fn job_not_owned(bed: &Bed, runtime: Runtime) -> TestResult {
+    Bundle::new(bed, "b", "echo started")?.write()?;
+    let config = bed.config(&support::made_up_table(bed)?)?;
+    let rewrite = r#""$BRIDGE" rewrite --runtime "$RUNTIME" --config "$CONFIG" "$BED/b""#;
+    bed.runtime_script(&runtime, rewrite)?
+        .env("CONFIG", config)
+        .succeed()?;
+    support::edit_config(&bed.path("b"), |config| {
+        config["procemu"]["sysctl"] = serde_json::json!({"kernel.shmmni": "4000", "vm.swappiness": "9"});
+    })?;
+    let output = bed
+        .runtime_script(&runtime, "run rt b; cat /proc/sys/vm/swappiness")?
+        .run()?;
+    let says = if runtime.name == CRUN.name {
+        "error executing hook"
+    } else {
+        "is not in a namespace of the container's own"
+    };
+    equal("started", output.stdout.contains("started"), false)?;
+    output.fails_with(says)
 }
 
 fn lacking_bare(bed: &Bed, runtime: Runtime) -> TestResult {

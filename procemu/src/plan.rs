@@ -34,7 +34,7 @@ pub enum Placement {
 ///
 /// A bind of `net`, `kernel`, `fs` or `user` itself follows its reader; of what lies below, only a path does. The folder
 /// is inside `/proc/sys` because sysctl(8) of procps 4 refuses a key whose resolved path is not.
-pub const UNDERLAY: &str = ".procfs";
+pub const UNDERLAY: &str = "procemu";
 
 /// One step. Paths are relative to the root of procfs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -330,3 +330,41 @@ fn the_keyring_flag_is_given_where_the_containers_root_has_no_quota_left() {
         }
     });
 }
+
+/// The file is there, so that it is found, and cannot be executed, so that it fails when all else is done.
+#[test]
+fn the_bundle_is_as_before_when_the_runtime_cannot_be_executed() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: what a container lacks can be told by root only");
+        return;
+    }
+    let place = Place::new();
+    std::fs::set_permissions(place.runtime(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let config = r#"{"root":{"path":"r"},"mounts":[{"destination":"/proc","type":"proc","source":"proc"}]}"#;
+    std::fs::write(place.at("config.json"), config).unwrap();
+    std::fs::write(place.at("t.toml"), "[keys]\n\"kernel/made_up\" = { value = 1 }\n").unwrap();
+    let policy = format!("profiles = []\ntables = [{:?}]\n", place.at("t.toml"));
+    let bundle = place.dir.path().as_os_str();
+    let output = place.run(
+        Some(&policy),
+        &["run".as_ref(), "--bundle".as_ref(), bundle, "ID".as_ref()],
+    );
+    assert_eq!(output.status.code(), Some(1), "{}", error_line(&output));
+    assert!(
+        error_line(&output).contains("cannot execute "),
+        "{}",
+        error_line(&output)
+    );
+    assert_eq!(std::fs::read_to_string(place.at("config.json")).unwrap(), config);
+    // The same with one that can be: the wrapper does change this bundle.
+    std::fs::set_permissions(place.runtime(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    place.run(
+        Some(&policy),
+        &["run".as_ref(), "--bundle".as_ref(), bundle, "ID".as_ref()],
+    );
+    assert!(
+        std::fs::read_to_string(place.at("config.json"))
+            .unwrap()
+            .contains("made_up")
+    );
+}
