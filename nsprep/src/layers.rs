@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use clap::Args;
-use procemu::{Check, Options, Placement, Plan, Procfs, Snapshot, Step, Table, layers, next_layer};
+use procemu::{Check, Options, Placement, Plan, Procfs, Snapshot, Step, Table, layers};
 use serde_json::json;
 
 use crate::exit::{Exit, Failure};
@@ -61,15 +61,15 @@ pub fn attach_prepared(place: &Place, prepared: &Prepared) -> Result<Option<Stri
     if prepared.plan.is_empty() {
         return Ok(None);
     }
-    let source = next_layer(&place.proc)?;
     let spare = matches!(place.placement, Placement::Program { .. });
     let options = Options {
-        source: source.clone(),
         spare,
         ..Options::default()
     };
-    procemu::attach(&place.proc, &prepared.plan, &prepared.snapshot, &options)?.keep();
-    Ok(Some(source))
+    let attached = procemu::attach(&place.proc, &prepared.plan, &prepared.snapshot, &options)?;
+    let layer = attached.layer().map(str::to_owned);
+    attached.keep();
+    Ok(layer)
 }
 
 impl TableInPlace {

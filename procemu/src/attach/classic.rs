@@ -5,11 +5,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use rustix::fs::{Mode, OFlags, StatVfsMountFlags, fstatvfs, openat};
 
-use super::{Options, Piece, parts};
+use super::{Order, Piece, parts};
 use crate::error::{Error, Result};
-use crate::plan::{Plan, Step};
+use crate::plan::Step;
 use crate::procfs::{Procfs, by_fd, is_procfs};
-use crate::snapshot::Snapshot;
 use crate::spare;
 
 /// The staged snapshot. Dropping it takes the stage off, as far as that can be had on the way out of a failure; what was
@@ -33,12 +32,13 @@ impl Stage {
     }
 
     /// Mounts and fills it.
-    pub(super) fn build(proc: &Procfs, plan: &Plan, snapshot: &Snapshot, options: &Options) -> Result<Self> {
+    pub(super) fn build(order: &Order<'_>) -> Result<Self> {
+        let (proc, plan) = (order.proc, order.plan);
         let mut stage = Self {
-            root: mount_tmpfs(proc, snapshot, options)?,
+            root: mount_tmpfs(order)?,
             pieces: Vec::new(),
         };
-        snapshot.write(stage.root.as_fd())?;
+        order.snapshot.write(stage.root.as_fd())?;
         for step in &plan.steps {
             match step {
                 Step::Underlay { path, read_only } => {
@@ -133,19 +133,20 @@ fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(parent, _)| parent)
 }
 
-fn mount_tmpfs(proc: &Procfs, snapshot: &Snapshot, options: &Options) -> Result<OwnedFd> {
+fn mount_tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
+    let proc = order.proc;
     let spot = spare::spot(proc)?;
     let on = proc
         .folder(&spot)
         .map_err(|e| Error::call(format!("open({})", proc.show(&spot)), e))?;
-    let (size, inodes) = snapshot.limits();
+    let (size, inodes) = order.snapshot.limits();
     let mut data = format!("size={size},nr_inodes={inodes},mode=0555");
-    if let Some(label) = &options.label {
+    if let Some(label) = &order.options.label {
         data.push_str(&format!(",context=\"{label}\""));
     }
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(
-        Some(&*options.source),
+        Some(order.source),
         &*by_fd(&on),
         Some("tmpfs"),
         flags,
