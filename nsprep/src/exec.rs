@@ -6,11 +6,10 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use clap::Args;
-use procemu::Ids;
+use procemu::{Ids, errno_text};
 
 use crate::exit::{Exit, Failure};
 use crate::layers::{attach_prepared, prepare};
-use crate::output::errno;
 use crate::place::Place;
 use crate::tables::Tables;
 
@@ -47,7 +46,7 @@ impl Exec {
         };
         Err(Failure {
             exit,
-            line: format!("exec {}: {}", program.to_string_lossy(), errno(&error)),
+            line: format!("exec {}: {}", program.to_string_lossy(), errno_text(&error)),
         })
     }
 

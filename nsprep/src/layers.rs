@@ -92,7 +92,7 @@ impl TableInPlace {
             let keys: Vec<String> = prepared.plan.emulated().map(|(key, _)| key.to_string()).collect();
             match (self.json, layer) {
                 (true, layer) => print_json(&json!({ "layer": layer, "keys": keys }))?,
-                (false, Some(layer)) => print(&format!("{layer}: {} keys attached\n", keys.len()))?,
+                (false, Some(layer)) => print(&format!("{layer}: attached {}\n", keys.join(", ")))?,
                 (false, None) => print("nothing attached: no key of the table is lacking\n")?,
             }
             Ok(Exit::Done)

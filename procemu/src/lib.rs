@@ -122,7 +122,7 @@ mod verify;
 
 pub use attach::{Attached, MountApi, Options, attach};
 pub use child::ask_child;
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Result, errno_text};
 pub use key::{KeyError, SysctlKey};
 pub use layer::{Layer, detach, drop_spare, layers, make_layers_read_only};
 pub use namespace::{Ids, Target, private};
