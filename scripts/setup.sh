@@ -49,7 +49,7 @@ for part in "${@:-test}"; do
     test)
       # One command each: in `a && b` errors inside a would not end the script.
       install_packages
-      "$here/runc.sh" > /dev/null
+      "$here/tools.sh" runc > /dev/null
       ;;
     *) echo "setup: unknown part '$part', expected lint or test" >&2; exit 2 ;;
   esac
