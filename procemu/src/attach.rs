@@ -33,7 +33,8 @@ pub enum MountApi {
 /// How to attach.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The source shown in mountinfo, by which the layer is found again: see [`crate::layer::next`].
+    /// The layer's name, such as `procemu:1`: see [`crate::layer::next`]. Its mounts show it in mountinfo, as their source and
+    /// as the first folder of their root; by the latter the layer is found again.
     pub source: String,
     /// SELinux label of the tmpfs, as in an OCI bundle's `linux.mountLabel`.
     pub label: Option<String>,

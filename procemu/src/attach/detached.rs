@@ -28,10 +28,11 @@ pub(super) fn build(
     options: &Options,
 ) -> Result<Vec<Piece>> {
     let tmpfs = tmpfs(snapshot, options)?;
-    snapshot.write(tmpfs.as_fd())?;
+    // Not in place of `tmpfs`, with whose handle the whole tmpfs would go.
+    let content = snapshot.write(tmpfs.as_fd(), &options.source)?;
     parts(plan)
         .into_iter()
-        .map(|part| piece(proc, &tmpfs, &part))
+        .map(|part| piece(proc, &content, &part))
         .collect()
 }
 
@@ -59,8 +60,8 @@ fn tmpfs(snapshot: &Snapshot, options: &Options) -> Result<OwnedFd> {
         .map_err(|e| Error::call("fsmount(tmpfs)", e))
 }
 
-fn piece(proc: &Procfs, tmpfs: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
-    let tree = clone(tmpfs, part.at, proc)?;
+fn piece(proc: &Procfs, content: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
+    let tree = clone(content, part.at, proc)?;
     let takes_writes = matches!(part.steps, [Step::Replace { writable: true, .. }]);
     let read_only = if takes_writes { 0 } else { RDONLY };
     // First of all: where the kernel lacks mount_setattr(2), nothing else was done in vain.
@@ -97,7 +98,7 @@ fn piece(proc: &Procfs, tmpfs: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
             }
             Step::Emulate { key, writable: true } => {
                 // The folder is read-only as a mount; a key that takes writes is a mount of its own on itself.
-                let file = clone(tmpfs, key.path(), proc)?;
+                let file = clone(content, key.path(), proc)?;
                 graft(&file, &tree, part.at, key.path(), proc)?;
             }
             _ => {}
