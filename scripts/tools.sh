@@ -30,7 +30,7 @@ case $name in
     ;;
   *) echo "tools: unknown program '$name', expected runc, runsc, containerd or kubelet" >&2; exit 2 ;;
 esac
-skip() { echo "setup: skipped $name $version: $*" >&2; exit 0; }
+skip() { echo "tools: skipped $name $version: $*" >&2; exit 0; }
 
 cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/procemu/$name-$version
 command -v go > /dev/null || PATH=$PATH:/usr/local/go/bin
@@ -61,7 +61,7 @@ build() {
 folder=$cache/$go-$(go env GOARCH)
 if [ ! -x "$folder/$name" ]; then
   [ "$name" != runc ] || pkg-config --exists libseccomp || skip "libseccomp-dev and pkg-config are needed to build it"
-  echo "setup: building $name $version with $go" >&2
+  echo "tools: building $name $version with $go" >&2
   mkdir -p "$folder"
   # On the cache's file system, so that what was built can be renamed into its place.
   work=$(mktemp -d "$cache/build.XXXXXX")
