@@ -1,6 +1,6 @@
 //! gVisor: scripts inside a sandbox, over a view of this machine's files that keeps what is written there to itself.
 
-use super::{Bed, Script, TestResult, binaries, need};
+use super::{Bed, CRUN, Runtime, Script, TestResult, binaries, need};
 
 const LIB: &str = include_str!("lib.sh");
 
@@ -21,5 +21,21 @@ impl Bed {
         let start = r#"exec "$RUNSC" --root "$BED/runsc" --network=none --ignore-cgroups --platform=systrap \
             do bash "$INSIDE""#;
         Ok(self.script(start)?.env("RUNSC", runsc).env("INSIDE", inside))
+    }
+
+    /// The same with `$RUNTIME` and `rt` as [`Bed::runtime_script`] gives them, and with the cgroups that runtimes need.
+    ///
+    /// # Errors
+    /// Skips the test where gVisor or the runtime is not there.
+    pub fn runtime_sandbox(&self, runtime: &Runtime, text: &str) -> TestResult<Script> {
+        let path = runtime.path()?;
+        // What crun 1.8 needs of cgroups, gVisor has not.
+        let options = if *runtime == CRUN {
+            "--cgroup-manager=disabled"
+        } else {
+            ""
+        };
+        let script = self.sandbox(&format!("cgroup_v1\n{text}"))?;
+        Ok(script.env("RUNTIME", path).env("OPTIONS", options))
     }
 }
