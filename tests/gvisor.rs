@@ -93,7 +93,9 @@ fn nothing_writable(bed: &Bed) -> TestResult {
     let program = r#"cd /proc/sys/kernel
         echo 3 > made/free; cat made/free made/fixed
         for try in 'echo 3 > made/fixed' 'echo 3 > new' 'touch made/new' 'mkdir new' 'rm made/fixed' 'rm made/free' \
-            'mv made/fixed made/x' 'ln -s x new' 'ln made/fixed made/x'; do
+            'mv made/fixed made/x' 'ln -s x new' 'ln made/fixed made/x' \
+            'chmod 666 made/fixed' 'chmod 777 made' 'chown 1 made/fixed' 'touch made/fixed' \
+            'perl -e "exit !truncate q(made/fixed), 0"' 'perl -e "exit !truncate q(made/fixed), 99"'; do
             ! sh -c "$try" 2> /dev/null || echo "could: $try"
         done
         cat made/free made/fixed"#;

@@ -29,7 +29,10 @@ impl Mount {
     pub fn layer(&self) -> Option<u64> {
         let mut components = self.root.components().skip(1);
         let name = components.next()?.as_os_str().to_str()?;
-        (self.fs == "tmpfs").then(|| crate::layer::number(name)).flatten()
+        // An overlayfs shields the tmpfs where that is needed, with the same root.
+        matches!(&*self.fs, "tmpfs" | "overlay")
+            .then(|| crate::layer::number(name))
+            .flatten()
     }
 
     /// Whether the per-mount option `name` is set.
@@ -112,7 +115,7 @@ pub(crate) fn hides(mounts: &[Mount], proc: &Path) -> bool {
             "proc" => (mount.has("ro") && !read_only) || is_another_file(mount, proc),
             "tmpfs" => is_mask(mount) || is_filled_by_none(mount, mounts),
             "autofs" | "binfmt_misc" | "nfsd" => false,
-            _ => true,
+            _ => mount.layer().is_none(),
         })
 }
 
@@ -168,6 +171,7 @@ mod tests {
             parse(&line)[0].layer()
         };
         assert_eq!(layer("/procemu:12/sys", "tmpfs"), Some(12));
+        assert_eq!(layer("/procemu:12/sys", "overlay"), Some(12));
         for root in [
             "/",
             "/sys",

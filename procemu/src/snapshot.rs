@@ -120,8 +120,8 @@ impl Snapshot {
                 _ => 0,
             })
             .sum();
-        // size=0 would mean no limit at all; the root folder and the layer's are inodes too.
-        (pages.max(1) * PAGE, self.nodes.len() as u64 + 2)
+        // size=0 would mean no limit at all; the root folder, the layer's and the shield's are inodes too.
+        (pages.max(1) * PAGE, self.nodes.len() as u64 + 3)
     }
 
     /// Writes it into the folder `layer` of `root`, the empty root folder of a tmpfs; gives that folder.
