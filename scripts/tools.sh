@@ -1,6 +1,7 @@
 #!/bin/bash
 # Build a program that no Debian 12 package has, as an ordinary Go tool module, and print its path: tools.sh NAME
-#   runc, runsc (gVisor), containerd (its shim and ctr lie beside it), kubelet
+#   runc, containerd (its shim and ctr lie beside it), kubelet, runsc (gVisor), runsc-lacking (gVisor as it was before its
+#   kernel had kernel/cap_last_cap)
 # Each is kept outside the checkout, one per version of itself and of Go. Where Go >= 1.26 is missing this says so and
 # succeeds.
 set -euo pipefail
@@ -13,7 +14,7 @@ case $name in
     cgo=1 flags=(-tags seccomp -ldflags "-X main.version=$version")
     ;;
   # With cgo it cannot start its sandbox.
-  runsc)
+  runsc | runsc-lacking)
     version=0.0.0-20260905035102-160fafc42237 module=gvisor.dev/gvisor
     packages=("$module/runsc")
     ;;
@@ -28,7 +29,7 @@ case $name in
     packages=("$module/cmd/kubelet")
     flags=(-ldflags "-X k8s.io/component-base/version.gitVersion=v$version")
     ;;
-  *) echo "tools: unknown program '$name', expected runc, runsc, containerd or kubelet" >&2; exit 2 ;;
+  *) echo "tools: unknown program '$name', expected runc, containerd, kubelet, runsc or runsc-lacking" >&2; exit 2 ;;
 esac
 skip() { echo "tools: skipped $name $version: $*" >&2; exit 0; }
 
@@ -49,17 +50,32 @@ name_kubernetes_modules() {
   done
 }
 
+# The same module, with the one line taken out that makes the key.
+take_key_out() {
+  local key='"cap_last_cap":' file=pkg/sentry/fsimpl/proc/tasks_sys.go
+  cp -r "$(go mod download -json "$module@v$version" | sed -n 's/^\t"Dir": "\(.*\)",\?$/\1/p')" lacking
+  chmod -R u+w lacking
+  grep -q "$key" "lacking/$file"
+  sed -i "/$key/d" "lacking/$file"
+  go mod edit "-replace=$module=./lacking"
+}
+
 build() {
   cd "$work"
   go mod init bed
-  [ "$name" != kubelet ] || name_kubernetes_modules
+  case $name in
+    kubelet) name_kubernetes_modules ;;
+    runsc-lacking) take_key_out ;;
+  esac
   local package
   for package in "${packages[@]}"; do go get -tool "$package@v$version"; done
   go build "${flags[@]}" -o "$work/built/" "${packages[@]}"
 }
 
 folder=$cache/$go-$(go env GOARCH)
-if [ ! -x "$folder/$name" ]; then
+# The last one, which is moved there last.
+program=$folder/${packages[-1]##*/}
+if [ ! -x "$program" ]; then
   [ "$name" != runc ] || pkg-config --exists libseccomp || skip "libseccomp-dev and pkg-config are needed to build it"
   echo "tools: building $name $version with $go" >&2
   mkdir -p "$folder"
@@ -70,7 +86,7 @@ if [ ! -x "$folder/$name" ]; then
   # A process of its own: in `build || ...` errors inside would not end it.
   (set -e; build) > "$work/log" 2>&1 &
   wait $! || { cat "$work/log" >&2; exit 1; }
-  # Renamed when whole, the one that is looked for last: an interrupted build is never taken for a finished one.
+  # Renamed when whole: an interrupted build is never taken for a finished one.
   for package in "${packages[@]}"; do mv "$work/built/${package##*/}" "$folder/"; done
 fi
-echo "$folder/$name"
+echo "$program"
