@@ -2,7 +2,7 @@
 CARGO ?= cargo
 export CARGO
 
-.PHONY: build demo test lint bench setup
+.PHONY: build demo test e2e-gvisor lint bench setup
 
 build:
 	$(CARGO) build --workspace --locked
@@ -19,6 +19,11 @@ demo:
 test:
 	scripts/setup.sh test
 	scripts/test.sh
+
+# Inside a real gVisor, which is built first where Go >= 1.26 is: docs/gvisor.md.
+e2e-gvisor:
+	scripts/setup.sh test gvisor
+	scripts/test.sh --test gvisor --test gvisor_runtimes
 
 lint:
 	scripts/setup.sh lint

@@ -10,7 +10,7 @@ if [ "${1:-}" != --inside ]; then
   $cargo build --workspace --locked || { echo "demo: the workspace does not build"; exit 1; }
   target=$($cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
   # runc 1.5.2 where it could be built; else the distribution's.
-  RUNC=$(scripts/runc.sh 2> /dev/null)
+  RUNC=$(scripts/tools.sh runc 2> /dev/null)
   BED=$(mktemp -d /tmp/procemu-demo.XXXXXX)
   # By now what was mounted there is gone with the namespace.
   trap 'rm -rf --one-file-system "$BED"' EXIT

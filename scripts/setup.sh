@@ -1,5 +1,5 @@
 #!/bin/bash
-# Install what `make lint` and `make test` need and this machine lacks: setup.sh [lint|test]...
+# Install what `make lint` and `make test` need and this machine lacks: setup.sh [lint|test|gvisor]...
 # A thing that is already there costs nothing; a thing that cannot be had is said so, and the tests that need it are skipped.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
@@ -49,8 +49,9 @@ for part in "${@:-test}"; do
     test)
       # One command each: in `a && b` errors inside a would not end the script.
       install_packages
-      "$here/runc.sh" > /dev/null
+      "$here/tools.sh" runc > /dev/null
       ;;
-    *) echo "setup: unknown part '$part', expected lint or test" >&2; exit 2 ;;
+    gvisor) "$here/tools.sh" runsc > /dev/null ;;
+    *) echo "setup: unknown part '$part', expected lint, test or gvisor" >&2; exit 2 ;;
   esac
 done

@@ -6,21 +6,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use support::{
-    Bed, Propagation, Suite, TestResult, equal, made_up_table, made_up_values, need, print_made_up,
-    same_lines,
+    Bed, Propagation, Suite, TestResult, equal, kubelet_keys, made_up_table, made_up_values, need,
+    print_made_up, same_lines,
 };
-
-/// What the kubelet does to its six keys when it starts: read, and write what it wants.
-const KUBELET: &str = "set -e
-cd /proc/sys
-for key in vm/overcommit_memory=1 vm/panic_on_oom=0 kernel/panic=10 kernel/panic_on_oops=1 kernel/keys/root_maxkeys=1000000 \
-  kernel/keys/root_maxbytes=25000000; do
-  cat ${key%=*} > /dev/null
-  echo ${key#*=} > ${key%=*}
-  test $(cat ${key%=*}) = ${key#*=}
-done
-echo ready
-";
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
@@ -31,7 +19,7 @@ fn main() -> ExitCode {
     });
     suite.test("bare::kubelet", |bed| {
         need::root()?;
-        let kubelet = bed.file("kubelet.sh", KUBELET)?;
+        let kubelet = kubelet_keys(bed)?;
         let script = bed
             .script(r#"read_only_proc_sys; sh "$KUBELET""#)?
             .env("KUBELET", kubelet);
@@ -133,7 +121,7 @@ fn sysctl(bed: &Bed) -> TestResult {
 /// The six keys cannot be written, or are not there; the host's keep their values, which the suite looks at.
 fn kubelet(bed: &Bed, place: &str) -> TestResult {
     need::root()?;
-    let kubelet = bed.file("kubelet.sh", KUBELET)?;
+    let kubelet = kubelet_keys(bed)?;
     let text = format!("{place}; \"$NSPREP\" exec --profile kubelet -- sh \"$KUBELET\"");
     equal(
         "standard output",

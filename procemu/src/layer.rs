@@ -1,4 +1,4 @@
-//! Layers: what one attach put over a procfs, found again later by the source that its mounts show.
+//! Layers: what one attach put over a procfs, found again later by the root that its mounts show.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,13 +12,13 @@ use crate::mountinfo::{self, Mount};
 use crate::procfs::{Procfs, by_fd};
 use crate::{spare, sys};
 
-/// Every layer's source begins with it; the layer's number follows.
+/// Every layer's name begins with it; the layer's number follows.
 pub const PREFIX: &str = "procemu:";
 
 /// What one attach put over a procfs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {
-    /// Source of its mounts, such as `procemu:1`.
+    /// Its name, the source of its mounts, such as `procemu:1`.
     pub source: String,
     /// Its mounts that lie directly on what was there before: paths relative to the root of procfs, and mount ids.
     pub mounts: Vec<(String, u64)>,
@@ -32,7 +32,7 @@ pub fn layers(proc: &Procfs) -> Result<Vec<Layer>> {
     Ok(group(&mountinfo::read()?, &proc.mountpoint()?))
 }
 
-/// The source for the next layer over the procfs at `proc`, given all mounts.
+/// The name for the next layer over the procfs at `proc`, given all mounts.
 pub(crate) fn next(mounts: &[Mount], proc: &Path) -> String {
     let last = group(mounts, proc)
         .iter()
@@ -47,11 +47,10 @@ pub(crate) fn next(mounts: &[Mount], proc: &Path) -> String {
 /// `Place` if something was mounted over it since (then nothing is taken off); `System` or `Denied` if an unmount
 /// fails.
 pub fn detach(proc: &Procfs, layer: &Layer) -> Result<()> {
-    if let Some(later) = later_below(&mountinfo::read()?, layer) {
+    if let Some((number, later)) = later_below(&mountinfo::read()?, layer) {
         return Err(Error::place(format!(
-            "{}: {} lies below {}; take that off first",
+            "{}: {PREFIX}{number} lies below {}; take that off first",
             layer.source,
-            later.source,
             later.point.display()
         )));
     }
@@ -82,10 +81,10 @@ pub fn detach(proc: &Procfs, layer: &Layer) -> Result<()> {
 }
 
 /// A mount of a later layer on one of `layer`'s, or on what that passed through: it would go with it.
-fn later_below<'a>(mounts: &'a [Mount], layer: &Layer) -> Option<&'a Mount> {
+fn later_below<'a>(mounts: &'a [Mount], layer: &Layer) -> Option<(u64, &'a Mount)> {
     let parents: BTreeMap<u64, u64> = mounts.iter().map(|m| (m.id, m.parent)).collect();
     let own = number(&layer.source)?;
-    let on_layer = |mount: &&Mount| {
+    let on_layer = |(_, mount): &(u64, &Mount)| {
         let mut at = mount.parent;
         // The topmost mount's parent is not in the table, or is itself.
         while let Some(parent) = parents.get(&at).filter(|parent| **parent != at) {
@@ -98,7 +97,7 @@ fn later_below<'a>(mounts: &'a [Mount], layer: &Layer) -> Option<&'a Mount> {
     };
     mounts
         .iter()
-        .filter(|m| mountinfo::is_ours(m) && number(&m.source).is_some_and(|number| number > own))
+        .filter_map(|m| Some((m.layer().filter(|number| *number > own)?, m)))
         .find(on_layer)
 }
 
@@ -143,8 +142,9 @@ pub fn drop_spare(proc: &Procfs) -> Result<()> {
     spare::unmount(proc)
 }
 
-fn number(source: &str) -> Option<u64> {
-    source.strip_prefix(PREFIX)?.parse().ok()
+/// The number in a layer's name.
+pub(crate) fn number(name: &str) -> Option<u64> {
+    name.strip_prefix(PREFIX)?.parse().ok()
 }
 
 /// A mount of ours that lies on a later layer, or on its own, was put there by that one: an earlier layer's key passed
@@ -152,21 +152,16 @@ fn number(source: &str) -> Option<u64> {
 fn group(mounts: &[Mount], proc: &Path) -> Vec<Layer> {
     let by_id: BTreeMap<u64, &Mount> = mounts.iter().map(|m| (m.id, m)).collect();
     let mut layers: BTreeMap<u64, Layer> = BTreeMap::new();
-    for mount in mounts.iter().filter(|m| mountinfo::is_ours(m)) {
-        let (Ok(path), Some(own)) = (mount.point.strip_prefix(proc), number(&mount.source)) else {
+    for mount in mounts {
+        let (Ok(path), Some(own)) = (mount.point.strip_prefix(proc), mount.layer()) else {
             continue;
         };
-        let on = by_id
-            .get(&mount.parent)
-            .filter(|parent| mountinfo::is_ours(parent));
-        if on
-            .and_then(|parent| number(&parent.source))
-            .is_some_and(|on| on >= own)
-        {
+        let on = by_id.get(&mount.parent).and_then(|parent| parent.layer());
+        if on.is_some_and(|on| on >= own) {
             continue;
         }
         let layer = layers.entry(own).or_insert_with(|| Layer {
-            source: mount.source.clone(),
+            source: format!("{PREFIX}{own}"),
             mounts: Vec::new(),
         });
         layer.mounts.push((path.display().to_string(), mount.id));
@@ -181,12 +176,12 @@ mod tests {
     #[test]
     fn what_lies_on_a_layer_belongs_to_it() {
         let text = "22 20 0:21 / /proc rw - proc proc rw\n\
-            90 22 0:40 /sys/kernel /proc/sys/kernel ro - tmpfs procemu:1 rw\n\
-            91 90 0:40 /sys/kernel/mine /proc/sys/kernel/mine rw - tmpfs procemu:1 rw\n\
-            92 22 0:40 /sys/vm/swappiness /proc/sys/vm/swappiness ro - tmpfs procemu:1 rw\n\
-            95 90 0:41 /sys/kernel /proc/sys/kernel ro - tmpfs procemu:2 rw\n\
-            96 95 0:40 /sys/kernel/mine /proc/sys/kernel/mine rw - tmpfs procemu:1 rw\n\
-            97 20 0:42 /sys/kernel /elsewhere/proc/sys/kernel ro - tmpfs procemu:7 rw\n";
+            90 22 0:40 /procemu:1/sys/kernel /proc/sys/kernel ro - tmpfs none rw\n\
+            91 90 0:40 /procemu:1/sys/kernel/mine /proc/sys/kernel/mine rw - tmpfs none rw\n\
+            92 22 0:40 /procemu:1/sys/vm/swappiness /proc/sys/vm/swappiness ro - tmpfs none rw\n\
+            95 90 0:41 /procemu:2/sys/kernel /proc/sys/kernel ro - tmpfs none rw\n\
+            96 95 0:40 /procemu:1/sys/kernel/mine /proc/sys/kernel/mine rw - tmpfs none rw\n\
+            97 20 0:42 /procemu:7/sys/kernel /elsewhere/proc/sys/kernel ro - tmpfs none rw\n";
         let layers = group(&mountinfo::parse(text), Path::new("/proc"));
         assert_eq!(layers.len(), 2);
         assert_eq!(

@@ -21,11 +21,20 @@ pub(crate) struct Mount {
     pub shared: bool,
     /// File system type.
     pub fs: String,
-    /// What was given as source.
-    pub source: String,
 }
 
 impl Mount {
+    /// The number of the layer that an attach made this mount for; none where it is somebody else's. The root tells: it
+    /// begins with the layer's name. gVisor shows no source.
+    pub fn layer(&self) -> Option<u64> {
+        let mut components = self.root.components().skip(1);
+        let name = components.next()?.as_os_str().to_str()?;
+        // An overlayfs shields the tmpfs where that is needed, with the same root.
+        matches!(&*self.fs, "tmpfs" | "overlay")
+            .then(|| crate::layer::number(name))
+            .flatten()
+    }
+
     /// Whether the per-mount option `name` is set.
     pub fn has(&self, name: &str) -> bool {
         self.options.split(',').any(|option| option == name)
@@ -55,9 +64,7 @@ fn line(line: &str) -> Option<Mount> {
     let point = unescape(fields.next()?);
     let options = fields.next()?.to_owned();
     let shared = fields.any(|field| field.starts_with("shared:"));
-    let mut after = after.split(' ');
-    let fs = after.next()?.to_owned();
-    let source = after.next().unwrap_or_default().to_owned();
+    let fs = after.split(' ').next()?.to_owned();
     Some(Mount {
         id,
         parent,
@@ -66,7 +73,6 @@ fn line(line: &str) -> Option<Mount> {
         options,
         shared,
         fs,
-        source,
     })
 }
 
@@ -109,7 +115,7 @@ pub(crate) fn hides(mounts: &[Mount], proc: &Path) -> bool {
             "proc" => (mount.has("ro") && !read_only) || is_another_file(mount, proc),
             "tmpfs" => is_mask(mount) || is_filled_by_none(mount, mounts),
             "autofs" | "binfmt_misc" | "nfsd" => false,
-            _ => true,
+            _ => mount.layer().is_none(),
         })
 }
 
@@ -120,7 +126,7 @@ fn is_another_file(mount: &Mount, proc: &Path) -> bool {
 
 /// Whether a tmpfs of somebody else's has nothing of procfs on it: an overmount has originals bound back.
 fn is_filled_by_none(tmpfs: &Mount, mounts: &[Mount]) -> bool {
-    !is_ours(tmpfs) && !mounts.iter().any(|m| m.parent == tmpfs.id && m.fs == "proc")
+    tmpfs.layer().is_none() && !mounts.iter().any(|m| m.parent == tmpfs.id && m.fs == "proc")
 }
 
 /// The masks below `proc`, relative to it, as container runtimes make them: `/dev/null` over a file, an empty
@@ -134,15 +140,10 @@ pub(crate) fn masks(mounts: &[Mount], proc: &Path) -> Vec<String> {
 
 fn is_mask(mount: &Mount) -> bool {
     match mount.fs.as_str() {
-        "tmpfs" => (mount.has("ro") || mount.root == Path::new("/null")) && !is_ours(mount),
+        "tmpfs" => (mount.has("ro") || mount.root == Path::new("/null")) && mount.layer().is_none(),
         "devtmpfs" => true,
         _ => false,
     }
-}
-
-/// Whether a mount was made by an attach: its source names the layer.
-pub(crate) fn is_ours(mount: &Mount) -> bool {
-    mount.fs == "tmpfs" && mount.source.starts_with(crate::layer::PREFIX)
 }
 
 #[cfg(test)]
@@ -150,7 +151,7 @@ mod tests {
     use super::*;
 
     const TEXT: &str = "22 20 0:21 / /proc rw,nosuid shared:5 - proc proc rw\n\
-        90 22 0:40 /sys/kernel /proc/sys/kernel ro,nosuid - tmpfs procemu:1 rw,size=8k\n\
+        90 22 0:40 /procemu:1/sys/kernel /proc/sys/kernel ro,nosuid - tmpfs none rw,size=8k\n\
         91 22 0:5 /null /proc/key\\040s rw master:3 - devtmpfs devtmpfs rw\n\
         nonsense\n";
 
@@ -160,7 +161,28 @@ mod tests {
         assert_eq!(mounts.len(), 3);
         assert!(mounts[0].shared && !mounts[1].shared && !mounts[2].shared);
         assert_eq!(mounts[2].point, Path::new("/proc/key s"));
-        assert!(is_ours(&mounts[1]) && mounts[1].has("ro") && !mounts[0].has("ro"));
+        assert!(mounts[1].has("ro") && !mounts[0].has("ro"));
+    }
+
+    #[test]
+    fn the_root_names_the_layer() {
+        let layer = |root: &str, fs: &str| {
+            let line = format!("1 2 0:3 {root} /proc/sys ro - {fs} procemu:9 rw");
+            parse(&line)[0].layer()
+        };
+        assert_eq!(layer("/procemu:12/sys", "tmpfs"), Some(12));
+        assert_eq!(layer("/procemu:12/sys", "overlay"), Some(12));
+        for root in [
+            "/",
+            "/sys",
+            "/sys/procemu:1",
+            "/procemu:",
+            "/procemu:x/sys",
+            "/xprocemu:1/sys",
+        ] {
+            assert_eq!(layer(root, "tmpfs"), None, "{root}");
+        }
+        assert_eq!(layer("/procemu:12/sys", "ext4"), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, Mode as FileMode, OFlags, chmodat, mkdirat, mknodat, openat, symlinkat};
 use serde::{Deserialize, Serialize};
@@ -120,28 +120,36 @@ impl Snapshot {
                 _ => 0,
             })
             .sum();
-        // size=0 would mean no limit at all; the root folder is an inode too.
-        (pages.max(1) * PAGE, self.nodes.len() as u64 + 1)
+        // size=0 would mean no limit at all; the root folder, the layer's and the shield's are inodes too.
+        (pages.max(1) * PAGE, self.nodes.len() as u64 + 3)
     }
 
-    /// Writes it into `root`, the empty root folder of a tmpfs.
-    pub(crate) fn write(&self, root: BorrowedFd<'_>) -> Result<()> {
+    /// Writes it into the folder `layer` of `root`, the empty root folder of a tmpfs; gives that folder.
+    ///
+    /// Every mount made from it names that folder as its root in mountinfo, which shows it everywhere; a kernel that keeps
+    /// no sources, as gVisor's, shows no other sign of the layer.
+    pub(crate) fn write(&self, root: BorrowedFd<'_>, layer: &str) -> Result<OwnedFd> {
         let failed = |call: &str, path: &str, errno: std::io::Error| {
             Error::call(format!("snapshot: {call}(/proc/{path})"), errno)
         };
         let folder = FileMode::from_raw_mode(0o555);
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let root = mkdirat(root, layer, folder)
+            .and_then(|()| chmodat(root, layer, folder, rustix::fs::AtFlags::empty()))
+            .and_then(|()| openat(root, layer, flags, FileMode::empty()))
+            .map_err(|e| Error::call(format!("snapshot: mkdir({layer})"), e))?;
         for node in &self.nodes {
             match node {
                 Node::Folder { path } => {
-                    mkdirat(root, path, folder)
+                    mkdirat(&root, path, folder)
                         // The process's umask is not the reader's concern.
-                        .and_then(|()| chmodat(root, path, folder, rustix::fs::AtFlags::empty()))
+                        .and_then(|()| chmodat(&root, path, folder, rustix::fs::AtFlags::empty()))
                         .map_err(|e| failed("mkdir", path, e.into()))?;
                 }
                 Node::Spot { path } => {
                     // Nothing is written to it, so it need not be opened, which costs as much again.
                     mknodat(
-                        root,
+                        &root,
                         path,
                         FileType::RegularFile,
                         FileMode::from_raw_mode(0o444),
@@ -150,10 +158,11 @@ impl Snapshot {
                     .map_err(|e| failed("mknod", path, e.into()))?;
                 }
                 Node::Link { path, target } => {
-                    symlinkat(target, root, path).map_err(|e| failed("symlink", path, e.into()))?;
+                    symlinkat(target, &root, path).map_err(|e| failed("symlink", path, e.into()))?;
                 }
                 Node::Key { path, content, mode } => {
-                    let file = create(root, path, *mode).map_err(|e| failed("create", path, e.into()))?;
+                    let file =
+                        create(root.as_fd(), path, *mode).map_err(|e| failed("create", path, e.into()))?;
                     let mut file = std::fs::File::from(file);
                     file.write_all(content.as_bytes())
                         .map_err(|e| failed("write", path, e))?;
@@ -162,11 +171,11 @@ impl Snapshot {
                 }
             }
         }
-        Ok(())
+        Ok(root)
     }
 }
 
-fn create(root: BorrowedFd<'_>, path: &str, mode: u32) -> rustix::io::Result<std::os::fd::OwnedFd> {
+fn create(root: BorrowedFd<'_>, path: &str, mode: u32) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(root, path, flags, FileMode::from_raw_mode(mode))
 }

@@ -1,6 +1,7 @@
-//! Where the programs under test are.
+//! Where the programs under test are, and those that `scripts/tools.sh` builds.
 
 use std::env;
+use std::fs;
 use std::path::PathBuf;
 
 use super::{TestResult, fail};
@@ -19,6 +20,18 @@ pub fn nsprep() -> TestResult<PathBuf> {
 /// It was not built.
 pub fn runtime_bridge() -> TestResult<PathBuf> {
     binary("runtime-bridge")
+}
+
+/// `program` of what `scripts/tools.sh` built as `name` (with its version), by whichever version of Go.
+pub fn built(name: &str, program: &str) -> Option<PathBuf> {
+    let home = || env::var_os("HOME").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+    let cache = env::var_os("XDG_CACHE_HOME").map_or_else(|| home().join(".cache"), PathBuf::from);
+    let builds = fs::read_dir(cache.join("procemu").join(name)).ok()?;
+    builds
+        .flatten()
+        .map(|build| build.path().join(program))
+        .filter(|path| path.is_file())
+        .max()
 }
 
 fn binary(name: &str) -> TestResult<PathBuf> {

@@ -125,6 +125,14 @@ impl Bundle {
         self
     }
 
+    /// The namespace of this kind that `path` names.
+    pub fn join_namespace(mut self, kind: &str, path: &Path) -> Self {
+        self.remove_namespace(kind);
+        self.list("/linux/namespaces")
+            .push(json!({"type": kind, "path": path}));
+        self
+    }
+
     /// The runtime's namespace of this kind.
     pub fn host_namespace(mut self, kind: &str) -> Self {
         self.remove_namespace(kind);

@@ -41,11 +41,21 @@ read_only_proc_sys() {
 # folder would take the mount from every namespace.
 hide_unified() { ! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified; }
 
-# rt ARGS...: the runtime with a state folder of this bed.
-rt() { "$RUNTIME" --root "$BED/state" "$@"; }
+# cgroup_v1: the hierarchies that runtimes need, which a gVisor sandbox has not mounted.
+cgroup_v1() {
+  local controller
+  mount -t tmpfs tmpfs /sys/fs/cgroup
+  for controller in cpu cpuacct cpuset memory pids devices; do
+    mkdir "/sys/fs/cgroup/$controller"
+    mount -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller"
+  done
+}
+
+# rt ARGS...: the runtime with a state folder of this bed, and with $OPTIONS.
+rt() { "$RUNTIME" --root "$BED/state" ${OPTIONS:-} "$@"; }
 
 # wrapped ARGS...: the same through the wrapper, with the configuration at $CONFIG.
-wrapped() { "$BRIDGE" runtime --exec "$RUNTIME" --config "$CONFIG" -- --root "$BED/state" "$@"; }
+wrapped() { "$BRIDGE" runtime --exec "$RUNTIME" --config "$CONFIG" -- --root "$BED/state" ${OPTIONS:-} "$@"; }
 
 # run CALL NAME: runs the bundle $BED/NAME to its end by CALL (rt or wrapped).
 run() { "$1" run --no-new-keyring --bundle "$BED/$2" "$ID-$2"; }

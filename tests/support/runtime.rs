@@ -1,10 +1,8 @@
 //! The real runtimes that the tests run.
 
-use std::env;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::{TestResult, need};
+use super::{TestResult, binaries, need};
 
 /// One real runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +13,7 @@ pub struct Runtime {
 
 /// runc 1.1 as Debian 12 has it: reads cap_last_cap on the outer /proc and ignores a failure.
 pub const RUNC_1_1: Runtime = Runtime { name: "runc-1.1.5" };
-/// runc 1.5.2, built by `scripts/runc.sh`: reads cap_last_cap in the container's own /proc.
+/// runc 1.5.2, built by `scripts/tools.sh runc`: reads cap_last_cap in the container's own /proc.
 pub const RUNC_1_5: Runtime = Runtime { name: "runc-1.5.2" };
 /// crun 1.8.1 as Debian 12 has it: reads cap_last_cap on the outer /proc.
 pub const CRUN: Runtime = Runtime { name: "crun-1.8.1" };
@@ -32,10 +30,10 @@ impl Runtime {
         need::root()?;
         let (command, version) = self.name.split_once('-').unwrap_or((self.name, ""));
         if self == RUNC_1_5 {
-            return match cached(&format!("runc-{version}")) {
+            return match binaries::built(self.name, command) {
                 Some(path) => Ok(path),
                 None => need::skip(format!(
-                    "needs {}: scripts/runc.sh builds it where Go >= 1.26 is",
+                    "needs {}: scripts/tools.sh runc builds it where Go >= 1.26 is",
                     self.name
                 )),
             };
@@ -60,20 +58,4 @@ impl Runtime {
     pub fn reads_outer_proc(self) -> bool {
         self == CRUN
     }
-}
-
-/// The binary that `scripts/runc.sh` built, for whichever version of Go.
-fn cached(name: &str) -> Option<PathBuf> {
-    let home = || {
-        env::var_os("HOME")
-            .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)
-            .join(".cache")
-    };
-    let cache = env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from);
-    let builds = fs::read_dir(Path::new(&cache).join("procemu").join(name)).ok()?;
-    builds
-        .flatten()
-        .map(|build| build.path().join("runc"))
-        .filter(|path| path.is_file())
-        .max()
 }

@@ -15,30 +15,41 @@ use crate::spare;
 /// bound from it stays.
 pub(super) struct Stage {
     root: OwnedFd,
+    /// The folder in it that has the layout of procfs.
+    content: OwnedFd,
     pieces: Vec<Piece>,
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        let _ = umount2(&*by_fd(&self.root), MntFlags::MNT_DETACH);
+        let _ = take_off(&self.root);
     }
+}
+
+fn take_off(stage: &OwnedFd) -> nix::Result<()> {
+    umount2(&*by_fd(stage), MntFlags::MNT_DETACH)
 }
 
 impl Stage {
     /// Takes it off, when all its pieces are in place.
     pub(super) fn take_off(self) -> Result<()> {
-        umount2(&*by_fd(&self.root), MntFlags::MNT_DETACH)
-            .map_err(|e| Error::call("umount2(stage of the snapshot, MNT_DETACH)", e))
+        take_off(&self.root).map_err(|e| Error::call("umount2(stage of the snapshot, MNT_DETACH)", e))
     }
 
     /// Mounts and fills it.
     pub(super) fn build(order: &Order<'_>) -> Result<Self> {
         let (proc, plan) = (order.proc, order.plan);
+        let root = mount_tmpfs(order)?;
+        let content = order
+            .snapshot
+            .write(root.as_fd(), order.source)
+            // There is no stage yet whose end would take it off.
+            .inspect_err(|_| take_off(&root).unwrap_or_default())?;
         let mut stage = Self {
-            root: mount_tmpfs(order)?,
+            root,
+            content,
             pieces: Vec::new(),
         };
-        order.snapshot.write(stage.root.as_fd())?;
         for step in &plan.steps {
             match step {
                 Step::Underlay { path, read_only } => {
@@ -71,7 +82,7 @@ impl Stage {
 
     fn open(&self, path: &str, proc: &Procfs) -> Result<OwnedFd> {
         openat(
-            &self.root,
+            &self.content,
             path,
             OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
             Mode::empty(),

@@ -22,10 +22,11 @@ const RDONLY: u64 = libc::MOUNT_ATTR_RDONLY;
 /// One detached tree for each part of the plan.
 pub(super) fn build(order: &Order<'_>) -> Result<Vec<Piece>> {
     let tmpfs = tmpfs(order)?;
-    order.snapshot.write(tmpfs.as_fd())?;
+    // Not in place of `tmpfs`, with whose handle the whole tmpfs would go.
+    let content = order.snapshot.write(tmpfs.as_fd(), order.source)?;
     parts(order.plan)
         .into_iter()
-        .map(|part| piece(order.proc, &tmpfs, &part))
+        .map(|part| piece(order.proc, &content, &part))
         .collect()
 }
 
@@ -53,8 +54,8 @@ fn tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
         .map_err(|e| Error::call("fsmount(tmpfs)", e))
 }
 
-fn piece(proc: &Procfs, tmpfs: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
-    let tree = clone(tmpfs, part.at, proc)?;
+fn piece(proc: &Procfs, content: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
+    let tree = clone(content, part.at, proc)?;
     let takes_writes = matches!(part.steps, [Step::Replace { writable: true, .. }]);
     let read_only = if takes_writes { 0 } else { RDONLY };
     // First of all: where the kernel lacks mount_setattr(2), nothing else was done in vain.
@@ -99,7 +100,7 @@ fn piece(proc: &Procfs, tmpfs: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
     for step in part.steps {
         if let Step::Emulate { key, writable: true } = step {
             // The folder is read-only as a mount; a key that takes writes is a mount of its own on itself.
-            let file = clone(tmpfs, key.path(), proc)?;
+            let file = clone(content, key.path(), proc)?;
             graft(&file, &tree, part.at, key.path(), proc)?;
         }
     }

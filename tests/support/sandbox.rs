@@ -1,0 +1,41 @@
+//! gVisor: scripts inside a sandbox, over a view of this machine's files that keeps what is written there to itself.
+
+use super::{Bed, CRUN, Runtime, Script, TestResult, binaries, need};
+
+const LIB: &str = include_str!("lib.sh");
+
+/// The version that was measured, as `scripts/tools.sh` builds it.
+const RUNSC: &str = "runsc-0.0.0-20260905035102-160fafc42237";
+
+impl Bed {
+    /// A script as [`Bed::script`] makes it, but as root of a gVisor sandbox. The sandbox and all that is in it end with it.
+    ///
+    /// # Errors
+    /// Skips the test where gVisor was not built.
+    pub fn sandbox(&self, text: &str) -> TestResult<Script> {
+        need::root()?;
+        let Some(runsc) = binaries::built(RUNSC, "runsc") else {
+            return need::skip("needs gVisor: scripts/tools.sh runsc builds it where Go >= 1.26 is");
+        };
+        let inside = self.file("inside.sh", format!("set -eu\n{LIB}\n{text}"))?;
+        let start = r#"exec "$RUNSC" --root "$BED/runsc" --network=none --ignore-cgroups --platform=systrap \
+            do bash "$INSIDE""#;
+        Ok(self.script(start)?.env("RUNSC", runsc).env("INSIDE", inside))
+    }
+
+    /// The same with `$RUNTIME` and `rt` as [`Bed::runtime_script`] gives them, and with the cgroups that runtimes need.
+    ///
+    /// # Errors
+    /// Skips the test where gVisor or the runtime is not there.
+    pub fn runtime_sandbox(&self, runtime: &Runtime, text: &str) -> TestResult<Script> {
+        let path = runtime.path()?;
+        // What crun 1.8 needs of cgroups, gVisor has not.
+        let options = if *runtime == CRUN {
+            "--cgroup-manager=disabled"
+        } else {
+            ""
+        };
+        let script = self.sandbox(&format!("cgroup_v1\n{text}"))?;
+        Ok(script.env("RUNTIME", path).env("OPTIONS", options))
+    }
+}
