@@ -51,7 +51,10 @@ for part in "${@:-test}"; do
       install_packages
       "$here/tools.sh" runc > /dev/null
       ;;
-    gvisor) "$here/tools.sh" runsc > /dev/null ;;
+    gvisor)
+      "$here/tools.sh" runsc > /dev/null
+      "$here/tools.sh" runsc-lacking > /dev/null
+      ;;
     *) echo "setup: unknown part '$part', expected lint, test or gvisor" >&2; exit 2 ;;
   esac
 done

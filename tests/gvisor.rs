@@ -4,23 +4,36 @@ mod support;
 
 use std::process::ExitCode;
 
-use support::{Bed, Suite, TestResult, equal, kubelet_keys, made_up_table, made_up_values, print_made_up};
+use support::{
+    Bed, GVISOR, GVISOR_LACKING, Suite, TestResult, equal, kubelet_keys, made_up_table, made_up_values,
+    print_made_up,
+};
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
     suite.test("bare::kubelet", |bed| {
         let script = bed
-            .sandbox(r#"sh "$KUBELET""#)?
+            .sandbox(GVISOR, r#"sh "$KUBELET""#)?
             .env("KUBELET", kubelet_keys(bed)?);
         script.run()?.fails_with("I/O error")
     });
     suite.test("cured::kubelet", |bed| {
-        let script = bed.sandbox(r#""$NSPREP" exec --profile kubelet -- sh "$KUBELET""#)?;
+        let script = bed.sandbox(GVISOR, r#""$NSPREP" exec --profile kubelet -- sh "$KUBELET""#)?;
         equal(
             "standard output",
             script.env("KUBELET", kubelet_keys(bed)?).succeed()?,
             "ready",
         )
+    });
+    suite.test("bare::cap_last_cap", |bed| {
+        let script = bed.sandbox(GVISOR_LACKING, "cat /proc/sys/kernel/cap_last_cap")?;
+        script.run()?.fails_with("No such file or directory")
+    });
+    suite.test("cured::cap_last_cap", |bed| {
+        let has = bed.sandbox(GVISOR, "cat /proc/sys/kernel/cap_last_cap")?;
+        let text = r#""$NSPREP" exec --profile runc -- cat /proc/sys/kernel/cap_last_cap"#;
+        let lacks = bed.sandbox(GVISOR_LACKING, text)?;
+        equal("value", lacks.succeed()?, has.succeed()?)
     });
     suite.test("program::made_up", made_up);
     suite.test("program::no_cap_sys_admin", no_cap_sys_admin);
@@ -42,7 +55,10 @@ fn made_up(bed: &Bed) -> TestResult {
         diff before /proc/self/mountinfo; ! ls /proc/sys/kernel | grep made",
         print_made_up()
     );
-    let output = bed.sandbox(&text)?.env("TABLE", made_up_table(bed)?).succeed()?;
+    let output = bed
+        .sandbox(GVISOR, &text)?
+        .env("TABLE", made_up_table(bed)?)
+        .succeed()?;
     equal("values", output, format!("{}\n1", made_up_values()))
 }
 
@@ -55,7 +71,10 @@ fn no_cap_sys_admin(bed: &Bed) -> TestResult {
             \"$NSPREP\" exec --table \"$TABLE\" -- sh program",
         print_made_up()
     );
-    let output = bed.sandbox(&text)?.env("TABLE", made_up_table(bed)?).succeed()?;
+    let output = bed
+        .sandbox(GVISOR, &text)?
+        .env("TABLE", made_up_table(bed)?)
+        .succeed()?;
     let values = made_up_values();
     equal("values and ids", output, format!("{values}\n0\n{values}\n65534"))
 }
@@ -63,7 +82,7 @@ fn no_cap_sys_admin(bed: &Bed) -> TestResult {
 fn user_namespace_inside(bed: &Bed) -> TestResult {
     let text = r#""$NSPREP" exec --table "$TABLE" -- unshare --user --map-root-user --mount --pid --fork sh -c '
         mount -t proc proc /proc && cat /proc/sys/kernel/ostype'"#;
-    let script = bed.sandbox(text)?.env("TABLE", made_up_table(bed)?);
+    let script = bed.sandbox(GVISOR, text)?.env("TABLE", made_up_table(bed)?);
     equal("ostype", script.succeed()?, "Linux")
 }
 
@@ -75,7 +94,7 @@ fn originals_intact(bed: &Bed) -> TestResult {
     let text = r#"sh "$VALUES" > before; "$NSPREP" exec --table "$TABLE" -- sh "$VALUES" > after
         test $(wc -l < before) -gt 30; diff before after"#;
     let script = bed
-        .sandbox(text)?
+        .sandbox(GVISOR, text)?
         .env("TABLE", made_up_table(bed)?)
         .env("VALUES", values);
     equal("differences", script.succeed()?, "")
@@ -101,7 +120,7 @@ fn nothing_writable(bed: &Bed) -> TestResult {
         cat made/free made/fixed"#;
     let program = bed.file("program.sh", program)?;
     let script = bed
-        .sandbox(r#""$NSPREP" exec --table "$TABLE" -- sh "$PROGRAM""#)?
+        .sandbox(GVISOR, r#""$NSPREP" exec --table "$TABLE" -- sh "$PROGRAM""#)?
         .env("TABLE", table)
         .env("PROGRAM", program);
     equal("standard output", script.succeed()?, "3\n1\n3\n1")
@@ -114,7 +133,10 @@ fn layers_here(bed: &Bed) -> TestResult {
         "$NSPREP" verify --table "$TABLE" --profile container > verified
         "$NSPREP" detach; cat /proc/sys/kernel/made_up_key; "$NSPREP" detach; "$NSPREP" detach
         diff before /proc/self/mountinfo"#;
-    let output = bed.sandbox(text)?.env("TABLE", made_up_table(bed)?).succeed()?;
+    let output = bed
+        .sandbox(GVISOR, text)?
+        .env("TABLE", made_up_table(bed)?)
+        .succeed()?;
     let lines: Vec<_> = output.lines().collect();
     equal(
         "said",
@@ -135,7 +157,7 @@ fn layers_of_a_process(bed: &Bed) -> TestResult {
         "$NSPREP" attach --pid $pid --table "$TABLE" > /dev/null; "$NSPREP" verify --pid $pid --table "$TABLE" > /dev/null
         nsenter -t $pid -m cat /proc/sys/kernel/made_up_key; ! cat /proc/sys/kernel/made_up_key 2> /dev/null
         "$NSPREP" detach --pid $pid; nsenter -t $pid -m diff before /proc/self/mountinfo"#;
-    let script = bed.sandbox(text)?.env("TABLE", made_up_table(bed)?);
+    let script = bed.sandbox(GVISOR, text)?.env("TABLE", made_up_table(bed)?);
     equal("said", script.succeed()?, "7\nprocemu:1: detached")
 }
 
@@ -144,7 +166,7 @@ fn layers_in_the_wrong_order(bed: &Bed) -> TestResult {
     let text = r#""$NSPREP" attach --table "$TABLE" > /dev/null; "$NSPREP" attach --table "$LATER" > /dev/null
         exec "$NSPREP" detach procemu:1"#;
     let script = bed
-        .sandbox(text)?
+        .sandbox(GVISOR, text)?
         .env("TABLE", made_up_table(bed)?)
         .env("LATER", later);
     script
@@ -162,6 +184,6 @@ fn nothing_left_by_a_failure(bed: &Bed) -> TestResult {
             diff before /proc/self/mountinfo
         done
         echo "$limit" > /proc/sys/fs/mount-max; "$NSPREP" attach --table "$TABLE" | cut -d: -f1"#;
-    let script = bed.sandbox(text)?.env("TABLE", made_up_table(bed)?);
+    let script = bed.sandbox(GVISOR, text)?.env("TABLE", made_up_table(bed)?);
     equal("said", script.succeed()?, "procemu")
 }

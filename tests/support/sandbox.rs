@@ -4,18 +4,34 @@ use super::{Bed, CRUN, Runtime, Script, TestResult, binaries, need};
 
 const LIB: &str = include_str!("lib.sh");
 
-/// The version that was measured, as `scripts/tools.sh` builds it.
-const RUNSC: &str = "runsc-0.0.0-20260905035102-160fafc42237";
+/// Which gVisor, as `scripts/tools.sh` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gvisor {
+    name: &'static str,
+}
+
+/// As it is published.
+pub const GVISOR: Gvisor = Gvisor { name: "runsc" };
+/// One whose kernel also lacks kernel/cap_last_cap, outside containers and in them.
+pub const GVISOR_LACKING: Gvisor = Gvisor {
+    name: "runsc-lacking",
+};
+
+/// The version that was measured.
+const VERSION: &str = "0.0.0-20260905035102-160fafc42237";
 
 impl Bed {
     /// A script as [`Bed::script`] makes it, but as root of a gVisor sandbox. The sandbox and all that is in it end with it.
     ///
     /// # Errors
     /// Skips the test where gVisor was not built.
-    pub fn sandbox(&self, text: &str) -> TestResult<Script> {
+    pub fn sandbox(&self, gvisor: Gvisor, text: &str) -> TestResult<Script> {
         need::root()?;
-        let Some(runsc) = binaries::built(RUNSC, "runsc") else {
-            return need::skip("needs gVisor: scripts/tools.sh runsc builds it where Go >= 1.26 is");
+        let name = gvisor.name;
+        let Some(runsc) = binaries::built(&format!("{name}-{VERSION}"), "runsc") else {
+            return need::skip(format!(
+                "needs gVisor: scripts/tools.sh {name} builds it where Go >= 1.26 is"
+            ));
         };
         let inside = self.file("inside.sh", format!("set -eu\n{LIB}\n{text}"))?;
         let start = r#"exec "$RUNSC" --root "$BED/runsc" --network=none --ignore-cgroups --platform=systrap \
@@ -27,7 +43,7 @@ impl Bed {
     ///
     /// # Errors
     /// Skips the test where gVisor or the runtime is not there.
-    pub fn runtime_sandbox(&self, runtime: &Runtime, text: &str) -> TestResult<Script> {
+    pub fn runtime_sandbox(&self, gvisor: Gvisor, runtime: &Runtime, text: &str) -> TestResult<Script> {
         let path = runtime.path()?;
         // What crun 1.8 needs of cgroups, gVisor has not.
         let options = if *runtime == CRUN {
@@ -35,7 +51,7 @@ impl Bed {
         } else {
             ""
         };
-        let script = self.sandbox(&format!("cgroup_v1\n{text}"))?;
+        let script = self.sandbox(gvisor, &format!("cgroup_v1\n{text}"))?;
         Ok(script.env("RUNTIME", path).env("OPTIONS", options))
     }
 }
