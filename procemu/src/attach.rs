@@ -2,6 +2,7 @@
 
 mod classic;
 mod detached;
+mod shield;
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use rustix::fs::{Mode, OFlags, StatVfsMountFlags, fstatvfs, openat};
 
-use super::{Order, Piece, parts};
+use super::{Order, Piece, parts, shield};
 use crate::error::{Error, Result};
 use crate::plan::Step;
 use crate::procfs::{Procfs, by_fd, is_procfs};
@@ -17,6 +17,8 @@ pub(super) struct Stage {
     root: OwnedFd,
     /// The folder in it that has the layout of procfs.
     content: OwnedFd,
+    /// The same as it may be shown where a read-only mount alone does not protect it.
+    shielded: Option<OwnedFd>,
     pieces: Vec<Piece>,
 }
 
@@ -40,14 +42,17 @@ impl Stage {
     pub(super) fn build(order: &Order<'_>) -> Result<Self> {
         let (proc, plan) = (order.proc, order.plan);
         let root = mount_tmpfs(order)?;
-        let content = order
-            .snapshot
-            .write(root.as_fd(), order.source)
-            // There is no stage yet whose end would take it off.
-            .inspect_err(|_| take_off(&root).unwrap_or_default())?;
+        let filled = || {
+            let content = order.snapshot.write(root.as_fd(), order.source)?;
+            let shielded = shield::cover(&root, order.source)?;
+            Ok((content, shielded))
+        };
+        // There is no stage yet whose end would take it off.
+        let (content, shielded) = filled().inspect_err(|_: &Error| take_off(&root).unwrap_or_default())?;
         let mut stage = Self {
             root,
             content,
+            shielded,
             pieces: Vec::new(),
         };
         for step in &plan.steps {
@@ -58,8 +63,8 @@ impl Stage {
                 Step::Pass { path, read_only, .. } => stage.pass(proc.walk(path), proc, path, *read_only)?,
                 Step::Emulate { key, writable: true } | Step::Replace { key, writable: true } => {
                     // The stage turns read-only as a mount; a key that takes writes is a mount of its own on itself.
-                    let file = stage.open(key.path(), proc)?;
-                    bind(&file, &file)
+                    let file = open(&stage.content, key.path(), proc)?;
+                    bind(&file, &stage.open(key.path(), proc)?)
                         .map_err(|e| Error::call(format!("mount(snapshot {}, MS_BIND)", key.path()), e))?;
                 }
                 _ => {}
@@ -81,13 +86,7 @@ impl Stage {
     }
 
     fn open(&self, path: &str, proc: &Procfs) -> Result<OwnedFd> {
-        openat(
-            &self.content,
-            path,
-            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .map_err(|e| Error::call(format!("open(snapshot of {})", proc.show(path)), e))
+        open(self.shielded.as_ref().unwrap_or(&self.content), path, proc)
     }
 
     /// Binds `original` on the node at `path` and takes from it what it must not have.
@@ -137,6 +136,12 @@ impl Stage {
         )
         .map_err(|e| failed("MS_PRIVATE|MS_REC", e.into()))
     }
+}
+
+fn open(content: &OwnedFd, path: &str, proc: &Procfs) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(content, path, flags, Mode::empty())
+        .map_err(|e| Error::call(format!("open(snapshot of {})", proc.show(path)), e))
 }
 
 /// The folder that holds `path`.
