@@ -183,7 +183,7 @@ fn nothing_left_by_a_failure(bed: &Bed) -> TestResult {
     need::root()?;
     need::command("strace")?;
     let text = r#"cat /proc/self/mountinfo > before; status=0
-        strace -o trace --inject=open_tree,mount:error=ENOMEM:when=6+ \
+        strace -o trace --inject=fsmount:error=ENOMEM \
             "$NSPREP" exec --state-dir "$BED/state" --ns one --table "$TABLE" -- touch ran || status=$?
         test ! -e ran; ls -A state; diff before /proc/self/mountinfo; exit $status"#;
     let output = bed.script(text)?.env("TABLE", made_up_table(bed)?).run()?;
