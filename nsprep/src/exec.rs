@@ -6,10 +6,12 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use clap::Args;
-use procemu::{Ids, errno_text};
+use procemu::{Ids, Table, errno_text};
 
 use crate::exit::{Exit, Failure};
 use crate::layers::{attach_prepared, prepare};
+use crate::ns::{self, State};
+use crate::pins::{Pins, parse_name};
 use crate::place::Place;
 use crate::tables::Tables;
 
@@ -21,6 +23,15 @@ pub struct Exec {
     /// Show the caller as root, in a user namespace, where the caller is not root
     #[arg(long)]
     map_root: bool,
+    /// Run CMD in the prepared mount namespace of that name, which the first such call makes; what CMD lacks there is
+    /// attached for all
+    #[arg(long, value_name = "NAME", value_parser = parse_name, conflicts_with_all = ["map_root", "join"])]
+    ns: Option<String>,
+    /// Run CMD in the mount namespace of the process PID; what CMD lacks there is attached for all
+    #[arg(long, value_name = "PID", conflicts_with = "map_root")]
+    join: Option<u32>,
+    #[command(flatten)]
+    state: State,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -53,6 +64,13 @@ impl Exec {
     /// Looks and plans while this is still the caller's namespace: where nothing is lacking, the program stays in it.
     fn prepare(&self) -> Result<(), Failure> {
         let mut table = self.tables.load()?;
+        if let Some(pid) = self.join {
+            ns::enter(&ns::open(&pid.to_string())?, &format!("join {pid}"))?;
+            return attach_here(&mut table);
+        }
+        if let Some(name) = &self.ns {
+            return self.prepare_named(name, &mut table);
+        }
         let outside = Place::here()?;
         let prepared = prepare(&outside, &mut table, &outside.proc)?;
         let wants_root = self.map_root && !nix::unistd::geteuid().is_root();
@@ -63,4 +81,30 @@ impl Exec {
         attach_prepared(&Place { proc, ..outside }, &prepared)?;
         Ok(())
     }
+
+    /// The lock is held until all is attached, so that calls at once make one namespace and see it prepared.
+    fn prepare_named(&self, name: &str, table: &mut Table) -> Result<(), Failure> {
+        let what = format!("ns {name}");
+        let pins = Pins::make(&self.state.state_dir)?;
+        if let Some(namespace) = pins.get(name)? {
+            ns::enter(&namespace, &what)?;
+            return attach_here(table);
+        }
+        let outside = ns::open("self")?;
+        let namespace = ns::make(&pins, name)?;
+        ns::enter(&namespace, &what)?;
+        attach_here(table).or_else(|failure| {
+            ns::enter(&outside, &what)?;
+            pins.remove(name)?;
+            Err(failure)
+        })
+    }
+}
+
+/// Attaches what is lacking in the namespace that the process is in by now.
+fn attach_here(table: &mut Table) -> Result<(), Failure> {
+    let place = Place::here()?;
+    let prepared = prepare(&place, table, &place.proc)?;
+    attach_prepared(&place, &prepared)?;
+    Ok(())
 }

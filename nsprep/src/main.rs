@@ -5,7 +5,9 @@ mod capture;
 mod exec;
 mod exit;
 mod layers;
+mod ns;
 mod output;
+mod pins;
 mod place;
 mod profiles;
 mod tables;
@@ -36,6 +38,8 @@ enum Commands {
     Plan(layers::TableInPlace),
     /// Run CMD in a private mount namespace with the keys that it lacks
     Exec(exec::Exec),
+    /// List or forget the namespaces that `exec --ns` made
+    Ns(ns::Ns),
     /// Attach the keys that are lacking to a procfs
     Attach(layers::TableInPlace),
     /// Take off what was attached
@@ -60,6 +64,7 @@ fn main() -> Exit {
     let outcome = match &cli.command {
         Commands::Plan(args) => args.plan(),
         Commands::Exec(args) => args.run(),
+        Commands::Ns(args) => args.run(),
         Commands::Attach(args) => args.attach(),
         Commands::Detach(args) => args.run(),
         Commands::Verify(args) => args.verify(),
