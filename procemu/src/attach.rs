@@ -11,13 +11,12 @@ use nix::mount::{MntFlags, MsFlags, umount2};
 
 use crate::error::{Error, Result};
 use crate::layer;
+use crate::mount::{bind, by_fd, take_off};
 use crate::mountinfo::{self, Mount};
 use crate::plan::{Plan, Step};
-use crate::procfs::{Procfs, by_fd};
+use crate::procfs::Procfs;
 use crate::snapshot::Snapshot;
 use crate::spare;
-
-pub(crate) use classic::remount_read_only;
 
 /// Which of the kernel's mount interfaces to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,7 +85,7 @@ impl Attached {
     pub fn detach(self) -> Result<()> {
         let mut outcome = Ok(());
         for placed in self.mounts.iter().rev() {
-            if let Err(errno) = umount2(&*by_fd(&placed.handle), MntFlags::MNT_DETACH) {
+            if let Err(errno) = take_off(&placed.handle) {
                 let error = Error::call(format!("detach: umount2({}, MNT_DETACH)", placed.shown), errno);
                 outcome = outcome.and(Err(error));
             }
@@ -255,7 +254,7 @@ fn bind_into(proc: &Procfs, piece: &Piece) -> Result<OwnedFd> {
     let folder = proc
         .folder(folder)
         .map_err(|e| Error::call(format!("open({})", proc.show(folder)), e))?;
-    classic::bind(&piece.tree, &on).map_err(|e| {
+    bind(&piece.tree, &on).map_err(|e| {
         Error::call(
             format!("mount(snapshot, {}, MS_BIND|MS_REC)", proc.show(&piece.target)),
             e,
@@ -275,14 +274,7 @@ fn make_private(proc: &Procfs, mounts: &[Mount], point: &Path) -> Result<Vec<Pat
     let shared = mounts.iter().filter(|m| m.shared && m.point.starts_with(point));
     let shared: Vec<PathBuf> = shared.map(|m| m.point.clone()).collect();
     if !shared.is_empty() {
-        let flags = MsFlags::MS_PRIVATE | MsFlags::MS_REC;
-        let made = nix::mount::mount(
-            None::<&str>,
-            &*by_fd(proc.root()),
-            None::<&str>,
-            flags,
-            None::<&str>,
-        );
+        let made = crate::mount::make_private(proc.root());
         let call = format!("mount({}, MS_PRIVATE|MS_REC)", proc.shown().display());
         made.map_err(|errno| Error::call(call, errno).explained().during("attach"))?;
     }

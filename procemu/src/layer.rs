@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use nix::mount::{MntFlags, umount2};
 use rustix::fs::{AtFlags, StatxFlags, statx};
 
-use crate::attach::remount_read_only;
 use crate::error::{Error, Result};
+use crate::mount::{remount_read_only, take_off};
 use crate::mountinfo::{self, Mount};
-use crate::procfs::{Procfs, by_fd};
+use crate::procfs::Procfs;
 use crate::{spare, sys};
 
 /// Every layer's name begins with it; the layer's number follows.
@@ -70,7 +69,7 @@ pub fn detach(proc: &Procfs, layer: &Layer) -> Result<()> {
         handles.push((path, handle));
     }
     for (path, handle) in handles.iter().rev() {
-        umount2(&*by_fd(handle), MntFlags::MNT_DETACH)
+        take_off(handle)
             .map_err(|e| Error::call(format!("detach: umount2({}, MNT_DETACH)", proc.show(path)), e))?;
     }
     if layers(proc)?.is_empty() {

@@ -102,6 +102,7 @@ mod error;
 mod key;
 pub mod keyring;
 mod layer;
+mod mount;
 mod mountinfo;
 mod namespace;
 mod namespaced;

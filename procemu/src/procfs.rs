@@ -1,7 +1,7 @@
 //! A verified handle on one procfs mount: everything below it is reached from the handle, never by an absolute path.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::key::SysctlKey;
+use crate::mount::by_fd;
 use crate::plan::UNDERLAY;
 
 /// `f_type` of procfs, `PROC_SUPER_MAGIC` in linux/magic.h.
@@ -299,11 +300,6 @@ pub(crate) fn is_procfs(fd: impl AsFd) -> io::Result<bool> {
 /// Whether that is what statfs(2) tells of a procfs.
 pub(crate) fn is_proc(found: &StatFs) -> bool {
     found.f_type as u64 == PROC_SUPER_MAGIC
-}
-
-/// The name by which a mount system call of the classic interface can take a handle.
-pub(crate) fn by_fd(fd: impl AsFd) -> String {
-    format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd())
 }
 
 /// A folder's entries (neither `.` nor `..`) with their type as the folder tells it.

@@ -8,13 +8,14 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use nix::mount::{MntFlags, MsFlags, umount2};
+use nix::mount::MsFlags;
 use rustix::fs::{FileType, fstat};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
 use crate::error::{Error, Result};
+use crate::mount::{by_fd, take_off};
 use crate::mountinfo;
-use crate::procfs::{Procfs, by_fd, is_procfs, list};
+use crate::procfs::{Procfs, is_procfs, list};
 
 /// Always there, always empty: the kernel keeps it for programs that look for it (fs/proc/proc_tty.c).
 const PREFERRED: &str = "tty/ldisc";
@@ -53,7 +54,7 @@ pub(crate) fn unmount(proc: &Procfs) -> Result<()> {
         return Ok(());
     };
     proc.folder(&folder)
-        .and_then(|handle| Ok(umount2(&*by_fd(&handle), MntFlags::MNT_DETACH)?))
+        .and_then(|handle| take_off(&handle))
         .map_err(|e| Error::call(format!("detach: umount2({}, MNT_DETACH)", proc.show(&folder)), e))
 }
 

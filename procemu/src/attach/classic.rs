@@ -2,13 +2,14 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use rustix::fs::{Mode, OFlags, StatVfsMountFlags, fstatvfs, openat};
+use nix::mount::{MsFlags, mount};
+use rustix::fs::{Mode, OFlags, openat};
 
 use super::{Order, Piece, parts, shield};
 use crate::error::{Error, Result};
+use crate::mount::{bind, by_fd, make_private, remount, remount_read_only, take_off};
 use crate::plan::Step;
-use crate::procfs::{Procfs, by_fd, is_procfs};
+use crate::procfs::{Procfs, is_procfs};
 use crate::spare;
 
 /// The staged snapshot. Dropping it takes the stage off, as far as that can be had on the way out of a failure; what was
@@ -26,10 +27,6 @@ impl Drop for Stage {
     fn drop(&mut self) {
         let _ = take_off(&self.root);
     }
-}
-
-fn take_off(stage: &OwnedFd) -> nix::Result<()> {
-    umount2(&*by_fd(stage), MntFlags::MNT_DETACH)
 }
 
 impl Stage {
@@ -125,16 +122,8 @@ impl Stage {
                 e,
             )
         };
-        remount(&self.root, MsFlags::MS_RDONLY).map_err(|e| failed("MS_REMOUNT|MS_BIND|MS_RDONLY", e))?;
-        let private = MsFlags::MS_PRIVATE | MsFlags::MS_REC;
-        mount(
-            None::<&str>,
-            &*by_fd(&self.root),
-            None::<&str>,
-            private,
-            None::<&str>,
-        )
-        .map_err(|e| failed("MS_PRIVATE|MS_REC", e.into()))
+        remount_read_only(&self.root).map_err(|e| failed("MS_REMOUNT|MS_BIND|MS_RDONLY", e))?;
+        make_private(&self.root).map_err(|e| failed("MS_PRIVATE|MS_REC", e))
     }
 }
 
@@ -171,42 +160,7 @@ fn mount_tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
     .map_err(|e| Error::call(format!("mount({}, tmpfs, {data})", proc.show(&spot)), e))?;
     proc.folder(&spot).map_err(|e| {
         // Not reachable: take off the topmost mount there, which is the one just made.
-        let _ = umount2(&*by_fd(&on), MntFlags::MNT_DETACH);
+        let _ = take_off(&on);
         Error::call(format!("open({})", proc.show(&spot)), e)
     })
-}
-
-/// Binds `source`, with all that is mounted below it, on `target`.
-pub(super) fn bind(source: &OwnedFd, target: &OwnedFd) -> std::io::Result<()> {
-    let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
-    Ok(mount(
-        Some(&*by_fd(source)),
-        &*by_fd(target),
-        None::<&str>,
-        flags,
-        None::<&str>,
-    )?)
-}
-
-/// Makes the mount whose root `at` is read-only.
-pub(crate) fn remount_read_only(at: &OwnedFd) -> std::io::Result<()> {
-    remount(at, MsFlags::MS_RDONLY)
-}
-
-/// Adds `flags` to a mount, keeping those it has: the kernel would take their absence for an attempt to drop them.
-fn remount(at: &OwnedFd, flags: MsFlags) -> std::io::Result<()> {
-    let has = fstatvfs(at)?.f_flag;
-    let mut all = flags | MsFlags::MS_REMOUNT | MsFlags::MS_BIND;
-    for (flag, mount_flag) in [
-        (StatVfsMountFlags::RDONLY, MsFlags::MS_RDONLY),
-        (StatVfsMountFlags::NOSUID, MsFlags::MS_NOSUID),
-        (StatVfsMountFlags::NODEV, MsFlags::MS_NODEV),
-        (StatVfsMountFlags::NOEXEC, MsFlags::MS_NOEXEC),
-        (StatVfsMountFlags::NOATIME, MsFlags::MS_NOATIME),
-        (StatVfsMountFlags::NODIRATIME, MsFlags::MS_NODIRATIME),
-        (StatVfsMountFlags::RELATIME, MsFlags::MS_RELATIME),
-    ] {
-        all.set(mount_flag, has.contains(flag) || all.contains(mount_flag));
-    }
-    Ok(mount(None::<&str>, &*by_fd(at), None::<&str>, all, None::<&str>)?)
 }

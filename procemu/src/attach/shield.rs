@@ -5,12 +5,11 @@
 
 use std::os::fd::OwnedFd;
 
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::mount::{MsFlags, mount};
 use rustix::fs::{AtFlags, Mode, OFlags, chmodat, mkdirat, openat};
 
-use super::classic::{bind, remount_read_only};
 use crate::error::{Error, Result};
-use crate::procfs::by_fd;
+use crate::mount::{bind, by_fd, remount_read_only, take_off};
 
 /// The folder of the tmpfs for the mounts that are made here: empty, and so also the second of the two layers without
 /// which there is no overlayfs.
@@ -49,7 +48,7 @@ fn is_protected(tmpfs: &OwnedFd, spot: &OwnedFd, layer: &str) -> std::io::Result
     bind(tmpfs, spot)?;
     let top = open(tmpfs, SPOT)?;
     let tried = remount_read_only(&top).map(|()| chmodat(&top, layer, FOLDER, AtFlags::empty()).is_err());
-    umount2(&*by_fd(&top), MntFlags::MNT_DETACH)?;
+    take_off(&top)?;
     tried
 }
 
