@@ -160,7 +160,8 @@ impl Stand {
         bundle.config["process"]["args"] = json!(["true"]);
         let mut idle = bundle.config.clone();
         let busybox = tests_support::need::command("busybox")?;
-        idle["hooks"]["createContainer"] = json!([{"path": busybox, "args": ["true"]}]);
+        // It reads what it is sent: crun takes a hook that is gone before that for a failed one.
+        idle["hooks"]["createContainer"] = json!([{"path": busybox, "args": ["cat"]}]);
         let plain = bundle.config.to_string();
         let source = bundle.write()?;
         let scratch = Mounted::new("tmpfs", "t")?;

@@ -237,8 +237,10 @@ fn binds_outer_proc(bed: &Bed, runtime: Runtime, destination: &str) -> TestResul
     bundle.write()?;
     let table = bed.table("t.toml", &TABLE[..2])?;
     // Inside `nsprep exec` the layer around the program takes writes; the wrapper's own namespace must not.
+    // A runtime of a name that says nothing is given every key, not only those that known runtimes read.
+    let unknown = r#"ln -sf "$RUNTIME" "$BED/other"; export RUNTIME=$BED/other; run wrapped b"#;
     let inside = r#"export -f run wrapped; "$NSPREP" exec --table "$TABLE" -- bash -c 'run wrapped b'"#;
-    for text in ["run wrapped b", inside] {
+    for text in [unknown, inside] {
         let script = bed
             .runtime_script(&runtime, text)?
             .env("CONFIG", bed.config(&table)?)

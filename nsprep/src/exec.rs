@@ -6,12 +6,11 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use clap::Args;
-use procemu::{Ids, Table};
+use procemu::{Ids, Table, errno_text};
 
 use crate::exit::{Exit, Failure};
 use crate::layers::{attach_prepared, prepare};
 use crate::ns::{self, State};
-use crate::output::errno;
 use crate::pins::{Pins, parse_name};
 use crate::place::Place;
 use crate::tables::Tables;
@@ -58,7 +57,7 @@ impl Exec {
         };
         Err(Failure {
             exit,
-            line: format!("exec {}: {}", program.to_string_lossy(), errno(&error)),
+            line: format!("exec {}: {}", program.to_string_lossy(), errno_text(&error)),
         })
     }
 

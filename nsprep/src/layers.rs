@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use clap::Args;
-use procemu::{Check, Options, Placement, Plan, Procfs, Snapshot, Step, Table, layers, next_layer};
+use procemu::{Check, Options, Placement, Plan, Procfs, Snapshot, Step, Table, layers};
 use serde_json::json;
 
 use crate::exit::{Exit, Failure};
@@ -61,15 +61,15 @@ pub fn attach_prepared(place: &Place, prepared: &Prepared) -> Result<Option<Stri
     if prepared.plan.is_empty() {
         return Ok(None);
     }
-    let source = next_layer(&place.proc)?;
     let spare = matches!(place.placement, Placement::Program { .. });
     let options = Options {
-        source: source.clone(),
         spare,
         ..Options::default()
     };
-    procemu::attach(&place.proc, &prepared.plan, &prepared.snapshot, &options)?.keep();
-    Ok(Some(source))
+    let attached = procemu::attach(&place.proc, &prepared.plan, &prepared.snapshot, &options)?;
+    let layer = attached.layer().map(str::to_owned);
+    attached.keep();
+    Ok(layer)
 }
 
 impl TableInPlace {
@@ -92,7 +92,7 @@ impl TableInPlace {
             let keys: Vec<String> = prepared.plan.emulated().map(|(key, _)| key.to_string()).collect();
             match (self.json, layer) {
                 (true, layer) => print_json(&json!({ "layer": layer, "keys": keys }))?,
-                (false, Some(layer)) => print(&format!("{layer}: {} keys attached\n", keys.len()))?,
+                (false, Some(layer)) => print(&format!("{layer}: attached {}\n", keys.join(", ")))?,
                 (false, None) => print("nothing attached: no key of the table is lacking\n")?,
             }
             Ok(Exit::Done)

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, setns};
 use nix::unistd::Pid;
-use procemu::Ids;
+use procemu::{Ids, errno_text};
 use serde_json::json;
 
 use crate::exit::{Exit, Failure};
-use crate::output::{errno, print, print_json};
+use crate::output::{print, print_json};
 use crate::pins::{Pins, none, parse_name};
 
 /// Where the pins are.
@@ -90,7 +90,7 @@ fn list(state: &State, json: bool) -> Result<Exit, Failure> {
 /// The mount namespace of the process `pid` (`self` for the caller's).
 pub fn open(pid: &str) -> Result<File, Failure> {
     let path = format!("/proc/{pid}/ns/mnt");
-    File::open(&path).map_err(|e| Failure::usage(format!("open({path}): {}", errno(&e))))
+    File::open(&path).map_err(|e| Failure::usage(format!("open({path}): {}", errno_text(&e))))
 }
 
 /// Moves the process, which must have one thread, into the mount namespace `namespace`, and there into the folder it is
@@ -104,12 +104,15 @@ pub fn enter(namespace: &File, what: &str) -> Result<(), Failure> {
             nix::Error::EPERM => {
                 format!("{what}: this process lacks CAP_SYS_ADMIN: setns: operation not permitted")
             }
-            _ => format!("{what}: setns: {}", errno(&e.into())),
+            _ => format!("{what}: setns: {}", errno_text(&e.into())),
         },
     })?;
-    folder
-        .and_then(std::env::set_current_dir)
-        .map_err(|e| Failure::usage(format!("{what}: the current folder is not there: {}", errno(&e))))
+    folder.and_then(std::env::set_current_dir).map_err(|e| {
+        Failure::usage(format!(
+            "{what}: the current folder is not there: {}",
+            errno_text(&e)
+        ))
+    })
 }
 
 /// Makes a mount namespace whose `/proc` is private and gives it that name. The process, which must have one thread,
@@ -125,8 +128,8 @@ pub fn make(pins: &Pins, name: &str) -> Result<File, Failure> {
         line: format!("{what}: {line}"),
     };
     let (outside, this) = (open("self")?, Pid::from_raw(0));
-    let allowed =
-        sched_getaffinity(this).map_err(|e| refused(format!("sched_getaffinity: {}", errno(&e.into()))))?;
+    let allowed = sched_getaffinity(this)
+        .map_err(|e| refused(format!("sched_getaffinity: {}", errno_text(&e.into()))))?;
     let each = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false));
     let alone = each.filter_map(|cpu| {
         let mut set = CpuSet::new();
@@ -145,7 +148,7 @@ pub fn make(pins: &Pins, name: &str) -> Result<File, Failure> {
         }
     }
     sched_setaffinity(this, &allowed)
-        .map_err(|e| refused(format!("sched_setaffinity: {}", errno(&e.into()))))?;
+        .map_err(|e| refused(format!("sched_setaffinity: {}", errno_text(&e.into()))))?;
     made.ok_or_else(|| {
         refused("the kernel pins no namespace made here: mount(MS_BIND): invalid argument".to_owned())
     })

@@ -2,20 +2,10 @@
 
 use std::io::{self, Write};
 
+use procemu::errno_text;
 use serde::Serialize;
 
 use crate::exit::{Exit, Failure};
-
-/// An I/O error in lower case and without its number.
-pub fn errno(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut chars = text.chars();
-    chars
-        .next()
-        .map(|first| first.to_lowercase().chain(chars).collect())
-        .unwrap_or_default()
-}
 
 /// Writes `text` to standard output. A reader that has gone away is no failure.
 pub fn print(text: &str) -> Result<(), Failure> {
@@ -23,7 +13,7 @@ pub fn print(text: &str) -> Result<(), Failure> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure {
             exit: Exit::Failed,
-            line: format!("write to standard output: {}", errno(&error)),
+            line: format!("write to standard output: {}", errno_text(&error)),
         }),
         _ => Ok(()),
     }

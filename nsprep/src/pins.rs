@@ -12,8 +12,9 @@ use nix::libc;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statfs::{FsType, fstatfs};
 
+use procemu::errno_text;
+
 use crate::exit::{Exit, Failure};
-use crate::output::errno;
 
 /// `NSFS_MAGIC` in linux/magic.h.
 const NSFS: FsType = FsType(0x6e73_6673);
@@ -271,6 +272,6 @@ fn failed(what: &str, error: &io::Error) -> Failure {
     };
     Failure {
         exit,
-        line: format!("{what}: {}", errno(error)),
+        line: format!("{what}: {}", errno_text(error)),
     }
 }

@@ -5,10 +5,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use clap::Args;
-use procemu::{Placement, Probing, Procfs, Target, Writes, ask_child, reexec_sealed};
+use procemu::{Placement, Probing, Procfs, Target, Writes, ask_child, errno_text, reexec_sealed};
 
 use crate::exit::{Exit, Failure};
-use crate::output::errno;
 
 /// Where to look or attach; this mount namespace's /proc where neither is given.
 #[derive(Args, Debug, Default)]
@@ -56,8 +55,9 @@ impl PlaceArgs {
                     .read(true)
                     .custom_flags(nix::libc::O_PATH | nix::libc::O_DIRECTORY)
                     .open(rootfs);
-                let folder = folder
-                    .map_err(|e| Failure::usage(format!("rootfs {}: {}", rootfs.display(), errno(&e))))?;
+                let folder = folder.map_err(|e| {
+                    Failure::usage(format!("rootfs {}: {}", rootfs.display(), errno_text(&e)))
+                })?;
                 let place = Place::container(Procfs::beneath(folder, rootfs)?, PROTECTED)?;
                 work(&place)
             }

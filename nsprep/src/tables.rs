@@ -50,10 +50,10 @@ fn read(path: &Path) -> Result<Table, Failure> {
     let failed = |what: &dyn std::fmt::Display| Failure::usage(format!("table {}: {what}", path.display()));
     let mut bytes = Vec::new();
     let limit = Table::MAX_BYTES as u64 + 1;
-    let file = File::open(path).map_err(|e| failed(&crate::output::errno(&e)))?;
+    let file = File::open(path).map_err(|e| failed(&procemu::errno_text(&e)))?;
     file.take(limit)
         .read_to_end(&mut bytes)
-        .map_err(|e| failed(&crate::output::errno(&e)))?;
+        .map_err(|e| failed(&procemu::errno_text(&e)))?;
     let text = String::from_utf8(bytes).map_err(|_| failed(&"is not UTF-8 text; a table is TOML or JSON"))?;
     Table::from_str_named(&text, &path.display().to_string()).map_err(Failure::usage)
 }

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use nix::mount::{MntFlags, MsFlags, umount2};
 
 use crate::error::{Error, Result};
-use crate::mountinfo;
+use crate::layer;
+use crate::mountinfo::{self, Mount};
 use crate::plan::{Plan, Step};
 use crate::procfs::{Procfs, by_fd};
 use crate::snapshot::Snapshot;
@@ -32,11 +33,8 @@ pub enum MountApi {
 }
 
 /// How to attach.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The layer's name, such as `procemu:1`: see [`crate::layer::next`]. Its mounts show it in mountinfo, as their source and
-    /// as the first folder of their root; by the latter the layer is found again.
-    pub source: String,
     /// SELinux label of the tmpfs, as in an OCI bundle's `linux.mountLabel`.
     pub label: Option<String>,
     /// Whether to keep a spare procfs beside the layer, for [`crate::Placement::Program`]: containers with user namespaces
@@ -46,21 +44,11 @@ pub struct Options {
     pub api: MountApi,
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            source: format!("{}1", crate::layer::PREFIX),
-            label: None,
-            spare: false,
-            api: MountApi::Auto,
-        }
-    }
-}
-
 /// What an attach has put in place. Dropping it leaves it there; [`Attached::detach`] takes it off.
 #[derive(Debug, Default)]
 #[must_use = "dropping it leaves the mounts in place; call keep() to say so"]
 pub struct Attached {
+    layer: Option<String>,
     /// In the order of placing.
     mounts: Vec<Placed>,
 }
@@ -74,6 +62,12 @@ struct Placed {
 impl Attached {
     /// Leaves the mounts where they are.
     pub fn keep(self) {}
+
+    /// The layer's name, the source that its mounts show in mountinfo and by which [`crate::layers`] finds it again; none
+    /// where nothing had to be put in place.
+    pub fn layer(&self) -> Option<&str> {
+        self.layer.as_deref()
+    }
 
     /// How many mounts were put over the procfs, not counting what is passed through below them.
     pub fn len(&self) -> usize {
@@ -123,43 +117,79 @@ pub fn attach(proc: &Procfs, plan: &Plan, snapshot: &Snapshot, options: &Options
     if plan.is_empty() {
         return Ok(Attached::default());
     }
-    let shared = make_private(proc)?;
-    attach_private(proc, plan, snapshot, options).map_err(|error| {
-        restore_shared(&shared);
-        error.explained().during("attach")
-    })
+    let point = proc.mountpoint()?;
+    let mounts = mountinfo::read()?;
+    let source = layer::next(&mounts, &point);
+    let shared = make_private(proc, &mounts, &point)?;
+    let order = Order {
+        proc,
+        plan,
+        snapshot,
+        options,
+        source: &source,
+    };
+    match order.carry_out() {
+        Ok(attached) => Ok(Attached {
+            layer: Some(source),
+            ..attached
+        }),
+        Err(error) => {
+            restore_shared(&shared);
+            Err(error.explained().during("attach"))
+        }
+    }
 }
 
-fn attach_private(proc: &Procfs, plan: &Plan, snapshot: &Snapshot, options: &Options) -> Result<Attached> {
-    let new =
-        || detached::build(proc, plan, snapshot, options).and_then(|pieces| place(proc, &pieces, &move_into));
-    let classic = || {
-        let stage = classic::Stage::build(proc, plan, snapshot, options)?;
-        let placed = place(proc, stage.pieces(), &bind_into)?;
+/// All that goes into one attach.
+struct Order<'a> {
+    proc: &'a Procfs,
+    plan: &'a Plan,
+    snapshot: &'a Snapshot,
+    options: &'a Options,
+    source: &'a str,
+}
+
+impl Order<'_> {
+    fn carry_out(&self) -> Result<Attached> {
+        let mut attached = Attached::default();
+        if self.options.spare
+            && let Some((folder, handle)) = spare::mount(self.proc)?
+        {
+            attached.mounts.push(Placed {
+                shown: self.proc.show(&folder),
+                handle,
+            });
+        }
+        let layer = match self.options.api {
+            MountApi::New => self.new_api(),
+            MountApi::Classic => self.classic_api(),
+            MountApi::Auto => self.new_api().or_else(|error| {
+                if is_refusal(&error) {
+                    self.classic_api()
+                } else {
+                    Err(error)
+                }
+            }),
+        };
+        match layer {
+            Ok(layer) => attached.mounts.extend(layer.mounts),
+            Err(error) => return Err(undo(attached, error)),
+        }
+        Ok(attached)
+    }
+
+    fn new_api(&self) -> Result<Attached> {
+        place(self.proc, &detached::build(self)?, &move_into)
+    }
+
+    fn classic_api(&self) -> Result<Attached> {
+        let stage = classic::Stage::build(self)?;
+        let placed = place(self.proc, stage.pieces(), &bind_into)?;
         match stage.take_off() {
             Ok(()) => Ok(placed),
             Err(error) => Err(undo(placed, error)),
         }
-    };
-    let mut attached = Attached::default();
-    if options.spare
-        && let Some((folder, handle)) = spare::mount(proc)?
-    {
-        attached.mounts.push(Placed {
-            shown: proc.show(&folder),
-            handle,
-        });
     }
-    let layer = match options.api {
-        MountApi::New => new(),
-        MountApi::Classic => classic(),
-        MountApi::Auto => new().or_else(|error| if is_refusal(&error) { classic() } else { Err(error) }),
-    };
-    match layer {
-        Ok(layer) => attached.mounts.extend(layer.mounts),
-        Err(error) => return Err(undo(attached, error)),
-    }
-    Ok(attached)
 }
 
 /// Whether a failure may only mean that this kernel, or a seccomp filter, does not have the new interface.
@@ -241,13 +271,9 @@ fn bind_into(proc: &Procfs, piece: &Piece) -> Result<OwnedFd> {
 
 /// Makes `proc` and all below it private, if anything of it is in a peer group, to which mounts would propagate; gives
 /// the mountpoints that were. What only receives from elsewhere stays as it is.
-fn make_private(proc: &Procfs) -> Result<Vec<PathBuf>> {
-    let point = proc.mountpoint()?;
-    let mounts = mountinfo::read()?.into_iter();
-    let shared: Vec<PathBuf> = mounts
-        .filter(|m| m.shared && m.point.starts_with(&point))
-        .map(|m| m.point)
-        .collect();
+fn make_private(proc: &Procfs, mounts: &[Mount], point: &Path) -> Result<Vec<PathBuf>> {
+    let shared = mounts.iter().filter(|m| m.shared && m.point.starts_with(point));
+    let shared: Vec<PathBuf> = shared.map(|m| m.point.clone()).collect();
     if !shared.is_empty() {
         let flags = MsFlags::MS_PRIVATE | MsFlags::MS_REC;
         let made = nix::mount::mount(

@@ -101,22 +101,24 @@ impl Error {
     /// The error and its source in one line, for a log or a terminal.
     pub fn line(&self) -> String {
         match &self.source {
-            Some(source) => {
-                let text = source.to_string();
-                let text = text.split(" (os error").next().unwrap_or_default();
-                format!("{}: {}", self.message, lower_first(text))
-            }
+            Some(source) => match source.downcast_ref::<io::Error>() {
+                Some(errno) => format!("{}: {}", self.message, errno_text(errno)),
+                None => format!("{}: {source}", self.message),
+            },
             None => self.message.clone(),
         }
     }
 }
 
-fn lower_first(text: &str) -> String {
+/// An I/O error as it stands in a line of ours: lower case, without its number.
+pub fn errno_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
     let mut chars = text.chars();
-    match chars.next() {
-        Some(first) => first.to_lowercase().chain(chars).collect(),
-        None => String::new(),
-    }
+    chars
+        .next()
+        .map(|first| first.to_lowercase().chain(chars).collect())
+        .unwrap_or_default()
 }
 
 impl fmt::Display for Error {

@@ -32,17 +32,13 @@ pub fn layers(proc: &Procfs) -> Result<Vec<Layer>> {
     Ok(group(&mountinfo::read()?, &proc.mountpoint()?))
 }
 
-/// The name for the next layer over `proc`.
-///
-/// # Errors
-/// `System` where mountinfo cannot be read.
-pub fn next(proc: &Procfs) -> Result<String> {
-    let last = layers(proc)?
+/// The name for the next layer over the procfs at `proc`, given all mounts.
+pub(crate) fn next(mounts: &[Mount], proc: &Path) -> String {
+    let last = group(mounts, proc)
         .iter()
         .filter_map(|layer| number(&layer.source))
-        .max()
-        .unwrap_or(0);
-    Ok(format!("{PREFIX}{}", last + 1))
+        .max();
+    format!("{PREFIX}{}", last.unwrap_or(0) + 1)
 }
 
 /// Takes `layer` off `proc`, and nothing else; with the last layer the spare procfs goes too.

@@ -13,7 +13,7 @@
 //! use std::fs::File;
 //! use std::path::Path;
 //!
-//! use procemu::{Attached, Options, Placement, Plan, Probing, Procfs, Profile, Snapshot, next_layer};
+//! use procemu::{Attached, Options, Placement, Plan, Probing, Procfs, Profile, Snapshot};
 //!
 //! /// `host` is the procfs outside, opened before the container's namespaces were entered.
 //! fn prepare(rootfs: &Path, host: &Procfs) -> Result<Attached, Box<dyn std::error::Error>> {
@@ -36,8 +36,7 @@
 //!     let snapshot = Snapshot::compile(&plan, &table, Some(host))?;
 //!
 //!     // All of it or nothing. An empty plan mounts nothing.
-//!     let options = Options { source: next_layer(&proc)?, ..Options::default() };
-//!     Ok(procemu::attach(&proc, &plan, &snapshot, &options)?)
+//!     Ok(procemu::attach(&proc, &plan, &snapshot, &Options::default())?)
 //! }
 //!
 //! let host = Procfs::open("/proc")?;
@@ -72,7 +71,7 @@
 //! and each reader gets its own:
 //!
 //! ```no_run
-//! use procemu::{Ids, Options, Placement, Plan, Probing, Profile, Snapshot, next_layer};
+//! use procemu::{Ids, Options, Placement, Plan, Probing, Profile, Snapshot};
 //!
 //! let table = Profile::get("kubelet")?;
 //! // A mount namespace of our own; without CAP_SYS_ADMIN in a user namespace of our own.
@@ -81,7 +80,7 @@
 //! let placement = Placement::Program { writes: true };
 //! let plan = Plan::new(&table, &seen, &placement)?;
 //! let snapshot = Snapshot::compile(&plan, &table, Some(&proc))?;
-//! let options = Options { source: next_layer(&proc)?, spare: true, ..Options::default() };
+//! let options = Options { spare: true, ..Options::default() };
 //! procemu::attach(&proc, &plan, &snapshot, &options)?.keep();
 //! // ... exec the program ...
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -123,9 +122,9 @@ mod verify;
 
 pub use attach::{Attached, MountApi, Options, attach};
 pub use child::ask_child;
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Result, errno_text};
 pub use key::{KeyError, SysctlKey};
-pub use layer::{Layer, detach, drop_spare, layers, make_layers_read_only, next as next_layer};
+pub use layer::{Layer, detach, drop_spare, layers, make_layers_read_only};
 pub use namespace::{Ids, Target, private};
 pub use observe::{Folder, Kind, Listed, Observation, Probing, Seen};
 pub use plan::{Placement, Plan, Step, UNDERLAY};

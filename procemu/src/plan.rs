@@ -17,7 +17,8 @@ pub enum Placement {
     /// Around a program, whose children may enter other namespaces: what belongs to a namespace is linked to the
     /// overmounted folder itself, so that it is resolved by whoever reads it.
     Program {
-        /// Whether anything takes writes: entries with mode 0644 then do, and originals as they did before.
+        /// Whether anything takes writes: entries with mode 0644 then do, and originals as they did before. A program that
+        /// only reads has all originals linked, which costs next to nothing.
         writes: bool,
     },
     /// In a container, from within all of its namespaces: everything is passed through by bind, and nothing
@@ -383,7 +384,7 @@ impl<'a> Layout<'a> {
                 path,
                 target: target.clone(),
             },
-            (_, Placement::Program { .. }) if own && namespaced::anchor(&path).is_some() => {
+            (_, Placement::Program { writes }) if own && (!writes || namespaced::anchor(&path).is_some()) => {
                 let below = path.strip_prefix(root).unwrap_or(&path).trim_start_matches('/');
                 let up = "../".repeat(below.matches('/').count());
                 Step::Link {

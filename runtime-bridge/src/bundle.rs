@@ -380,7 +380,7 @@ mod tests {
         let path = dir.path().join(FILE);
         assert_eq!(
             refused(dir.path()),
-            "cannot open B/config.json: No such file or directory (os error 2)"
+            "cannot open B/config.json: no such file or directory"
         );
         std::fs::create_dir(&path).unwrap();
         assert_eq!(refused(dir.path()), "B/config.json is not a regular file");
@@ -388,16 +388,13 @@ mod tests {
         symlink("/etc/passwd", &path).unwrap();
         assert_eq!(
             refused(dir.path()),
-            "cannot open B/config.json: Too many levels of symbolic links (os error 40)"
+            "cannot open B/config.json: too many levels of symbolic links"
         );
         std::fs::remove_file(&path).unwrap();
         File::create(&path).unwrap().set_len(MAX_BYTES + 1).unwrap();
         assert_eq!(refused(dir.path()), "B/config.json has more than 16 MiB");
         std::fs::write(&path, b"{\"a\":\"\xff\"}").unwrap();
         assert!(refused(dir.path()).starts_with("B/config.json is not UTF-8: invalid utf-8 sequence"));
-        assert_eq!(
-            refused(&path),
-            "cannot open the bundle B: Not a directory (os error 20)"
-        );
+        assert_eq!(refused(&path), "cannot open the bundle B: not a directory");
     }
 }

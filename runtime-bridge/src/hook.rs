@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use procemu::{
     Entry, Error, ErrorKind, Mode, Options, Placement, Plan, Probing, Procfs, Snapshot, SysctlKey, Table,
-    Target, When, ask_child, drop_spare, next_layer, reexec_sealed,
+    Target, When, ask_child, drop_spare, reexec_sealed,
 };
 
 use crate::bundle;
@@ -256,7 +256,6 @@ fn prepare(order: &Order) -> Result<(), Error> {
     let snapshot = Snapshot::compile(&plan, &table, Some(&order.host))?;
     let label = Some(order.spec.linux.mount_label.clone()).filter(|label| !label.is_empty());
     let options = Options {
-        source: next_layer(&proc)?,
         label,
         ..Options::default()
     };

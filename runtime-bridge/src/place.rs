@@ -10,7 +10,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sched::{CloneFlags, setns, unshare};
 use procemu::{
     Error, Ids, Options, Placement, Plan, Probing, Procfs, Seen, Snapshot, SysctlKey, Table, ask_child,
-    drop_spare, layers, make_layers_read_only, next_layer,
+    drop_spare, layers, make_layers_read_only,
 };
 use serde::{Deserialize, Serialize};
 
@@ -146,8 +146,12 @@ fn proc_mount(spec: &Spec) -> Option<&Mount> {
 fn container_procfs(spec: &Spec) -> Result<Procfs, Error> {
     match proc_mount(spec) {
         Some(mount) if mount.kind != "proc" && mount.source.is_absolute() => Procfs::open(&mount.source),
-        // Without the right to mount one (in a user namespace), the procfs outside is the nearest to it.
-        _ => Procfs::fresh().or_else(|_| Procfs::open("/proc")),
+        // The procfs outside without what is mounted over it shows what a fresh one does, and costs less. In a user
+        // namespace neither may be had; then the procfs outside as it is comes nearest.
+        _ => {
+            let outside = Procfs::open("/proc")?;
+            outside.unshadowed().or_else(|_| Procfs::fresh()).or(Ok(outside))
+        }
     }
 }
 
@@ -249,7 +253,6 @@ impl Around {
             drop_spare(&proc)?;
         }
         let options = Options {
-            source: next_layer(&proc)?,
             spare,
             ..Options::default()
         };

@@ -15,7 +15,10 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text = format!("{text}: {error}");
+        text = match error.downcast_ref::<std::io::Error>() {
+            Some(errno) => format!("{text}: {}", procemu::errno_text(errno)),
+            None => format!("{text}: {error}"),
+        };
         cause = error.source();
     }
     text

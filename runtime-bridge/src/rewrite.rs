@@ -2,15 +2,21 @@
 //!
 //! What no mount can cure is cured here. Where a container would lack nothing, the text stays as it is, byte for byte.
 
+mod stderr;
+mod sysctls;
+
+pub use stderr::STDERR;
+use sysctls::{Requested, moved_before, requested, sysctl_of, without_sysctl_sources};
+
 use crate::config::OnFailure;
 use crate::document::{DocumentError, Node, Style};
 use crate::hooks;
 use crate::job::{Job, Log};
 use crate::place::PlaceFacts;
-use crate::runtime::{Kind, Runtime};
+use crate::runtime::Runtime;
 use crate::spec::SysctlNamespace;
 use crate::sysctl::{Request, namespace};
-use procemu::{Entry, SysctlKey, Table, Value, ValueSource};
+use procemu::{SysctlKey, Table};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the rewriter has to know besides the text.
@@ -27,12 +33,6 @@ pub struct Facts {
     /// Whether the runtime can open its standard error by the name of [`STDERR`].
     pub stderr: bool,
 }
-
-/// What crun is told to give hooks as standard error; without it, theirs is /dev/null.
-pub const STDERR: &str = "/proc/self/fd/2";
-
-/// crun's annotation for that.
-const STDERR_ANNOTATION: &str = "run.oci.hooks.stderr";
 
 /// One change, for people to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,13 +78,6 @@ pub enum RewriteError {
         /// What is wrong with it.
         source: procemu::ValueError,
     },
-}
-
-/// A request, and whether it was moved by an earlier rewriting.
-#[derive(Debug)]
-struct Requested {
-    request: Request,
-    moved_before: bool,
 }
 
 /// A configuration that has been read, and is not yet changed.
@@ -178,81 +171,6 @@ impl Draft {
         namespace(key).is_some_and(|namespace| self.owned.contains(&namespace))
     }
 
-    /// Takes out of `linux.sysctl` what the runtime cannot set any more, and gives back what it can set again.
-    fn move_sysctls(
-        &mut self,
-        place: &PlaceFacts,
-        on_failure: OnFailure,
-        changes: &mut Vec<Change>,
-    ) -> Result<Job, RewriteError> {
-        let mut job = Job {
-            version: Job::VERSION,
-            on_failure,
-            table: self.table.clone(),
-            sysctl: BTreeMap::new(),
-            log: None,
-            stderr: false,
-        };
-        let mut values: BTreeMap<&SysctlKey, &Request> = BTreeMap::new();
-        let (mut linux, mut sysctl) = sysctl_of(&self.top)?;
-        let mut edited = false;
-        for Requested {
-            request,
-            moved_before,
-        } in &self.requests
-        {
-            let Request { spelling, key, value } = request;
-            let obstacle = if self.owns(key) {
-                obstacle(key, place)
-            } else {
-                None
-            };
-            let Some(obstacle) = obstacle else {
-                if *moved_before {
-                    sysctl.set(
-                        spelling,
-                        serde_json::Value::from(value.as_str()).to_string(),
-                        &self.style,
-                        3,
-                    );
-                    edited = true;
-                    changes.push(Change {
-                        what: format!("linux.sysctl: {spelling} is back"),
-                        why: "the runtime can set it itself".into(),
-                    });
-                }
-                continue;
-            };
-            if let Some(other) = values.insert(key, request)
-                && other.value != *value
-            {
-                return Err(RewriteError::Conflict {
-                    first: other.spelling.clone(),
-                    second: spelling.clone(),
-                });
-            }
-            if place.missing.contains(key) || place.replaced.contains(key) {
-                let mut entry = job.table.get(key).cloned().unwrap_or_else(|| requested(value));
-                entry.source = literal(request, &entry)?;
-                job.table.insert(key.clone(), entry);
-            }
-            job.sysctl.insert(spelling.clone(), value.clone());
-            if !moved_before {
-                sysctl.remove(spelling);
-                edited = true;
-                changes.push(Change {
-                    what: format!("linux.sysctl: {spelling} = {value:?} is now the hook's to set"),
-                    why: obstacle,
-                });
-            }
-        }
-        if edited {
-            linux.set("sysctl", sysctl.to_string(), &self.style, 2);
-            self.top.set("linux", linux.to_string(), &self.style, 1);
-        }
-        Ok(job)
-    }
-
     fn place_hook(
         &mut self,
         needed: bool,
@@ -317,52 +235,6 @@ impl Draft {
         });
     }
 
-    /// Has crun hand on what the hook says, or takes that back; tells whether the annotation is ours now.
-    fn pass_stderr(
-        &mut self,
-        needed: bool,
-        facts: &Facts,
-        changes: &mut Vec<Change>,
-    ) -> Result<bool, RewriteError> {
-        let wanted = needed && facts.stderr && facts.runtime.kind == Kind::Crun;
-        let ours = old_job(&self.top)?.is_some_and(|old| old.stderr);
-        let mut annotations = match self.top.get("annotations") {
-            None => Node::empty_object(),
-            // An odd one is the runtime's to refuse.
-            Some(raw) => match Node::object(raw, "annotations") {
-                Ok(annotations) if !annotations.is_empty() => annotations,
-                _ => return Ok(false),
-            },
-        };
-        let (what, why) = if wanted && annotations.get(STDERR_ANNOTATION).is_none() {
-            let value = serde_json::Value::from(STDERR).to_string();
-            annotations.set(STDERR_ANNOTATION, value, &self.style, 2);
-            (
-                format!("{STDERR_ANNOTATION} is now {STDERR:?}"),
-                "crun drops what a hook says on standard error",
-            )
-        } else if !wanted && ours {
-            annotations.remove(STDERR_ANNOTATION);
-            (
-                format!("{STDERR_ANNOTATION} is gone"),
-                "there is no hook, or its standard error is not to be had",
-            )
-        } else {
-            return Ok(ours);
-        };
-        if annotations.is_empty() {
-            self.top.remove("annotations");
-        } else {
-            self.top
-                .set("annotations", annotations.to_string(), &self.style, 1);
-        }
-        changes.push(Change {
-            what: format!("annotations: {what}"),
-            why: why.into(),
-        });
-        Ok(wanted)
-    }
-
     fn lower_version(&mut self, facts: &Facts, changes: &mut Vec<Change>) {
         let Some(version) = self.oci_version.as_deref() else {
             return;
@@ -376,17 +248,6 @@ impl Draft {
         });
         self.top.set("ociVersion", "\"1.0.2\"".into(), &self.style, 1);
     }
-}
-
-/// `linux` and `linux.sysctl`; empty where absent.
-fn sysctl_of(top: &Node) -> Result<(Node, Node), DocumentError> {
-    let part = |raw: Option<&str>, at: &str| match raw {
-        None | Some("null") => Ok(Node::empty_object()),
-        Some(raw) => Node::object(raw, at),
-    };
-    let linux = part(top.get("linux"), "linux")?;
-    let sysctl = part(linux.get("sysctl"), "linux.sysctl")?;
-    Ok((linux, sysctl))
 }
 
 /// What an earlier rewriting moved.
@@ -413,77 +274,6 @@ fn old_job(top: &Node) -> Result<Option<OldJob>, RewriteError> {
         });
     }
     Ok(Some(old))
-}
-
-fn moved_before(top: &Node) -> Result<Vec<Request>, RewriteError> {
-    let Some(old) = old_job(top)? else {
-        return Ok(Vec::new());
-    };
-    let request = |(spelling, value): (&String, &String)| {
-        Request::new(spelling, value).ok_or_else(|| RewriteError::Job {
-            what: format!("sysctl: {spelling:?} is no key"),
-        })
-    };
-    old.sysctl.iter().map(request).collect()
-}
-
-/// `table` with values in place of its `sysctl` sources; an entry goes where neither request nor fallback gives one.
-fn without_sysctl_sources(table: &Table, requests: &[Requested]) -> Result<Table, RewriteError> {
-    let mut resolved = Table::new();
-    resolved.set_doc(table.doc());
-    for (key, entry) in table {
-        let mut entry = entry.clone();
-        if entry.source == ValueSource::Sysctl {
-            let request = requests
-                .iter()
-                .find(|other| other.request.key == *key)
-                .map(|other| &other.request);
-            let source = match (request, entry.fallback.take()) {
-                (Some(request), _) => literal(request, &entry)?,
-                (None, Some(fallback)) => ValueSource::Literal(fallback),
-                (None, None) => continue,
-            };
-            entry.source = source;
-        }
-        resolved.insert(key.clone(), entry);
-    }
-    Ok(resolved)
-}
-
-/// The value of `request`, if `entry` can show it.
-fn literal(request: &Request, entry: &Entry) -> Result<ValueSource, RewriteError> {
-    let value = Value::from(request.value.as_str());
-    value
-        .render(entry.separator)
-        .map_err(|source| RewriteError::Value {
-            key: request.spelling.clone(),
-            source,
-        })?;
-    Ok(ValueSource::Literal(value))
-}
-
-fn requested(value: &str) -> Entry {
-    Entry::literal(value).with_doc("requested in linux.sysctl")
-}
-
-/// Why the runtime cannot set `key` itself.
-fn obstacle(key: &SysctlKey, place: &PlaceFacts) -> Option<String> {
-    if place.missing.contains(key) {
-        return Some("the kernel lacks it".into());
-    }
-    if place.replaced.contains(key) {
-        return Some("it is replaced".into());
-    }
-    let covers = |folder: &&String| {
-        key.path()
-            .strip_prefix(folder.as_str())
-            .is_some_and(|rest| rest.starts_with('/'))
-    };
-    place
-        .overmounts
-        .iter()
-        .find(covers)
-        .map(|folder| format!("it lies below /proc/{folder}, which is overmounted"))
 }
 
 /// `the container lacks kernel/cap_last_cap, kernel/panic and 3 more`.

@@ -19,6 +19,21 @@ pub enum Kind {
     Unknown,
 }
 
+impl Kind {
+    /// What a runtime's file name says, without asking the runtime: `runc`, `crun-1.19`, `youki`.
+    pub fn of_file(path: &Path) -> Self {
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let known = [("runc", Self::Runc), ("crun", Self::Crun), ("youki", Self::Youki)];
+        known
+            .into_iter()
+            .find(|(part, _)| name.contains(part))
+            .map_or(Self::Unknown, |(_, kind)| kind)
+    }
+}
+
 /// A version's numbers; what distributions append (`+ds1`, `-dirty`) says nothing about behaviour and is left out.
 ///
 /// A release candidate comes before its release: `1.0.0-rc93` < `1.0.0`.

@@ -10,8 +10,8 @@ use crate::keyring;
 use crate::locate::{self, LocateError};
 use crate::place::Around;
 use crate::report::{Level, Report, chain};
-use crate::runtime::identify;
-use procemu::ValueSource;
+use crate::runtime::{Kind, identify};
+use procemu::{Profile, Table, ValueSource};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -119,7 +119,9 @@ fn find(
 fn prepare(path: &Path, invocation: &Invocation, config: &Config) -> Result<Prepared, WrapperError> {
     if invocation.subcommand == Subcommand::Exec {
         if identify(path, &config.state_dir).reads_keys_on_exec() {
-            around(config)?.enter(None).map_err(WrapperError::Namespace)?;
+            around(path, config)?
+                .enter(None)
+                .map_err(WrapperError::Namespace)?;
         }
         return Ok(Prepared::default());
     }
@@ -129,7 +131,7 @@ fn prepare(path: &Path, invocation: &Invocation, config: &Config) -> Result<Prep
     let dir = Path::new(invocation.bundle.as_deref().unwrap_or(OsStr::new(".")));
     let hook = locate::own()?;
     // Looked at while this process still sees the kernel's own procfs, and written when nothing else can fail any more.
-    let around = around(config)?;
+    let around = around(path, config)?;
     let options = Options {
         config,
         table: None,
@@ -174,10 +176,19 @@ fn log(invocation: &Invocation) -> Option<Log> {
     Some(Log { path, format })
 }
 
-/// What the runtime itself reads is the administrator's choice, not the pod's; `linux.sysctl` is about the container.
-fn around(config: &Config) -> Result<Around, WrapperError> {
+/// What the runtime's own `/proc` lacks of the keys that runtimes read there; of a runtime that nobody knows, of all keys.
+/// The values are the administrator's choice, not the pod's; `linux.sysctl` is about the container.
+fn around(path: &Path, config: &Config) -> Result<Around, WrapperError> {
     let mut table = config.table(&BTreeMap::new())?;
     table.retain(|_, entry| entry.source != ValueSource::Sysctl);
+    if Kind::of_file(path) != Kind::Unknown {
+        let read = ["runc", "crun"]
+            .map(Profile::get)
+            .into_iter()
+            .collect::<Result<Vec<_>, _>>();
+        let read = Table::merged(read.map_err(ConfigError::from)?);
+        table.retain(|key, _| read.contains_key(key));
+    }
     Around::look(&table).map_err(WrapperError::Namespace)
 }
 

@@ -5,11 +5,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use rustix::fs::{Mode, OFlags, StatVfsMountFlags, fstatvfs, openat};
 
-use super::{Options, Piece, parts, shield};
+use super::{Order, Piece, parts, shield};
 use crate::error::{Error, Result};
-use crate::plan::{Plan, Step};
+use crate::plan::Step;
 use crate::procfs::{Procfs, by_fd, is_procfs};
-use crate::snapshot::Snapshot;
 use crate::spare;
 
 /// The staged snapshot. Dropping it takes the stage off, as far as that can be had on the way out of a failure; what was
@@ -40,11 +39,12 @@ impl Stage {
     }
 
     /// Mounts and fills it.
-    pub(super) fn build(proc: &Procfs, plan: &Plan, snapshot: &Snapshot, options: &Options) -> Result<Self> {
-        let root = mount_tmpfs(proc, snapshot, options)?;
+    pub(super) fn build(order: &Order<'_>) -> Result<Self> {
+        let (proc, plan) = (order.proc, order.plan);
+        let root = mount_tmpfs(order)?;
         let filled = || {
-            let content = snapshot.write(root.as_fd(), &options.source)?;
-            let shielded = shield::cover(&root, &options.source)?;
+            let content = order.snapshot.write(root.as_fd(), order.source)?;
+            let shielded = shield::cover(&root, order.source)?;
             Ok((content, shielded))
         };
         // There is no stage yet whose end would take it off.
@@ -149,19 +149,20 @@ fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(parent, _)| parent)
 }
 
-fn mount_tmpfs(proc: &Procfs, snapshot: &Snapshot, options: &Options) -> Result<OwnedFd> {
+fn mount_tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
+    let proc = order.proc;
     let spot = spare::spot(proc)?;
     let on = proc
         .folder(&spot)
         .map_err(|e| Error::call(format!("open({})", proc.show(&spot)), e))?;
-    let (size, inodes) = snapshot.limits();
+    let (size, inodes) = order.snapshot.limits();
     let mut data = format!("size={size},nr_inodes={inodes},mode=0555");
-    if let Some(label) = &options.label {
+    if let Some(label) = &order.options.label {
         data.push_str(&format!(",context=\"{label}\""));
     }
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(
-        Some(&*options.source),
+        Some(order.source),
         &*by_fd(&on),
         Some("tmpfs"),
         flags,

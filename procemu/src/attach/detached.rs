@@ -8,11 +8,10 @@ use rustix::mount::{
     fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
 };
 
-use super::{Options, Part, Piece, parts};
+use super::{Order, Part, Piece, parts};
 use crate::error::{Error, Result};
-use crate::plan::{Plan, Step};
+use crate::plan::Step;
 use crate::procfs::{Procfs, is_proc};
-use crate::snapshot::Snapshot;
 use crate::sys;
 
 const NOSUID: u64 = libc::MOUNT_ATTR_NOSUID;
@@ -21,23 +20,18 @@ const NOEXEC: u64 = libc::MOUNT_ATTR_NOEXEC;
 const RDONLY: u64 = libc::MOUNT_ATTR_RDONLY;
 
 /// One detached tree for each part of the plan.
-pub(super) fn build(
-    proc: &Procfs,
-    plan: &Plan,
-    snapshot: &Snapshot,
-    options: &Options,
-) -> Result<Vec<Piece>> {
-    let tmpfs = tmpfs(snapshot, options)?;
+pub(super) fn build(order: &Order<'_>) -> Result<Vec<Piece>> {
+    let tmpfs = tmpfs(order)?;
     // Not in place of `tmpfs`, with whose handle the whole tmpfs would go.
-    let content = snapshot.write(tmpfs.as_fd(), &options.source)?;
-    parts(plan)
+    let content = order.snapshot.write(tmpfs.as_fd(), order.source)?;
+    parts(order.plan)
         .into_iter()
-        .map(|part| piece(proc, &content, &part))
+        .map(|part| piece(order.proc, &content, &part))
         .collect()
 }
 
-fn tmpfs(snapshot: &Snapshot, options: &Options) -> Result<OwnedFd> {
-    let (size, inodes) = snapshot.limits();
+fn tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
+    let (size, inodes) = order.snapshot.limits();
     let (size, inodes) = (size.to_string(), inodes.to_string());
     let context =
         fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).map_err(|e| Error::call("fsopen(tmpfs)", e))?;
@@ -45,11 +39,11 @@ fn tmpfs(snapshot: &Snapshot, options: &Options) -> Result<OwnedFd> {
         fsconfig_set_string(context.as_fd(), key, value)
             .map_err(|e| Error::call(format!("fsconfig(tmpfs, {key}={value})"), e))
     };
-    set("source", &options.source)?;
+    set("source", order.source)?;
     set("size", &size)?;
     set("nr_inodes", &inodes)?;
     set("mode", "0555")?;
-    if let Some(label) = &options.label {
+    if let Some(label) = &order.options.label {
         set("context", label)?;
     }
     fsconfig_create(context.as_fd()).map_err(|e| Error::call("fsconfig(tmpfs, create)", e))?;
@@ -66,48 +60,70 @@ fn piece(proc: &Procfs, content: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
     let read_only = if takes_writes { 0 } else { RDONLY };
     // First of all: where the kernel lacks mount_setattr(2), nothing else was done in vain.
     set(&tree, read_only | NOSUID | NODEV | NOEXEC, false, part.at, proc)?;
-    let mut parent: Option<(&str, OwnedFd)> = None;
+    // Where every original is to be read-only, one call at the end does it for all.
+    let at_once = part.steps.iter().all(|step| match step {
+        Step::Pass { read_only, .. } | Step::Underlay { read_only, .. } => *read_only,
+        _ => true,
+    });
+    let mut passed = false;
+    let mut from = Folders::default();
     for step in part.steps {
-        match step {
-            Step::Underlay { path, read_only } => {
-                let folder = proc.folder(part.at);
-                let folder = folder.map_err(|e| Error::call(format!("open({})", proc.show(part.at)), e))?;
-                let original =
-                    clone(&folder, "", proc).map_err(|e| e.during(format!("passing {}", part.at)))?;
-                restrict(&original, path, true, *read_only, proc)?;
-                graft(&original, &tree, part.at, path, proc)?;
-            }
+        let (path, original, is_folder, read_only) = match step {
+            Step::Underlay { path, read_only } => (
+                path,
+                clone(from.open(proc, part.at)?, "", proc)?,
+                true,
+                *read_only,
+            ),
             Step::Pass {
                 path,
-                folder: is_folder,
+                folder,
                 read_only,
             } => {
-                let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-                if parent.as_ref().is_none_or(|(at, _)| *at != folder) {
-                    let fd = proc.folder(folder);
-                    parent = Some((
-                        folder,
-                        fd.map_err(|e| Error::call(format!("open({})", proc.show(folder)), e))?,
-                    ));
-                }
-                // Set just above.
-                let Some((_, from)) = &parent else { continue };
-                let original = clone(from, name, proc).map_err(|e| e.during(format!("passing {path}")))?;
-                restrict(&original, path, *is_folder, *read_only, proc)?;
-                graft(&original, &tree, part.at, path, proc)?;
+                let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+                (
+                    path,
+                    clone(from.open(proc, parent)?, name, proc)?,
+                    *folder,
+                    *read_only,
+                )
             }
-            Step::Emulate { key, writable: true } => {
-                // The folder is read-only as a mount; a key that takes writes is a mount of its own on itself.
-                let file = clone(content, key.path(), proc)?;
-                graft(&file, &tree, part.at, key.path(), proc)?;
-            }
-            _ => {}
+            _ => continue,
+        };
+        restrict(&original, path, is_folder, read_only && !at_once, proc)?;
+        graft(&original, &tree, part.at, path, proc)?;
+        passed = true;
+    }
+    if at_once && passed {
+        set(&tree, RDONLY, true, part.at, proc)?;
+    }
+    for step in part.steps {
+        if let Step::Emulate { key, writable: true } = step {
+            // The folder is read-only as a mount; a key that takes writes is a mount of its own on itself.
+            let file = clone(content, key.path(), proc)?;
+            graft(&file, &tree, part.at, key.path(), proc)?;
         }
     }
     Ok(Piece {
         target: part.at.to_owned(),
         tree,
     })
+}
+
+/// The folder opened last: steps of one folder follow each other.
+#[derive(Default)]
+struct Folders(Option<(String, OwnedFd)>);
+
+impl Folders {
+    fn open(&mut self, proc: &Procfs, path: &str) -> Result<&OwnedFd> {
+        let fd = match self.0.take() {
+            Some((at, fd)) if at == path => fd,
+            _ => proc
+                .folder(path)
+                .map_err(|e| Error::call(format!("open({})", proc.show(path)), e))?,
+        };
+        Ok(&self.0.insert((path.to_owned(), fd)).1)
+    }
 }
 
 /// A detached clone of `path` below `from` (`""`: of `from` itself), with everything mounted below it; a symlink is not
