@@ -18,7 +18,7 @@ mod suite;
 mod text;
 
 pub use bed::Bed;
-pub use binaries::{nsprep, runtime_bridge};
+pub use binaries::{built, nsprep, runtime_bridge};
 pub use bundle::{Bundle, edit_config, move_hook};
 pub use kubelet::kubelet_keys;
 pub use made_up::{MADE_UP, MADE_UP_WRITABLE, made_up_table, made_up_values, print_made_up};
