@@ -88,7 +88,7 @@ impl Capture {
             eprintln!("nsprep: capture: {skipped} keys left out: live, unreadable, or longer than a page");
         }
         print(&if self.json {
-            table.to_json() + "\n"
+            table.to_json()
         } else {
             table.to_toml()
         })?;

@@ -61,7 +61,7 @@ pub fn detach(proc: &Procfs, layer: &Layer) -> Result<()> {
             .map_err(|e| failed("statx", e.into()))?;
         if top.stx_mnt_id != *id {
             return Err(Error::place(format!(
-                "{}: {} is covered by a later mount; take that off first",
+                "{}: {} is covered by a later mount (a runtime's readonlyPaths, or somebody's own); take that off first",
                 layer.source,
                 proc.show(path)
             )));

@@ -171,6 +171,28 @@ impl Config {
         }
     }
 
+    /// What finds a runtime: [`Config::load`], or, where the file is wrong elsewhere, its `[runtimes]` alone. For commands
+    /// that prepare nothing: a container must be stoppable whatever is wrong with the preparing of the next one.
+    pub fn load_runtimes(named: Option<&Path>) -> Self {
+        Self::load(named).unwrap_or_else(|_| {
+            let text = std::fs::read_to_string(named.unwrap_or(Path::new(DEFAULT_PATH))).unwrap_or_default();
+            let form: toml::Table = toml::from_str(&text).unwrap_or_default();
+            let listed = form
+                .get("runtimes")
+                .and_then(toml::Value::as_table)
+                .cloned()
+                .unwrap_or_default();
+            let absolute = |(name, path): (String, toml::Value)| {
+                let path = PathBuf::from(path.as_str()?);
+                path.is_absolute().then_some((name, path))
+            };
+            Self {
+                runtimes: listed.into_iter().filter_map(absolute).collect(),
+                ..Self::default()
+            }
+        })
+    }
+
     /// Reads a file's `text`; `path` names it in errors.
     ///
     /// # Errors
@@ -277,6 +299,25 @@ mod tests {
 
     fn refused(text: &str) -> String {
         parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn runtimes_are_found_in_a_file_that_is_wrong_elsewhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bridge.toml");
+        std::fs::write(
+            &path,
+            "tabels = []\n[runtimes]\nrunc = \"/opt/runc\"\nodd = 7\nnear = \"runc\"\n",
+        )
+        .unwrap();
+        assert!(Config::load(Some(&path)).is_err());
+        let config = Config::load_runtimes(Some(&path));
+        assert_eq!(
+            config.runtimes,
+            BTreeMap::from([("runc".to_owned(), PathBuf::from("/opt/runc"))])
+        );
+        std::fs::write(&path, "tabels = [").unwrap();
+        assert_eq!(Config::load_runtimes(Some(&path)), Config::default());
     }
 
     #[test]

@@ -279,21 +279,22 @@ fn old_job(top: &Node) -> Result<Option<OldJob>, RewriteError> {
 /// `the container lacks kernel/cap_last_cap, kernel/panic and 3 more`.
 fn lacking(place: &PlaceFacts) -> String {
     const SHOWN: usize = 5;
-    let keys: Vec<_> = place
-        .missing
-        .iter()
-        .chain(&place.replaced)
-        .map(SysctlKey::to_string)
-        .collect();
-    match keys.len() {
-        more if more > SHOWN => {
-            format!(
-                "the container lacks {} and {} more",
-                keys[..SHOWN].join(", "),
-                more - SHOWN
-            )
+    let list = |keys: &BTreeSet<SysctlKey>| {
+        let shown: Vec<_> = keys.iter().take(SHOWN).map(SysctlKey::to_string).collect();
+        match keys.len().saturating_sub(SHOWN) {
+            0 => shown.join(", "),
+            more => format!("{} and {more} more", shown.join(", ")),
         }
-        _ => format!("the container lacks {}", keys.join(", ")),
+    };
+    match (place.missing.is_empty(), place.replaced.is_empty()) {
+        (false, true) => format!("the container lacks {}", list(&place.missing)),
+        (true, false) => format!("the table replaces {}", list(&place.replaced)),
+        (false, false) => format!(
+            "the container lacks {}, and the table replaces {}",
+            list(&place.missing),
+            list(&place.replaced)
+        ),
+        (true, true) => "sysctls are the hook's to set".to_owned(),
     }
 }
 

@@ -109,7 +109,10 @@ fn find(
             )
         }
         Program::Named(name) => {
-            let config = Config::load(config)?;
+            let config = match prepares {
+                true => Config::load(config)?,
+                false => Config::load_runtimes(config),
+            };
             (locate::named(name, &config)?, prepares.then_some(config))
         }
     })
