@@ -1,63 +1,13 @@
 //! The program under the names that engines call it by, in front of a runtime that only notes how it was called.
 
-use std::ffi::{OsStr, OsString};
+mod place;
+
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Command;
 
-const BRIDGE: &str = env!("CARGO_BIN_EXE_runtime-bridge");
-
-struct Place {
-    dir: tempfile::TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        let place = Self {
-            dir: tempfile::tempdir().unwrap(),
-        };
-        std::fs::create_dir(place.at("bin")).unwrap();
-        let script = "#!/bin/sh\n[ \"$1\" = --version ] && echo 'runc version 1.5.2'\nprintf '%s\\0' \"$@\" > \"${0%/*}/called\"\nexit 7\n";
-        std::fs::write(place.runtime(), script).unwrap();
-        std::fs::set_permissions(place.runtime(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        place
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn runtime(&self) -> PathBuf {
-        self.at("bin/runc")
-    }
-
-    /// The arguments the runtime got, if it was executed.
-    fn called(&self) -> Option<Vec<OsString>> {
-        let text = std::fs::read(self.at("bin/called")).ok()?;
-        let mut args: Vec<_> = text
-            .split(|byte| *byte == 0)
-            .map(|arg| OsString::from_vec(arg.to_vec()))
-            .collect();
-        args.pop();
-        Some(args)
-    }
-
-    /// `runtime-bridge runtime --exec RUNTIME [--config CONFIG] -- ARGS`
-    fn run<S: AsRef<OsStr>>(&self, config: Option<&str>, args: &[S]) -> Output {
-        let mut command = Command::new(BRIDGE);
-        command.arg("runtime").arg("--exec").arg(self.runtime());
-        if let Some(text) = config {
-            std::fs::write(self.at("bridge.toml"), text).unwrap();
-            command.arg("--config").arg(self.at("bridge.toml"));
-        }
-        command.arg("--").args(args).output().unwrap()
-    }
-}
-
-fn error_line(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
+use place::{BRIDGE, Place, error_line};
 
 #[test]
 fn other_commands_pass_verbatim_and_nothing_is_read() {
@@ -262,106 +212,4 @@ fn the_keyring_flag_follows_policy_and_the_bundle_stays() {
         assert_eq!(place.called().unwrap(), want);
         assert_eq!(std::fs::read_to_string(bundle.join("config.json")).unwrap(), text);
     }
-}
-
-/// Runs `body` while `uid` has used up its quota of keys.
-fn with_full_quota(uid: u32, body: impl FnOnce()) {
-    use procemu::keyring::join_new_session_keyring;
-    use std::io::{Read, Write};
-    let (mut filled, fills) = std::io::pipe().unwrap();
-    let (until, ends) = std::io::pipe().unwrap();
-    let holder = std::thread::spawn(move || {
-        procemu::ask_child(|| {
-            let uid = nix::unistd::Uid::from_raw(uid);
-            nix::unistd::setresuid(uid, uid, uid).unwrap();
-            // Each thread holds its own; the most that a user may have by default is 200.
-            let joins = || {
-                let (tell, told) = std::sync::mpsc::channel();
-                std::thread::spawn(move || {
-                    tell.send(join_new_session_keyring().is_ok()).unwrap();
-                    std::thread::park();
-                });
-                told.recv().unwrap()
-            };
-            let held = (0..5000).take_while(|_| joins()).count();
-            (&fills).write_all(&[u8::from(held < 5000)]).unwrap();
-            let _ = (&until).read(&mut [0]);
-            Vec::new()
-        })
-    });
-    let mut full = [0];
-    filled.read_exact(&mut full).unwrap();
-    assert_eq!(full, [1], "the quota has no end");
-    body();
-    (&ends).write_all(&[1]).unwrap();
-    holder.join().unwrap().unwrap();
-}
-
-#[test]
-fn the_keyring_flag_is_given_where_the_containers_root_has_no_quota_left() {
-    if !nix::unistd::geteuid().is_root() {
-        println!("skipped: another user's quota can be filled by root only");
-        return;
-    }
-    let full = 1_900_000_001;
-    with_full_quota(full, || {
-        for (root, want) in [
-            (full, vec!["run", "--no-new-keyring", "ID"]),
-            (full + 1, vec!["run", "ID"]),
-        ] {
-            let place = Place::new();
-            let config = format!(
-                r#"{{"linux":{{"namespaces":[{{"type":"user"}}],"uidMappings":[{{"containerID":0,"hostID":{root},"size":1}}]}}}}"#
-            );
-            std::fs::write(place.at("config.json"), config).unwrap();
-            std::fs::write(place.at("bridge.toml"), "profiles = []\n").unwrap();
-            let output = Command::new(BRIDGE)
-                .args(["runtime".as_ref(), "--exec".as_ref(), place.runtime().as_os_str()])
-                .args(["--config".as_ref(), place.at("bridge.toml").as_os_str()])
-                .args(["--", "run", "ID"])
-                .current_dir(place.dir.path())
-                .output()
-                .unwrap();
-            assert_eq!(output.status.code(), Some(7), "{}", error_line(&output));
-            assert_eq!(place.called().unwrap(), want);
-        }
-    });
-}
-
-/// The file is there, so that it is found, and cannot be executed, so that it fails when all else is done.
-#[test]
-fn the_bundle_is_as_before_when_the_runtime_cannot_be_executed() {
-    if !nix::unistd::geteuid().is_root() {
-        println!("skipped: what a container lacks can be told by root only");
-        return;
-    }
-    let place = Place::new();
-    std::fs::set_permissions(place.runtime(), std::fs::Permissions::from_mode(0o644)).unwrap();
-    let config = r#"{"root":{"path":"r"},"mounts":[{"destination":"/proc","type":"proc","source":"proc"}]}"#;
-    std::fs::write(place.at("config.json"), config).unwrap();
-    std::fs::write(place.at("t.toml"), "[keys]\n\"kernel/made_up\" = { value = 1 }\n").unwrap();
-    let policy = format!("profiles = []\ntables = [{:?}]\n", place.at("t.toml"));
-    let bundle = place.dir.path().as_os_str();
-    let output = place.run(
-        Some(&policy),
-        &["run".as_ref(), "--bundle".as_ref(), bundle, "ID".as_ref()],
-    );
-    assert_eq!(output.status.code(), Some(1), "{}", error_line(&output));
-    assert!(
-        error_line(&output).contains("cannot execute "),
-        "{}",
-        error_line(&output)
-    );
-    assert_eq!(std::fs::read_to_string(place.at("config.json")).unwrap(), config);
-    // The same with one that can be: the wrapper does change this bundle.
-    std::fs::set_permissions(place.runtime(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    place.run(
-        Some(&policy),
-        &["run".as_ref(), "--bundle".as_ref(), bundle, "ID".as_ref()],
-    );
-    assert!(
-        std::fs::read_to_string(place.at("config.json"))
-            .unwrap()
-            .contains("made_up")
-    );
 }
