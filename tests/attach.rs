@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         )
     });
     suite.test("cured::pid_stays_there", pid_stays_there);
+    suite.test("cured::shared_proc", shared_proc);
     suite.test("cured::verify_finds", verify_finds);
     suite.test("cured::replace_stuck", replace_stuck);
     suite.test("cured::proc_files", proc_files);
@@ -74,6 +75,22 @@ fn pid_stays_there(bed: &Bed) -> TestResult {
         "$NSPREP" attach --table "$TABLE" --pid $pid > /dev/null
         nsenter --target $pid --mount cat /proc/sys/kernel/made_up_key
         diff before /proc/self/mountinfo; test ! -e /proc/sys/kernel/made_up_key"#;
+    equal(
+        "value",
+        bed.script(text)?.env("TABLE", made_up_table(bed)?).succeed()?,
+        "7",
+    )
+}
+
+/// Where /proc is in a peer group, what is attached does not reach the others of it.
+fn shared_proc(bed: &Bed) -> TestResult {
+    need::root()?;
+    let text = r#"mount --make-rshared /proc
+        unshare --mount --propagation unchanged sh -c 'touch ready; exec sleep 100' > /dev/null 2>&1 & peer=$!
+        trap 'kill $peer' EXIT; wait_for ready
+        nsenter --target $peer --mount cat /proc/self/mountinfo > before
+        "$NSPREP" attach --table "$TABLE" > /dev/null; cat /proc/sys/kernel/made_up_key
+        nsenter --target $peer --mount cat /proc/self/mountinfo | diff before -"#;
     equal(
         "value",
         bed.script(text)?.env("TABLE", made_up_table(bed)?).succeed()?,
