@@ -1,7 +1,7 @@
 #!/bin/bash
 # Build a program that no Debian 12 package has, as an ordinary Go tool module, and print its path: tools.sh NAME
-#   runc, containerd (its shim and ctr lie beside it), kubelet, runsc (gVisor), runsc-lacking (gVisor as it was before its
-#   kernel had kernel/cap_last_cap)
+#   runc, containerd (its shim and ctr lie beside it), kubelet, kube-apiserver, kubectl, etcd,
+#   runsc (gVisor), runsc-lacking (gVisor as it was before its kernel had kernel/cap_last_cap)
 # Each is kept outside the checkout, one per version of itself and of Go. Where Go >= 1.26 is missing this says so and
 # succeeds.
 set -euo pipefail
@@ -24,12 +24,20 @@ case $name in
     flags=(-ldflags "-X $module/version.Version=v$version")
     ;;
   # From 1.35 on it refuses cgroup v1.
-  kubelet)
+  kubelet | kube-apiserver | kubectl)
     version=1.34.4 module=k8s.io/kubernetes
-    packages=("$module/cmd/kubelet")
+    packages=("$module/cmd/$name")
     flags=(-ldflags "-X k8s.io/component-base/version.gitVersion=v$version")
     ;;
-  *) echo "tools: unknown program '$name', expected runc, containerd, kubelet, runsc or runsc-lacking" >&2; exit 2 ;;
+  etcd)
+    version=3.6.5 module=go.etcd.io/etcd/server/v3
+    packages=("$module")
+    ;;
+  *)
+    echo "tools: unknown program '$name', expected runc, containerd, kubelet, kube-apiserver, kubectl, etcd," \
+      "runsc or runsc-lacking" >&2
+    exit 2
+    ;;
 esac
 skip() { echo "tools: skipped $name $version: $*" >&2; exit 0; }
 
@@ -64,17 +72,18 @@ build() {
   cd "$work"
   go mod init bed
   case $name in
-    kubelet) name_kubernetes_modules ;;
+    kubelet | kube-apiserver | kubectl) name_kubernetes_modules ;;
     runsc-lacking) take_key_out ;;
   esac
   local package
   for package in "${packages[@]}"; do go get -tool "$package@v$version"; done
   go build "${flags[@]}" -o "$work/built/" "${packages[@]}"
+  # Its package is called server.
+  [ "$name" != etcd ] || mv "$work/built/server" "$work/built/etcd"
 }
 
 folder=$cache/$go-$(go env GOARCH)
-# The last one, which is moved there last.
-program=$folder/${packages[-1]##*/}
+program=$folder/${name%-lacking}
 if [ ! -x "$program" ]; then
   [ "$name" != runc ] || pkg-config --exists libseccomp || skip "libseccomp-dev and pkg-config are needed to build it"
   echo "tools: building $name $version with $go" >&2
@@ -86,7 +95,8 @@ if [ ! -x "$program" ]; then
   # A process of its own: in `build || ...` errors inside would not end it.
   (set -e; build) > "$work/log" 2>&1 &
   wait $! || { cat "$work/log" >&2; exit 1; }
-  # Renamed when whole: an interrupted build is never taken for a finished one.
-  for package in "${packages[@]}"; do mv "$work/built/${package##*/}" "$folder/"; done
+  # Renamed when whole, the one that is looked for last: an interrupted build is never taken for a finished one.
+  find "$work/built" -type f ! -name "${program##*/}" -exec mv -t "$folder" {} +
+  mv "$work/built/${program##*/}" "$folder/"
 fi
 echo "$program"
