@@ -41,9 +41,13 @@ read_only_proc_sys() {
 # folder would take the mount from every namespace.
 hide_unified() { ! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified; }
 
-# cgroup_v1: the hierarchies that runtimes need, which a gVisor sandbox has not mounted.
-cgroup_v1() {
+# cgroups: what runtimes need of them and a gVisor sandbox has not mounted: v2 in one that was started for it, else v1.
+cgroups() {
   local controller
+  if grep -q cgroup2 /proc/filesystems; then
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+    return
+  fi
   mount -t tmpfs tmpfs /sys/fs/cgroup
   for controller in cpu cpuacct cpuset memory pids devices; do
     mkdir "/sys/fs/cgroup/$controller"

@@ -8,13 +8,23 @@ const LIB: &str = include_str!("lib.sh");
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gvisor {
     name: &'static str,
+    flags: &'static str,
 }
 
 /// As it is published.
-pub const GVISOR: Gvisor = Gvisor { name: "runsc" };
+pub const GVISOR: Gvisor = Gvisor {
+    name: "runsc",
+    flags: "",
+};
 /// One whose kernel also lacks kernel/cap_last_cap, outside containers and in them.
 pub const GVISOR_LACKING: Gvisor = Gvisor {
     name: "runsc-lacking",
+    flags: "",
+};
+/// The same with cgroup v2.
+pub const GVISOR_LACKING_V2: Gvisor = Gvisor {
+    name: "runsc-lacking",
+    flags: "--in-sandbox-cgroup=v2",
 };
 
 /// The version that was measured.
@@ -35,8 +45,9 @@ impl Bed {
         };
         let inside = self.file("inside.sh", format!("set -eu\n{LIB}\n{text}"))?;
         let start = r#"exec "$RUNSC" --root "$BED/runsc" --network=none --ignore-cgroups --platform=systrap \
-            do bash "$INSIDE""#;
-        Ok(self.script(start)?.env("RUNSC", runsc).env("INSIDE", inside))
+            $FLAGS do bash "$INSIDE""#;
+        let script = self.script(start)?.env("RUNSC", runsc).env("FLAGS", gvisor.flags);
+        Ok(script.env("INSIDE", inside))
     }
 
     /// The same with `$RUNTIME` and `rt` as [`Bed::runtime_script`] gives them, and with the cgroups that runtimes need.
@@ -44,14 +55,18 @@ impl Bed {
     /// # Errors
     /// Skips the test where gVisor or the runtime is not there.
     pub fn runtime_sandbox(&self, gvisor: Gvisor, runtime: &Runtime, text: &str) -> TestResult<Script> {
-        let path = runtime.path()?;
-        // What crun 1.8 needs of cgroups, gVisor has not.
-        let options = if *runtime == CRUN {
-            "--cgroup-manager=disabled"
-        } else {
-            ""
-        };
-        let script = self.sandbox(gvisor, &format!("cgroup_v1\n{text}"))?;
-        Ok(script.env("RUNTIME", path).env("OPTIONS", options))
+        let script = self.sandbox(gvisor, &format!("cgroups\n{text}"))?;
+        with_runtime(script, *runtime)
     }
+}
+
+/// Gives the script `$RUNTIME`, and `$OPTIONS` that it needs in gVisor.
+pub(super) fn with_runtime(script: Script, runtime: Runtime) -> TestResult<Script> {
+    // What crun 1.8 needs of cgroups, gVisor has not.
+    let options = if runtime == CRUN {
+        "--cgroup-manager=disabled"
+    } else {
+        ""
+    };
+    Ok(script.env("RUNTIME", runtime.path()?).env("OPTIONS", options))
 }
