@@ -56,6 +56,8 @@ in_pod network sh -c 'cd /proc/sys/net/ipv4; cat ip_local_port_range ip_unprivil
 ctr --address "$NODE/containerd.sock" --namespace k8s.io task exec --exec-id read "$(sandbox_of network)" \
   sh -c 'cd /proc/sys; cat kernel/shm_rmid_forced net/ipv4/ip_unprivileged_port_start'
 
+! has_cgroup_v2 || until_true "statistics of a pod" pod_has_statistics rich
+
 for name in $pods; do rm "$NODE/pods/$name.yaml"; done
 until_true "the end of the pods" no_pods
 echo "== left by the pods"

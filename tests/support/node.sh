@@ -80,12 +80,18 @@ failSwapOn: false
 containerRuntimeEndpoint: unix://$NODE/containerd.sock
 staticPodPath: $NODE/pods
 fileCheckFrequency: 1s
-localStorageCapacityIsolation: false
 evictionHard: {}
 YAML
-  # gVisor's cgroup v2 has no memory.oom.group.
-  [ ! -e /sys/fs/cgroup/cgroup.controllers ] || echo "singleProcessOOMKill: true" >> "$NODE/kubelet.yaml"
+  if has_cgroup_v2; then
+    # gVisor has no memory.oom.group.
+    echo "singleProcessOOMKill: true"
+  else
+    # Nor has it cpuacct.usage_percpu, without which there are no statistics of the root cgroup.
+    echo "localStorageCapacityIsolation: false"
+  fi >> "$NODE/kubelet.yaml"
 }
+
+has_cgroup_v2() { [ -e /sys/fs/cgroup/cgroup.controllers ]; }
 
 # in_node PROFILE COMMAND...: in the node's prepared mount namespace.
 in_node() {
@@ -146,6 +152,8 @@ pod() { cp "$PODS/$1.yaml" "$NODE/pods/"; }
 pod_json() { kubelet_get /pods | sed 's/{"metadata":{"name":"/\n&/g' | grep "^{\"metadata\":{\"name\":\"$1-node\""; }
 
 pod_shows() { pod_json "$1" | grep -q "$2"; }
+
+pod_has_statistics() { kubelet_get /stats/summary | grep -q "\"name\": \"$1-node\""; }
 
 pod_is_ready() { pod_shows "$1" '"type":"Ready"[^}]*"status":"True"'; }
 
