@@ -30,7 +30,8 @@ end() {
 # there: what a pod could leave behind.
 there() {
   cut -d' ' -f4- /proc/self/mountinfo
-  cat /proc/[0-9]*/comm | sort
+  cat /proc/[0-9]*/comm > "$NODE/running"
+  sort "$NODE/running"
   find "$NODE/containerd-state/io.containerd.runtime.v2.task/k8s.io" /run/netns /run/procemu -mindepth 1 ! -name 'runtime-*.json'
 } 2> /dev/null
 

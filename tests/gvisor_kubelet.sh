@@ -4,7 +4,8 @@
 # they were asked for their version.
 there() {
   in_node runc cut -d' ' -f4- /proc/self/mountinfo
-  cat /proc/[0-9]*/comm | sort
+  cat /proc/[0-9]*/comm > "$NODE/running"
+  sort "$NODE/running"
   find /sys/fs/cgroup -type d -name 'pod?*'
   find "$NODE/kubelet/pods" "$NODE/containerd-state/io.containerd.runtime.v2.task/k8s.io" /run/netns /run/procemu \
     -mindepth 1 ! -name 'runtime-*.json'
