@@ -65,8 +65,8 @@ echo "== left by the pods"
 until_true "nothing to be left" nothing_is_left || diff "$NODE/before" "$NODE/after" || true
 
 echo "== left by the node"
-down kubelet
-down containerd
+stop kubelet
+stop containerd
 "$NSPREP" ns remove --state-dir "$NODE/state" node
 diff "$NODE/mounts" /proc/self/mountinfo || true
 find "$NODE/state" -mindepth 1

@@ -100,8 +100,8 @@ in_node() {
   "$NSPREP" exec --state-dir "$NODE/state" --ns node --profile "$profile" -- "$@"
 }
 
-# up NAME PREFIX... -- COMMAND...: runs COMMAND in the background, by way of PREFIX. What it says is in $NODE/NAME.log.
-up() {
+# start NAME PREFIX... -- COMMAND...: runs COMMAND in the background, by way of PREFIX. What it says is in $NODE/NAME.log.
+start() {
   local name=$1 prefix=()
   shift
   while [ "$1" != -- ]; do prefix+=("$1"); shift; done
@@ -109,8 +109,8 @@ up() {
   "${prefix[@]}" sh -c 'echo $$ > "$0"; exec "$@"' "$NODE/$name.pid" "$@" > "$NODE/$name.log" 2>&1 &
 }
 
-# down NAME: ends it.
-down() {
+# stop NAME: ends it.
+stop() {
   local pid
   pid=$(cat "$NODE/$1.pid")
   kill "$pid"
@@ -119,7 +119,7 @@ down() {
 
 # containerd_up [PREFIX...]: starts it and imports the image.
 containerd_up() {
-  up containerd "$@" -- containerd --config "$NODE/containerd.toml"
+  start containerd "$@" -- containerd --config "$NODE/containerd.toml"
   wait_for "$NODE/containerd.sock"
   image localhost/busybox:1
 }
@@ -128,7 +128,7 @@ kubelet_command() { echo kubelet --config "$NODE/kubelet.yaml" --root-dir "$NODE
 
 # kubelet_up [PREFIX...]: starts it.
 kubelet_up() {
-  up kubelet "$@" -- $(kubelet_command)
+  start kubelet "$@" -- $(kubelet_command)
   until_true "the kubelet" kubelet_get /healthz > /dev/null
 }
 
