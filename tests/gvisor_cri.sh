@@ -56,9 +56,10 @@ for network in NODE POD; do
   fi
 done
 
-for network in NODE POD; do
-  echo "== cured $network"
-  sandbox cured "$network" CONTAINER
+# The containers of the first one share a pid namespace.
+for namespaces in "NODE POD" "POD CONTAINER"; do
+  echo "== cured ${namespaces% *}"
+  sandbox cured $namespaces
   container "cd /proc/sys; cat kernel/cap_last_cap net/ipv4/ip_unprivileged_port_start"
   end
 done
