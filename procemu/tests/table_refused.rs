@@ -71,8 +71,8 @@ fn wrong_entries_are_refused_with_file_line_and_key() {
         assert!(error.to_string().starts_with("t.toml:3: kernel/k: "), "{error}");
         assert!(!error.to_string().contains('\n'), "{error}");
     }
-    let page = refused(&format!("{{ value = \"{}\" }}", "x".repeat(4096)));
-    assert!(page.message().contains("the value has 4097 bytes"), "{page}");
+    let page = refused(&format!("{{ value = \"{}\" }}", "x".repeat(65536)));
+    assert!(page.message().contains("the value has 65537 bytes"), "{page}");
 }
 
 #[test]
