@@ -52,7 +52,7 @@ fn wrong_entries_are_refused_with_file_line_and_key() {
         ("{ value = 1, mode = 644 }", "mode 644 is unknown"),
         (
             "{ value = 1, when = \"never\" }",
-            "unknown variant `never`, expected one of `missing`, `unwritable`, `always`",
+            "unknown variant `never`, expected one of `missing`, `unwritable`, `zero`, `always`",
         ),
         (
             "{ computed = \"nope\" }",

@@ -320,11 +320,11 @@ fn what_is_not_ours_is_refused() {
     }
     let long = format!(
         r#"{{"linux":{{"namespaces":[{{"type":"ipc"}}],"sysctl":{{"kernel.sem":"{}"}}}}}}"#,
-        "9".repeat(4096)
+        "9".repeat(65_536)
     );
     assert_eq!(
         chain(&rewrite(&long, RUNC, place(&["kernel/sem"], &[], &["sys/kernel"])).unwrap_err()),
-        "linux.sysctl: kernel.sem: the value has 4097 bytes with its line end; a key has at most 4096, one page"
+        "linux.sysctl: kernel.sem: the value has 65537 bytes with its line end; it may have at most 65536"
     );
 }
 
