@@ -77,6 +77,7 @@ fn main() -> ExitCode {
     }
     suite.test("linux::read_only_cgroups", read_only_cgroups);
     suite.test("linux::zero", linux_zero);
+    suite.test("linux::zero_in_a_container", zero_in_a_container);
     suite.test("wrong::name", wrong_name);
     suite.run()
 }
@@ -169,12 +170,13 @@ fn unified(bed: &Bed, runtime: Runtime, call: &str) -> TestResult<Script> {
 fn linux_program(bed: &Bed) -> TestResult {
     let text = r#""$NSPREP" plan --preset gvisor; "$NSPREP" plan --preset gvisor --profile kubelet
         readlink /proc/self/ns/mnt > before; "$NSPREP" exec --preset gvisor -- readlink /proc/self/ns/mnt | diff before -
-        "$NSPREP" verify --preset gvisor | grep -v '(kernel, ' || true"#;
+        "$NSPREP" verify --preset gvisor | grep -v '(kernel, ' || true
+        "$NSPREP" exec --preset gvisor -- cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/net/ipv4/ping_group_range"#;
     let nothing = "nothing to do: no key of the table is lacking";
     equal(
         "said",
         bed.script(text)?.succeed()?,
-        format!("{nothing}\n{nothing}"),
+        format!("{nothing}\n{nothing}\n1024\n1\t0"),
     )
 }
 
@@ -237,6 +239,24 @@ fn linux_zero(bed: &Bed) -> TestResult {
     let said =
         "replace   /proc/stat\nprocemu:1: attached /proc/stat\nemulated\ncpu 0\ncpu  0 0 0 0 0 0 0 0 0 0";
     equal("said", script.succeed()?, said)
+}
+
+/// A container that is given a procfs with such a file reads what the kernel counts.
+fn zero_in_a_container(bed: &Bed) -> TestResult {
+    let program =
+        "read -r name user nice system idle rest < /proc/stat; test $idle -gt 0 && echo $name counts";
+    for name in ["bare", "b"] {
+        Bundle::new(bed, name, program)?
+            .bind_proc(&bed.path("proc"))
+            .write()?;
+    }
+    let text = format!(
+        "{ZERO_STAT}umount /proc/stat; mkdir proc; mount -t proc proc proc; mount --bind zero proc/stat
+        run rt bare || echo bare: $?; run wrapped b"
+    );
+    let script = bed.runtime_script(&RUNC_1_5, &text)?;
+    let script = script.env("CONFIG", bed.config_with(&format!("profiles = []\n{PRESET}"))?);
+    equal("said", script.succeed()?, "bare: 1\ncpu counts")
 }
 
 fn wrong_name(bed: &Bed) -> TestResult {

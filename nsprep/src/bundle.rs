@@ -34,7 +34,7 @@ pub struct Bundle {
 impl Bundle {
     /// `nsprep bundle`.
     pub fn run(&self) -> Result<Exit, Failure> {
-        let table = self.tables.load()?;
+        let table = self.tables.load_for_bundle()?;
         let config = Config {
             preset: self.tables.preset()?,
             ..Config::default()

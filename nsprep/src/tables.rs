@@ -29,12 +29,21 @@ pub struct Tables {
 impl Tables {
     /// Reads and merges them, later ones over earlier ones; the preset's lies under all that was chosen.
     pub fn load(&self) -> Result<Table, Failure> {
+        self.merged(Preset::table)
+    }
+
+    /// The same for a bundle.
+    pub fn load_for_bundle(&self) -> Result<Table, Failure> {
+        self.merged(Preset::container_table)
+    }
+
+    fn merged(&self, of_preset: fn(&Preset) -> Table) -> Result<Table, Failure> {
         let mut merged = match self.sources.is_empty() {
             true => Profile::get(DEFAULT).map_err(Failure::usage)?,
             false => Table::new(),
         };
         if let Some(preset) = self.preset()? {
-            merged.merge(preset.table());
+            merged.merge(of_preset(&preset));
         }
         for source in &self.sources {
             merged.merge(match source {

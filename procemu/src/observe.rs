@@ -189,7 +189,7 @@ impl Observer<'_> {
             read_only(&handle).map_err(|e| Error::call(self.proc.call("fstatvfs", key.path()), e))?;
         let serves = match entry.when {
             When::Unwritable => self.takes_writes(key)?,
-            When::Zero => !self.is_zero(key)?,
+            When::Zero => !self.is_zero(key),
             When::Missing | When::Always => true,
         };
         Ok(Seen::Present {
@@ -200,14 +200,11 @@ impl Observer<'_> {
     }
 
     /// Whether `key` counts nothing, and would have by now.
-    fn is_zero(&self, key: &SysctlKey) -> Result<bool> {
+    fn is_zero(&self, key: &SysctlKey) -> bool {
         // Asked first: no counter has to have moved in a kernel's first tick, and what is replaced then stays replaced.
         let ticked = crate::uptime::ticks() > 0;
-        let content = self
-            .proc
-            .read(key.path())
-            .map_err(|e| Error::call(self.proc.call("read", key.path()), e))?;
-        Ok(ticked && first_line_is_zero(&content))
+        let content = self.proc.read(key.path());
+        ticked && content.is_ok_and(|content| first_line_is_zero(&content))
     }
 
     /// Whether `key` opens for writing and, where that may be tried, takes the value that it has.

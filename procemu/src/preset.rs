@@ -1,6 +1,6 @@
 //! What an environment needs: a profile, and the policies of `runtime-bridge` that find out by trying.
 
-use crate::{Profile, Table};
+use crate::{Profile, Table, When};
 
 /// The needs of one environment, by name. It has a table, the profile of its name, which lies under all tables that are chosen
 /// explicitly, and for a wrapper around runtimes it means that each policy is `auto`.
@@ -44,9 +44,18 @@ impl Preset {
         self.name
     }
 
-    /// Its table, to be laid under others.
+    /// Its table for programs, to be laid under others.
     #[must_use]
     pub fn table(&self) -> Table {
         Profile::get(self.name).expect("a test finds the profile of every preset")
+    }
+
+    /// Its table for containers and runtimes: without entries for keys that refuse writes. There keys are only opened, which
+    /// finds no stuck one; and where one does not open, that is the user namespace's doing.
+    #[must_use]
+    pub fn container_table(&self) -> Table {
+        let mut table = self.table();
+        table.retain(|_, entry| entry.when != When::Unwritable);
+        table
     }
 }

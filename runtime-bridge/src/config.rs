@@ -1,6 +1,6 @@
 //! The administrator's file, `bridge.toml`: tables, policy, runtimes.
 
-use procemu::{Preset, Profile, Table, When};
+use procemu::{Preset, Profile, Table};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -296,10 +296,10 @@ impl Config {
                 });
             }
         };
-        let mut table = self.preset.map(|preset| preset.table()).unwrap_or_default();
-        // In and around containers keys are only opened, which finds no stuck one; one that does not open is the user
-        // namespace's doing.
-        table.retain(|_, entry| entry.when != When::Unwritable);
+        let mut table = self
+            .preset
+            .map(|preset| preset.container_table())
+            .unwrap_or_default();
         for name in chosen {
             table.merge(Profile::get(name)?);
         }
