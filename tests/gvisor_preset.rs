@@ -82,7 +82,7 @@ fn main() -> ExitCode {
     suite.run()
 }
 
-/// A `/proc/stat` as gVisor had it until 2026, which its present one does not any more.
+/// A `/proc/stat` as older gVisor had it; the present one counts.
 const ZERO_STAT: &str =
     "sed -E 's/^(cpu[0-9]*) .*/\\1 0 0 0 0 0 0 0 0 0 0/; s/^cpu /cpu  /' /proc/stat > zero
     mount --bind zero /proc/stat\n";
