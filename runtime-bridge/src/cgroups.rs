@@ -21,7 +21,7 @@ pub struct Lacking {
     pub unified: BTreeSet<String>,
 }
 
-/// Whether no cgroup can be made: none of the file systems at [`ROOT`] and in its folders is one of cgroups and takes
+/// Whether no cgroup can be made: none of the file systems at `/sys/fs/cgroup` and in its folders is one of cgroups and takes
 /// writes. crun says `could not join cgroup` there, or names the first read-only file.
 pub fn are_missing() -> bool {
     let takes_cgroups = |path: PathBuf| {
@@ -45,13 +45,18 @@ pub fn have_no_namespaces() -> bool {
 
 /// Those of `files` that a cgroup v2 lacks although it has their controller.
 ///
-/// The root has none of them, so that another cgroup is asked; where there is none, one is made for the question.
+/// The root has none of them, so that another cgroup with these controllers is asked; where there is none, one is made for
+/// the question.
 pub fn missing_files(files: &[String]) -> BTreeSet<String> {
     let root = Path::new(ROOT);
     if !statfs(root).is_ok_and(|fs| fs.filesystem_type() == CGROUP2_SUPER_MAGIC) {
         return BTreeSet::new();
     }
-    if let Some(cgroup) = folders(root).next() {
+    let has_controllers = |cgroup: &PathBuf| {
+        let controllers = controllers(cgroup);
+        files.iter().all(|file| has_controller(&controllers, file))
+    };
+    if let Some(cgroup) = folders(root).find(has_controllers) {
         return missing_in(&cgroup, files);
     }
     let made = root.join(format!("procemu-{}", std::process::id()));
@@ -65,13 +70,21 @@ pub fn missing_files(files: &[String]) -> BTreeSet<String> {
 }
 
 fn missing_in(cgroup: &Path, files: &[String]) -> BTreeSet<String> {
-    let controllers = fs::read_to_string(cgroup.join("cgroup.controllers")).unwrap_or_default();
-    let has_controller = |file: &str| {
-        let controller = file.split('.').next().unwrap_or_default();
-        controllers.split_whitespace().any(|name| name == controller)
+    let controllers = controllers(cgroup);
+    let missing = |file: &&String| {
+        !file.contains('/') && has_controller(&controllers, file) && !cgroup.join(file).exists()
     };
-    let missing = |file: &&String| !file.contains('/') && has_controller(file) && !cgroup.join(file).exists();
     files.iter().filter(missing).cloned().collect()
+}
+
+fn controllers(cgroup: &Path) -> String {
+    fs::read_to_string(cgroup.join("cgroup.controllers")).unwrap_or_default()
+}
+
+/// Whether the controller of `file`, `memory` of `memory.max`, is one of `controllers`.
+fn has_controller(controllers: &str, file: &str) -> bool {
+    let controller = file.split('.').next().unwrap_or_default();
+    controllers.split_whitespace().any(|name| name == controller)
 }
 
 fn folders(path: &Path) -> impl Iterator<Item = PathBuf> {
