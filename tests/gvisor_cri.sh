@@ -1,6 +1,5 @@
-# Pods by the CRI alone, without a kubelet; node.sh comes before. $NAME is the runtime, $RUNTIME its program, $OPTIONS what that needs
-# in gVisor. containerd asks for net.ipv4.ip_unprivileged_port_start in every pod on a pod network, as it does unless told
-# otherwise.
+# Pods by the CRI alone, without a kubelet; node.sh comes before. $NAME is the runtime, $RUNTIME its program, called with
+# $OPTIONS. containerd asks for net.ipv4.ip_unprivileged_port_start in every pod on a pod network, as it does unless told otherwise.
 
 # sandbox HANDLER NETWORK PID: makes a pod's sandbox with these namespaces of the pod's or not; its id is $pod.
 sandbox() {

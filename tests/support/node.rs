@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::sandbox::with_runtime;
 use super::{Bed, Gvisor, RUNC_1_5, Runtime, Script, TestResult, binaries, need};
 
 const IMAGE: &str = include_str!("image.sh");
@@ -33,12 +32,13 @@ impl Bed {
             .env("PODS", pods))
     }
 
-    /// The same with `$NAME`, `$RUNTIME` and `$OPTIONS` of a runtime.
+    /// The same with `$NAME` and `$RUNTIME`.
     ///
     /// # Errors
     /// Skips the test where something is not there.
     pub fn runtime_node(&self, gvisor: Gvisor, runtime: Runtime, text: &str) -> TestResult<Script> {
-        with_runtime(self.node(gvisor, text)?.env("NAME", runtime.name), runtime)
+        let script = self.node(gvisor, text)?;
+        Ok(script.env("NAME", runtime.name).env("RUNTIME", runtime.path()?))
     }
 }
 

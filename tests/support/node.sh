@@ -7,9 +7,11 @@ KUBELET=https://127.0.0.1:10250
 # node: what containerd and the kubelet need of the sandbox, and their configuration. The pods' runtime is runc, wrapped.
 node() {
   PATH=$TOOLS:$PATH:/usr/sbin:/sbin
-  mkdir -p "$NODE/pods" "$NODE/bin" "$NODE/cni"
+  mkdir -p "$NODE/pods" "$NODE/bin" "$NODE/cni" /etc/procemu
   cgroups
   : > /dev/kmsg
+  # For what the kubelet asks of cgroup v2.
+  echo 'preset = "gvisor"' > /etc/procemu/bridge.toml
   no_op_cni
   containerd_configuration
   handler procemu "$(wrapper runc)"
@@ -82,13 +84,8 @@ staticPodPath: $NODE/pods
 fileCheckFrequency: 1s
 evictionHard: {}
 YAML
-  if has_cgroup_v2; then
-    # gVisor has no memory.oom.group.
-    echo "singleProcessOOMKill: true"
-  else
-    # Nor has it cpuacct.usage_percpu, without which there are no statistics of the root cgroup.
-    echo "localStorageCapacityIsolation: false"
-  fi >> "$NODE/kubelet.yaml"
+  # gVisor's cgroup v1 has no cpuacct.usage_percpu, without which there are no statistics of the root cgroup.
+  has_cgroup_v2 || echo "localStorageCapacityIsolation: false" >> "$NODE/kubelet.yaml"
 }
 
 has_cgroup_v2() { [ -e /sys/fs/cgroup/cgroup.controllers ]; }
