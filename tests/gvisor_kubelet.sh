@@ -26,11 +26,13 @@ for name in $pods; do pod "$name"; done
 for name in $pods; do until_true "the pod $name to be ready" pod_is_ready "$name"; done
 
 echo "== static"
+until_true "the pod's log" has_logged static 40
 logs_of static
 in_pod static sh -c 'echo said; exit 5' || echo "exit $?"
 in_pod static sh -c ': > /crash'
 until_true "a restart after a crash" pod_shows static '"restartCount":1'
 until_true "the restarted pod to be ready" pod_is_ready static
+until_true "the restarted pod's log" has_logged static 40
 logs_of static
 
 echo "== rich"

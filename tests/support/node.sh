@@ -142,6 +142,9 @@ in_pod() {
 # logs_of NAME: of that container.
 logs_of() { kubelet_get "/containerLogs/default/$1-node/main"; }
 
+# has_logged NAME LINE
+has_logged() { logs_of "$1" | grep -qx "$2"; }
+
 # pod NAME: the static pod of that manifest; `rm "$NODE/pods/NAME.yaml"` ends it.
 pod() { cp "$PODS/$1.yaml" "$NODE/pods/"; }
 
