@@ -1,31 +1,32 @@
-//! A verified handle on one procfs mount: everything below it is reached from the handle, never by an absolute path.
+//! A verified handle on one procfs or sysfs mount: everything below it is reached from the handle, never by an absolute
+//! path.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatFs, fstat, fstatfs, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, fstatfs, openat, readlinkat, statat};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
+use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
 use crate::mount::by_fd;
 use crate::plan::UNDERLAY;
 
-/// `f_type` of procfs, `PROC_SUPER_MAGIC` in linux/magic.h.
-const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+/// Inode number of a procfs root, `PROC_ROOT_INO` in linux/proc_fs.h, and of a sysfs root. gVisor's are others.
+const ROOT_INO: u64 = 1;
 
-/// Inode number of a procfs root, `PROC_ROOT_INO` in linux/proc_fs.h. gVisor's is another.
-const PROC_ROOT_INO: u64 = 1;
-
-/// A procfs mount, proved to be one at its root.
+/// A procfs mount, or a sysfs mount, proved to be one at its root.
 ///
 /// Paths given to its methods are relative to that root (`sys/kernel/cap_last_cap`). They are walked component by
 /// component from the handle; mounts are crossed, since overmounts stack, and a symlink on the way is followed
-/// only where it leads back into procfs, which is what the links of an overmount around a program do.
+/// only where it leads back into the same file system, which is what the links of an overmount around a program and those
+/// of sysfs do, or to its neighbour in the same folder, as `/sys/fs/cgroup/cpuacct` may.
 #[derive(Debug)]
 pub struct Procfs {
+    filesystem: Filesystem,
     root: OwnedFd,
     shown: PathBuf,
 }
@@ -36,7 +37,25 @@ impl Procfs {
     /// # Errors
     /// `Place` if what is there is not the root of a procfs.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_at(CWD, path.as_ref(), path.as_ref().to_path_buf())
+        Self::open_at(
+            Filesystem::Proc,
+            CWD,
+            path.as_ref(),
+            path.as_ref().to_path_buf(),
+        )
+    }
+
+    /// Opens the sysfs mounted at `path`, such as `/sys`, in the same way.
+    ///
+    /// # Errors
+    /// `Place` if what is there is not the root of a sysfs.
+    pub fn open_sysfs(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_at(
+            Filesystem::Sys,
+            CWD,
+            path.as_ref(),
+            path.as_ref().to_path_buf(),
+        )
     }
 
     /// Opens `proc` directly below the folder `rootfs`, which nobody needs to trust: a symlink, or anything but
@@ -45,7 +64,13 @@ impl Procfs {
     /// # Errors
     /// `Place` if `proc` is not the root of a procfs.
     pub fn beneath(rootfs: impl AsFd, shown: impl AsRef<Path>) -> Result<Self> {
-        Self::open_at(rootfs, Path::new("proc"), shown.as_ref().join("proc"))
+        Self::of_rootfs(Filesystem::Proc, rootfs, shown.as_ref())
+    }
+
+    /// Opens what is mounted below the folder `rootfs` where `filesystem` belongs.
+    pub(crate) fn of_rootfs(filesystem: Filesystem, rootfs: impl AsFd, shown: &Path) -> Result<Self> {
+        let name = filesystem.mountpoint().trim_start_matches('/');
+        Self::open_at(filesystem, rootfs, Path::new(name), shown.join(name))
     }
 
     /// A new, detached mount of the calling process's procfs: the kernel's own view, with nothing over it.
@@ -62,7 +87,7 @@ impl Procfs {
             | MountAttrFlags::MOUNT_ATTR_NOEXEC;
         let root = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags)
             .map_err(|e| Error::call("fsmount(proc)", e))?;
-        Self::verified(root, PathBuf::from("a fresh procfs"))
+        Self::verified(Filesystem::Proc, root, PathBuf::from("a fresh procfs"))
     }
 
     /// A detached clone of this mount without what is mounted below it, so that a key is reached past a read-only bind
@@ -77,11 +102,12 @@ impl Procfs {
             OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
         let root = open_tree(&self.root, "", flags)
             .map_err(|e| Error::call(format!("open_tree({}, OPEN_TREE_CLONE)", self.shown.display()), e))?;
-        Self::verified(root, self.shown.clone())
+        Self::verified(self.filesystem, root, self.shown.clone())
     }
 
-    fn open_at(at: impl AsFd, path: &Path, shown: PathBuf) -> Result<Self> {
+    fn open_at(filesystem: Filesystem, at: impl AsFd, path: &Path, shown: PathBuf) -> Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let name = filesystem.name();
         let root = openat(at.as_fd(), path, flags, Mode::empty()).map_err(|errno| match errno {
             Errno::NOTDIR | Errno::LOOP => {
                 let what = match statat(at.as_fd(), path, AtFlags::SYMLINK_NOFOLLOW) {
@@ -89,33 +115,56 @@ impl Procfs {
                     _ => "not a folder",
                 };
                 Error::place(format!(
-                    "{} is {what}; it must be the root of a procfs mount",
+                    "{} is {what}; it must be the root of a {name} mount",
                     shown.display()
                 ))
             }
             Errno::NOENT => Error::place(format!(
-                "{} does not exist; it must be a procfs mount",
+                "{} does not exist; it must be a {name} mount",
                 shown.display()
             )),
             _ => Error::call(format!("open({})", shown.display()), errno),
         })?;
-        Self::verified(root, shown)
+        Self::verified(filesystem, root, shown)
     }
 
-    fn verified(root: OwnedFd, shown: PathBuf) -> Result<Self> {
-        let proc = Self { root, shown };
-        let refuse = |what| Err(Error::place(format!("{} is {what}", proc.shown.display())));
-        if !is_procfs(&proc.root).map_err(|e| Error::call(format!("fstatfs({})", proc.shown.display()), e))? {
-            return refuse("not procfs; a procfs must be mounted there");
+    fn verified(filesystem: Filesystem, root: OwnedFd, shown: PathBuf) -> Result<Self> {
+        let found = Self {
+            filesystem,
+            root,
+            shown,
+        };
+        let name = filesystem.name();
+        let refuse = |what: String| Err(Error::place(format!("{} is {what}", found.shown.display())));
+        if !found
+            .is_same(&found.root)
+            .map_err(|e| Error::call(format!("fstatfs({})", found.shown.display()), e))?
+        {
+            return refuse(format!("not {name}; a {name} must be mounted there"));
         }
-        let inode = fstat(&proc.root)
-            .map_err(|e| Error::call(format!("fstat({})", proc.shown.display()), e))?
+        let inode = fstat(&found.root)
+            .map_err(|e| Error::call(format!("fstat({})", found.shown.display()), e))?
             .st_ino;
-        // Only a root has the `self` link; a kernel without the fixed inode number is recognised by it.
-        if inode != PROC_ROOT_INO && readlinkat(&proc.root, "self", Vec::new()).is_err() {
-            return refuse("inside procfs, not its root");
+        // A kernel without the fixed inode number is recognised by what only the root has.
+        let is_there = |name| statat(&found.root, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+        let has_all = match filesystem {
+            Filesystem::Proc => is_there("self"),
+            Filesystem::Sys => ["class", "devices", "fs"].into_iter().all(is_there),
+        };
+        if inode != ROOT_INO && !has_all {
+            return refuse(format!("inside {name}, not its root"));
         }
-        Ok(proc)
+        Ok(found)
+    }
+
+    /// Which file system it is.
+    pub fn filesystem(&self) -> Filesystem {
+        self.filesystem
+    }
+
+    /// Whether `fd` lies on a file system of this type.
+    pub(crate) fn is_same(&self, fd: impl AsFd) -> io::Result<bool> {
+        Ok(self.filesystem.is(&fstatfs(fd)?))
     }
 
     /// Where it was opened, for messages.
@@ -182,17 +231,22 @@ impl Procfs {
         Ok(at)
     }
 
-    /// `fd`, opened as `name` in `dir`, as a folder: itself, or what it links to where that is procfs again.
+    /// `fd`, opened as `name` in `dir`, as a folder: itself, or what it links to where that is the same file system again.
     fn as_folder(&self, dir: BorrowedFd<'_>, name: &str, fd: OwnedFd) -> io::Result<OwnedFd> {
         match FileType::from_raw_mode(fstat(&fd)?.st_mode) {
             FileType::Directory => Ok(fd),
             FileType::Symlink => {
-                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                let target = openat(dir, name, flags, Mode::empty())?;
-                if is_procfs(&target)? {
-                    Ok(target)
-                } else {
-                    Err(Errno::LOOP.into())
+                let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let target = openat(dir, name, folder, Mode::empty())?;
+                if self.is_same(&target)? {
+                    return Ok(target);
+                }
+                // Does not leave the folder that it is in.
+                match link_target(dir, name)? {
+                    beside if self.filesystem == Filesystem::Sys && !beside.contains('/') && beside != ".." => {
+                        Ok(openat(dir, &*beside, folder | OFlags::NOFOLLOW, Mode::empty())?)
+                    }
+                    _ => Err(Errno::LOOP.into()),
                 }
             }
             _ => Err(Errno::NOTDIR.into()),
@@ -210,12 +264,19 @@ impl Procfs {
         Ok(fs::File::from(openat(&dir, name, flags, Mode::empty())?))
     }
 
+    /// Whether the file at `path` is the kernel's own, not one of an overmount.
+    pub(crate) fn is_kernels(&self, path: &str) -> io::Result<bool> {
+        Ok(self
+            .filesystem
+            .is_kernels(&fstatfs(self.open_file(path, OFlags::PATH)?)?))
+    }
+
     /// Whether `key` is there and the kernel's own, not a file of an overmount.
     ///
     /// # Errors
     /// The errno with which it cannot be looked at.
     pub fn has_own(&self, key: &SysctlKey) -> Result<bool> {
-        match self.open_file(key.path(), OFlags::PATH).and_then(is_procfs) {
+        match self.is_kernels(key.path()) {
             Ok(own) => Ok(own),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(Error::call(format!("open({})", self.show(key.path())), error)),
@@ -290,16 +351,6 @@ fn enter(dir: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
         OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
         Mode::empty(),
     )?)
-}
-
-/// Whether `fd` lies on a procfs.
-pub(crate) fn is_procfs(fd: impl AsFd) -> io::Result<bool> {
-    Ok(is_proc(&fstatfs(fd)?))
-}
-
-/// Whether that is what statfs(2) tells of a procfs.
-pub(crate) fn is_proc(found: &StatFs) -> bool {
-    found.f_type as u64 == PROC_SUPER_MAGIC
 }
 
 /// A folder's entries (neither `.` nor `..`) with their type as the folder tells it.
