@@ -18,12 +18,14 @@ use crate::plan::UNDERLAY;
 /// Inode number of a procfs root, `PROC_ROOT_INO` in linux/proc_fs.h, and of a sysfs root. gVisor's are others.
 const ROOT_INO: u64 = 1;
 
+/// As many links are followed on one path: the kernel's own limit, `MAXSYMLINKS` in linux/namei.h.
+const MAX_LINKS: usize = 40;
+
 /// A procfs mount, or a sysfs mount, proved to be one at its root.
 ///
 /// Paths given to its methods are relative to that root (`sys/kernel/cap_last_cap`). They are walked component by
-/// component from the handle; mounts are crossed, since overmounts stack, and a symlink on the way is followed
-/// only where it leads back into the same file system, which is what the links of an overmount around a program and those
-/// of sysfs do, or to its neighbour in the same folder, as `/sys/fs/cgroup/cpuacct` may.
+/// component from the handle; mounts are crossed, since overmounts stack, and so are relative symlinks that stay below the
+/// root: those of an overmount around a program, those of sysfs, and `/sys/fs/cgroup/cpuacct` where that is one.
 #[derive(Debug)]
 pub struct Procfs {
     filesystem: Filesystem,
@@ -204,53 +206,54 @@ impl Procfs {
     /// # Errors
     /// The errno of the component that could not be opened.
     pub fn walk(&self, path: &str) -> io::Result<OwnedFd> {
-        let mut at: Option<OwnedFd> = None;
-        let mut rest = path.split('/').peekable();
-        while let Some(name) = rest.next() {
-            let dir = at.as_ref().map_or(self.root(), |fd| fd.as_fd());
-            let next = enter(dir, name)?;
-            at = Some(if rest.peek().is_some() {
-                self.as_folder(dir, name, next)?
-            } else {
-                next
-            });
-        }
-        at.ok_or_else(|| Errno::INVAL.into())
+        self.resolve(path, false)?.ok_or_else(|| Errno::INVAL.into())
     }
 
-    /// Opens a handle on the folder `path` (`""` is the root), following a link of ours in last place too.
+    /// Opens a handle on the folder `path` (`""` is the root), following a link in last place too.
     ///
     /// # Errors
     /// ENOTDIR if it is not a folder, or the errno of the component that could not be opened.
     pub fn folder(&self, path: &str) -> io::Result<OwnedFd> {
-        let mut at = self.root.try_clone()?;
-        for name in path.split('/').filter(|name| !name.is_empty()) {
-            let next = enter(at.as_fd(), name)?;
-            at = self.as_folder(at.as_fd(), name, next)?;
+        match self.resolve(path, true)? {
+            None => self.root.try_clone(),
+            Some(fd) if is(&fd, FileType::Directory)? => Ok(fd),
+            Some(_) => Err(Errno::NOTDIR.into()),
         }
-        Ok(at)
     }
 
-    /// `fd`, opened as `name` in `dir`, as a folder: itself, or what it links to where that is the same file system again.
-    fn as_folder(&self, dir: BorrowedFd<'_>, name: &str, fd: OwnedFd) -> io::Result<OwnedFd> {
-        match FileType::from_raw_mode(fstat(&fd)?.st_mode) {
-            FileType::Directory => Ok(fd),
-            FileType::Symlink => {
-                let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                let target = openat(dir, name, folder, Mode::empty())?;
-                if self.is_same(&target)? {
-                    return Ok(target);
-                }
-                // Does not leave the folder that it is in.
-                match link_target(dir, name)? {
-                    beside if self.filesystem == Filesystem::Sys && !beside.contains('/') && beside != ".." => {
-                        Ok(openat(dir, &*beside, folder | OFlags::NOFOLLOW, Mode::empty())?)
-                    }
-                    _ => Err(Errno::LOOP.into()),
-                }
-            }
-            _ => Err(Errno::NOTDIR.into()),
+    /// Walks down `path` and the links on it; `None` is the root. No link is followed by the kernel, which would take the
+    /// process's root for the place of an absolute one.
+    fn resolve(&self, path: &str, follows_last: bool) -> io::Result<Option<OwnedFd>> {
+        let mut handles: Vec<OwnedFd> = Vec::new();
+        let mut rest: Vec<String> = names(path).map(str::to_owned).collect();
+        if rest.iter().any(|name| name == "..") {
+            return Err(Errno::INVAL.into());
         }
+        let mut links = 0;
+        while let Some(name) = rest.pop() {
+            if name == ".." {
+                // Above the root there is nothing that is ours to open.
+                handles.pop().ok_or(Errno::LOOP)?;
+                continue;
+            }
+            let dir = handles.last().map_or(self.root(), AsFd::as_fd);
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let next = openat(dir, &*name, flags, Mode::empty())?;
+            let is_last = rest.is_empty();
+            if (follows_last || !is_last) && is(&next, FileType::Symlink)? {
+                let target = link_target(dir, &name)?;
+                links += 1;
+                if links > MAX_LINKS || target.starts_with('/') {
+                    return Err(Errno::LOOP.into());
+                }
+                rest.extend(names(&target).map(str::to_owned));
+            } else if is_last || is(&next, FileType::Directory)? {
+                handles.push(next);
+            } else {
+                return Err(Errno::NOTDIR.into());
+            }
+        }
+        Ok(handles.pop())
     }
 
     /// Opens `path` as a reader would, links of ours followed. Never blocks and never becomes a terminal.
@@ -340,17 +343,13 @@ impl Procfs {
     }
 }
 
-/// A handle on `name` in `dir`, a symlink not followed.
-fn enter(dir: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
-    if name.is_empty() || name == "." || name == ".." {
-        return Err(Errno::INVAL.into());
-    }
-    Ok(openat(
-        dir,
-        name,
-        OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?)
+/// The names on a path, the last first.
+fn names(path: &str) -> impl Iterator<Item = &str> {
+    path.rsplit('/').filter(|name| !matches!(*name, "" | "."))
+}
+
+fn is(fd: &OwnedFd, kind: FileType) -> io::Result<bool> {
+    Ok(FileType::from_raw_mode(fstat(fd)?.st_mode) == kind)
 }
 
 /// A folder's entries (neither `.` nor `..`) with their type as the folder tells it.

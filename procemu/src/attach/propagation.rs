@@ -57,7 +57,7 @@ impl Unshared {
         let path = carrier.point.strip_prefix(&root).ok().and_then(Path::to_str);
         let slave = match path.unwrap_or_default() {
             "" => make_slave(proc.root()),
-            path => proc.walk(path).and_then(make_slave),
+            path => proc.walk(path).and_then(|fd| make_slave(&fd)),
         };
         let call = format!("mount({}, MS_SLAVE)", carrier.point.display());
         slave.map_err(|errno| Error::call(call, errno))?;
