@@ -20,12 +20,17 @@ use crate::mountinfo;
 use crate::plan::Plan;
 use crate::procfs::{Procfs, list};
 
-/// In procfs: always there, always empty; the kernel keeps it for programs that look for it (fs/proc/proc_tty.c). In sysfs
-/// no folder is; most machines have nothing in this one (drivers/base/swnode.c).
-fn preferred(filesystem: Filesystem) -> &'static str {
+/// In procfs: always there, always empty; the kernel keeps it for programs that look for it (fs/proc/proc_tty.c).
+const IN_PROC: [&str; 1] = ["tty/ldisc"];
+
+/// In sysfs no folder is. These are empty on most machines (drivers/base/swnode.c, drivers/iommu/iommu.c), or in gVisor, and
+/// nobody takes what lies in them for a device.
+const IN_SYS: [&str; 4] = ["kernel/software_nodes", "kernel/iommu_groups", "power", "firmware"];
+
+fn preferred(filesystem: Filesystem) -> &'static [&'static str] {
     match filesystem {
-        Filesystem::Proc => "tty/ldisc",
-        Filesystem::Sys => "kernel/software_nodes",
+        Filesystem::Proc => &IN_PROC,
+        Filesystem::Sys => &IN_SYS,
     }
 }
 
@@ -132,18 +137,18 @@ fn empty_folder(proc: &Procfs, plan: &Plan) -> Result<String> {
         Error::place(format!(
             "{} has no empty folder for a spare {name}; one such as {} is needed",
             proc.shown().display(),
-            proc.show(preferred(proc.filesystem()))
+            proc.show(preferred(proc.filesystem())[0])
         ))
     })
 }
 
-/// Folders outside `/proc/sys` and of no process, or outside `/sys/fs`: the preferred one, then those of the root and one
+/// Folders outside `/proc/sys` and of no process, or outside `/sys/fs`: the preferred ones, then those of the root and one
 /// level below.
 fn candidates(proc: &Procfs) -> Vec<String> {
     let in_proc = proc.filesystem().is_proc();
     let preferred = preferred(proc.filesystem());
     let left_out = if in_proc { "sys" } else { "fs" };
-    let mut found = vec![preferred.to_owned()];
+    let mut found: Vec<String> = preferred.iter().map(|path| (*path).to_owned()).collect();
     let folders = |path: &str| -> Vec<String> {
         let listed = proc
             .folder(path)
@@ -158,7 +163,7 @@ fn candidates(proc: &Procfs) -> Vec<String> {
         names.sort_unstable();
         names
     };
-    if in_proc && proc.folder(preferred).is_ok() {
+    if in_proc && proc.folder(preferred[0]).is_ok() {
         // Without a look at the rest, which costs a listing of every process.
         found.extend(["driver", "fs"].map(str::to_owned));
     } else {
