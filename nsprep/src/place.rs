@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use procemu::{
-    Both, Filesystem, Placement, Plan, Probing, Procfs, Roots, Snapshot, Table, Target, Writes, ask_child, errno_text,
-    reexec_sealed,
+    Both, Filesystem, Placement, Plan, Probing, Procfs, Roots, Snapshot, Table, Target, Writes, ask_child,
+    errno_text, reexec_sealed,
 };
 
 use crate::exit::{Exit, Failure};

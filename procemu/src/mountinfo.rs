@@ -117,8 +117,8 @@ pub(crate) fn hides(mounts: &[Mount], proc: &Path, kind: &str) -> bool {
             own if own == kind => (mount.has("ro") && !read_only) || is_another_file(mount, proc),
             "tmpfs" => is_mask(mount) || is_filled_by_none(mount, mounts, kind),
             "autofs" | "binfmt_misc" | "nfsd" => false,
-            "bpf" | "configfs" | "debugfs" | "efivarfs" | "fusectl" | "pstore" | "securityfs" | "selinuxfs"
-            | "tracefs" => false,
+            "bpf" | "configfs" | "debugfs" | "efivarfs" | "fusectl" | "pstore" | "securityfs"
+            | "selinuxfs" | "tracefs" => false,
             _ => mount.layer().is_none(),
         })
 }
@@ -138,7 +138,11 @@ pub(crate) fn carrier<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount>
     let above = mounts.iter().filter(|m| path.starts_with(&m.point));
     let innermost = &above.max_by_key(|m| m.point.components().count())?.point;
     let mut there = mounts.iter().filter(|m| m.point == *innermost);
-    there.find(|m| !mounts.iter().any(|o| o.parent == m.id && o.id != m.id && o.point == *innermost))
+    there.find(|m| {
+        !mounts
+            .iter()
+            .any(|o| o.parent == m.id && o.id != m.id && o.point == *innermost)
+    })
 }
 
 /// The masks below `proc`, relative to it, as container runtimes make them: `/dev/null` over a file, an empty

@@ -39,12 +39,7 @@ impl Procfs {
     /// # Errors
     /// `Place` if what is there is not the root of a procfs.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_at(
-            Filesystem::Proc,
-            CWD,
-            path.as_ref(),
-            path.as_ref().to_path_buf(),
-        )
+        Self::open_at(Filesystem::Proc, CWD, path.as_ref(), path.as_ref().to_path_buf())
     }
 
     /// Opens the sysfs mounted at `path`, such as `/sys`, in the same way.
@@ -52,12 +47,7 @@ impl Procfs {
     /// # Errors
     /// `Place` if what is there is not the root of a sysfs.
     pub fn open_sysfs(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_at(
-            Filesystem::Sys,
-            CWD,
-            path.as_ref(),
-            path.as_ref().to_path_buf(),
-        )
+        Self::open_at(Filesystem::Sys, CWD, path.as_ref(), path.as_ref().to_path_buf())
     }
 
     /// Opens `proc` directly below the folder `rootfs`, which nobody needs to trust: a symlink, or anything but

@@ -162,10 +162,12 @@ impl Roots {
 
     /// Those that are there.
     pub fn iter(&self) -> impl Iterator<Item = &Procfs> {
-        Filesystem::ALL.into_iter().filter_map(|filesystem| match self.root(filesystem) {
-            Root::Open(root) => Some(root),
-            _ => None,
-        })
+        Filesystem::ALL
+            .into_iter()
+            .filter_map(|filesystem| match self.root(filesystem) {
+                Root::Open(root) => Some(root),
+                _ => None,
+            })
     }
 
     /// Looks at every key of `table` and plans for `placement`, which may be another one in each.

@@ -25,7 +25,12 @@ const IN_PROC: [&str; 1] = ["tty/ldisc"];
 
 /// In sysfs no folder is. These are empty on most machines (drivers/base/swnode.c, drivers/iommu/iommu.c), or in gVisor, and
 /// nobody takes what lies in them for a device.
-const IN_SYS: [&str; 4] = ["kernel/software_nodes", "kernel/iommu_groups", "power", "firmware"];
+const IN_SYS: [&str; 4] = [
+    "kernel/software_nodes",
+    "kernel/iommu_groups",
+    "power",
+    "firmware",
+];
 
 fn preferred(filesystem: Filesystem) -> &'static [&'static str] {
     match filesystem {

@@ -208,12 +208,7 @@ struct MountAttr {
 
 /// Sets attributes (`MOUNT_ATTR_*`) and the propagation (`MS_PRIVATE`, `MS_SLAVE`) of the mount whose root `mount` is;
 /// `recursive` for all mounts below it too. mount_setattr(2), Linux 5.12.
-pub(crate) fn mount_setattr(
-    mount: impl AsFd,
-    set: u64,
-    propagation: u64,
-    recursive: bool,
-) -> io::Result<()> {
+pub(crate) fn mount_setattr(mount: impl AsFd, set: u64, propagation: u64, recursive: bool) -> io::Result<()> {
     let attr = MountAttr {
         set,
         propagation,

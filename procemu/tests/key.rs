@@ -59,7 +59,11 @@ fn a_key_of_sysfs_is_absolute() {
         assert_eq!(of_sysfs.filesystem(), Filesystem::Sys, "{spelling}");
         assert_eq!((of_sysfs.path(), of_sysfs.parent()), (path, parent), "{spelling}");
         assert_eq!(of_sysfs.to_string(), spelling);
-        assert_eq!((of_sysfs.below_sys(), of_sysfs.dotted()), (None, None), "{spelling}");
+        assert_eq!(
+            (of_sysfs.below_sys(), of_sysfs.dotted()),
+            (None, None),
+            "{spelling}"
+        );
     }
     assert_ne!(key("/sys/sys/kernel/panic"), key("kernel/panic"));
     assert!(key("/proc/zoneinfo") < key("/sys/block"));

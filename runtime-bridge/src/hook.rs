@@ -118,7 +118,10 @@ pub fn run(input: &mut dyn Read, config: Option<&Path>) -> Result<(), HookError>
 }
 
 fn carry_out(state: &State, text: &[u8], order: &Order) -> Result<(), HookError> {
-    if !Filesystem::ALL.iter().any(|filesystem| has(&order.spec, *filesystem)) {
+    if !Filesystem::ALL
+        .iter()
+        .any(|filesystem| has(&order.spec, *filesystem))
+    {
         return Ok(());
     }
     match container(state)? {
@@ -242,7 +245,10 @@ fn prepare(order: &Order) -> Result<(), Error> {
     let roots = without_absent(Roots::beneath(&folder, &order.rootfs), &order.spec);
     // A /proc or /sys bound from a prepared place brings its spare along, which no mask of this container covers. One that
     // is locked here belongs to a user namespace, whose ids protect what it shows.
-    for filesystem in Filesystem::ALL.into_iter().filter(|filesystem| is_given(&order.spec, *filesystem)) {
+    for filesystem in Filesystem::ALL
+        .into_iter()
+        .filter(|filesystem| is_given(&order.spec, *filesystem))
+    {
         let _ = roots.drop_spare(filesystem);
     }
     let table = match roots.has(Filesystem::Proc) {

@@ -9,8 +9,8 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sched::{CloneFlags, setns, unshare};
 use procemu::{
-    Both, Error, Filesystem, Ids, Options, Placement, Plan, Probing, Procfs, Roots, Snapshot, SysctlKey, Table,
-    ask_child, layers,
+    Both, Error, Filesystem, Ids, Options, Placement, Plan, Probing, Procfs, Roots, Snapshot, SysctlKey,
+    Table, ask_child, layers,
 };
 use serde::{Deserialize, Serialize};
 
@@ -137,9 +137,7 @@ pub fn facts(spec: &Spec, table: &Table) -> Result<PlaceFacts, Error> {
     let in_network = |key: &SysctlKey| key.below_sys().is_some_and(|below| below.starts_with("net/"));
     match network(spec) {
         // A fresh network namespace has other keys than the first one: look from where the container will.
-        Some(network) if table.keys().any(in_network) => {
-            from_within(&network, look)
-        }
+        Some(network) if table.keys().any(in_network) => from_within(&network, look),
         _ => look(),
     }
 }
@@ -158,7 +156,10 @@ pub fn is_given(spec: &Spec, filesystem: Filesystem) -> bool {
 
 /// `roots` without what the container will not have.
 pub fn without_absent(mut roots: Roots, spec: &Spec) -> Roots {
-    for filesystem in Filesystem::ALL.into_iter().filter(|filesystem| !has(spec, *filesystem)) {
+    for filesystem in Filesystem::ALL
+        .into_iter()
+        .filter(|filesystem| !has(spec, *filesystem))
+    {
         roots = roots.without(filesystem);
     }
     roots

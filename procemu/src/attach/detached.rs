@@ -10,8 +10,8 @@ use rustix::mount::{
 
 use super::{Order, Part, Piece, parts};
 use crate::error::{Error, Result};
-use crate::plan::Step;
 use crate::filesystem::Filesystem;
+use crate::plan::Step;
 use crate::procfs::Procfs;
 use crate::sys;
 

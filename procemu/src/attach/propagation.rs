@@ -27,7 +27,12 @@ impl Unshared {
             Filesystem::Proc => {
                 let point = proc.mountpoint()?;
                 let shared = |m: &&Mount| m.shared && m.point.starts_with(&point);
-                self.0 = order.mounts.iter().filter(shared).map(|m| m.point.clone()).collect();
+                self.0 = order
+                    .mounts
+                    .iter()
+                    .filter(shared)
+                    .map(|m| m.point.clone())
+                    .collect();
                 if self.0.is_empty() {
                     return Ok(());
                 }
@@ -35,8 +40,11 @@ impl Unshared {
                 make_private(proc.root()).map_err(|errno| Error::call(call, errno))
             }
             Filesystem::Sys => {
-                let carriers: Result<Vec<_>> = order.plan.targets().map(|path| carrier(order, path)).collect();
-                carriers?.into_iter().try_for_each(|carrier| self.cut_off(order, carrier))
+                let carriers: Result<Vec<_>> =
+                    order.plan.targets().map(|path| carrier(order, path)).collect();
+                carriers?
+                    .into_iter()
+                    .try_for_each(|carrier| self.cut_off(order, carrier))
             }
         }
     }
@@ -117,5 +125,9 @@ fn carrier<'a>(order: &Order<'a>, path: &str) -> Result<&'a Mount> {
         Some(id) => order.mounts.iter().find(|m| m.id == id),
         None => mountinfo::carrier(order.mounts, &proc.mountpoint()?.join(path)),
     };
-    found.ok_or_else(|| Error::place(format!("{at}: the mount that it lies on is not in /proc/self/mountinfo")))
+    found.ok_or_else(|| {
+        Error::place(format!(
+            "{at}: the mount that it lies on is not in /proc/self/mountinfo"
+        ))
+    })
 }
