@@ -1,4 +1,5 @@
-//! `/proc/sys` keys that a program needs and a kernel lacks, as a tmpfs snapshot mounted over procfs.
+//! `/proc/sys` keys, and files of `/sys`, that a program needs and a kernel lacks, as a tmpfs snapshot mounted over procfs
+//! and sysfs.
 //!
 //! Once attached, the kernel's own tmpfs serves every read. No process has to stay, and nothing is preloaded or traced.
 //! What the kernel has itself is passed through and stays its own.
@@ -85,6 +86,12 @@
 //! // ... exec the program ...
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Keys in `/sys`
+//!
+//! All of the above is about one file system: of a table with keys in both, [`Procfs::observe`], [`Plan::new`] and what
+//! follows take those of theirs. [`Roots`] holds the procfs and the sysfs of one place and does the same steps for both,
+//! all of it or nothing: [`Roots::plan`], [`Both::compile`], [`Roots::attach`].
 //!
 //! # Afterwards
 //!
