@@ -76,14 +76,14 @@ fn check(
         writable: false,
         problem: Some(problem.to_owned()),
     };
-    match seen {
+    let serves = match seen {
         Some(Seen::Present {
             kind: Kind::Folder, ..
         }) => return nothing("is a folder"),
-        Some(Seen::Present { .. }) => {}
+        Some(Seen::Present { serves, .. }) => *serves,
         Some(Seen::Blocked { at }) => return nothing(&format!("{} is a file, not a folder", proc.show(at))),
         Some(Seen::Missing { .. }) | None => return nothing("does not exist"),
-    }
+    };
     let read = proc.read(key.path());
     let origin = match proc.is_kernels(key.path()) {
         Ok(true) => Origin::Kernel,
@@ -97,6 +97,7 @@ fn check(
             When::Unwritable if !writable => {
                 Some("is the kernel's own and not writable; the table replaces it".to_owned())
             }
+            When::Zero if !serves => Some("is the kernel's own and all 0; the table replaces it".to_owned()),
             _ => None,
         },
     };
