@@ -72,6 +72,7 @@ fn main() -> ExitCode {
             &["/sys/kernel/made_up", "/sys is not sysfs"],
         )
     });
+    suite.test("refused::rootfs", hostile_rootfs);
     suite.test("all_or_nothing", all_or_nothing);
     suite.run()
 }
@@ -326,6 +327,22 @@ fn refused(bed: &Bed, key: &str, before: &str, code: i32, words: &[&str]) -> Tes
         \"$NSPREP\" attach --table \"$TABLE\" || status=$?; diff before /proc/self/mountinfo; exit $status"
     );
     bed.script(&text)?.env("TABLE", table).run()?.refuses(code, words)
+}
+
+/// `sys` below a rootfs as a link, a folder, a part of a sysfs; then one.
+fn hostile_rootfs(bed: &Bed) -> TestResult {
+    need::root()?;
+    let text = r#"mkdir -p r/proc; mount -t proc proc r/proc; ln -s /sys r/sys
+        try() {
+            cp /proc/self/mountinfo before; status=0
+            "$NSPREP" attach --rootfs "$BED/r" --table "$TABLE" 2> said || status=$?
+            diff before /proc/self/mountinfo; echo "$status $(grep -o 'a symlink\|not sysfs\|inside sysfs' said)"
+        }
+        try; rm r/sys; mkdir r/sys; try; mount --bind /sys/kernel r/sys; try; umount r/sys; mount --bind /sys r/sys
+        "$NSPREP" attach --rootfs "$BED/r" --table "$TABLE" | cut -d' ' -f1; cat r/sys/kernel/made_up"#;
+    let script = bed.script(text)?.env("TABLE", table(bed)?);
+    let expected = "3 a symlink\n3 not sysfs\n3 inside sysfs\nprocemu:1:\n1\t2";
+    equal("said", script.succeed()?, expected)
 }
 
 /// A mount of either part fails, those of sysfs after all of procfs is in place. The mount table is what it was, and what was
