@@ -15,6 +15,7 @@ use crate::mount::{bind, by_fd, take_off};
 use crate::mountinfo::{self, Mount};
 use crate::plan::{Plan, Step};
 use crate::procfs::Procfs;
+use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::spare;
 
@@ -41,6 +42,9 @@ pub struct Options {
     pub spare: bool,
     /// Which interface to use.
     pub api: MountApi,
+    /// Files that another mount namespace lends, each in place of the plan's own for that key. Whether one takes writes here
+    /// is the plan's to say, as for any key. They are good for one attach.
+    pub shared: Shared,
 }
 
 /// What an attach has put in place. Dropping it leaves it there; [`Attached::detach`] takes it off.
