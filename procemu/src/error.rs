@@ -40,7 +40,8 @@ impl Error {
         }
     }
 
-    pub(crate) fn input(message: impl Into<String>) -> Self {
+    /// What a caller was given is wrong.
+    pub fn input(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Input, message)
     }
 
