@@ -1,0 +1,218 @@
+//! Pods: an emulated key of a network or IPC namespace is one for all containers that are in it, as the kernel's own are.
+
+mod support;
+
+use std::process::ExitCode;
+
+use support::{
+    Bed, CRUN, Pod, RUNTIMES, Runtime, Script, Suite, TestResult, edit_config, equal, need, runtime_bridge,
+};
+
+fn main() -> ExitCode {
+    let mut suite = Suite::new();
+    for runtime in RUNTIMES {
+        let name = runtime.name;
+        for (engine, pod) in [("containerd", Pod::Containerd), ("cri_o", Pod::CriO)] {
+            suite.test(format!("one_value::{engine}::{name}"), move |bed| {
+                one_value(bed, runtime, pod)
+            });
+        }
+        suite.test(format!("user_namespace::{name}"), move |bed| {
+            user_namespace(bed, runtime)
+        });
+        suite.test(format!("classic_mounts::{name}"), move |bed| {
+            by_the_hook(bed, runtime, CLASSIC, "6 6")
+        });
+        suite.test(format!("no_open_tree::{name}"), move |bed| {
+            by_the_hook(bed, runtime, "open_tree", "6 1")
+        });
+        suite.test(format!("not_shared::no_annotation::{name}"), move |bed| {
+            not_shared(bed, runtime, Pod::Unknown, "wrapped", false)
+        });
+        suite.test(format!("not_shared::bare_sandbox::{name}"), move |bed| {
+            not_shared(bed, runtime, Pod::Containerd, "rt", false)
+        });
+        suite.test(format!("not_shared::namespaces_of_its_own::{name}"), move |bed| {
+            not_shared(bed, runtime, Pod::Containerd, "wrapped", true)
+        });
+        suite.test(format!("refused::dead_sandbox::{name}"), move |bed| {
+            dead_sandbox(bed, runtime)
+        });
+        suite.test(format!("refused::another_process::{name}"), move |bed| {
+            another_process(bed, runtime)
+        });
+        suite.test(format!("refused::another_value::{name}"), move |bed| {
+            another_value(bed, runtime)
+        });
+    }
+    suite.run()
+}
+
+/// A key of the table that takes writes, one that takes none, one of the kernel that containers here lack.
+const TABLE: [(&str, &str); 3] = [
+    ("net/ipv4/made_up", r#"{ value = 1, mode = "0644" }"#),
+    ("net/made/fixed", "{ value = 2 }"),
+    ("kernel/shmmni", r#"{ value = 3, mode = "0644" }"#),
+];
+
+/// `values NAME` prints them as that container sees them, and the one that only the pod's sysctls give.
+const VALUES: &str = "cd \"$BED\"; deprived_proc proc kernel/shmmni
+    values() { at $1 sh -c 'cd /proc/sys; echo $(cat net/ipv4/made_up net/made/fixed kernel/shmmni net/ipv4/asked)'; }\n";
+
+/// A pod of a sandbox and the containers `privileged`, `protected`, `late`; the script begins with [`VALUES`].
+fn pod(bed: &Bed, runtime: Runtime, pod: Pod, text: &str) -> TestResult<Script> {
+    let proc = bed.path("proc");
+    pod.sandbox(bed)?
+        .bind_proc(&proc)
+        .sysctl("kernel.shmmni", "4321")
+        .sysctl("net.ipv4.asked", "7 8")
+        .write()?;
+    pod.container(bed, "privileged")?.bind_proc(&proc).unprotected().write()?;
+    pod.container(bed, "protected")?.bind_proc(&proc).write()?;
+    pod.container(bed, "late")?.bind_proc(&proc).write()?;
+    let config = bed.config(&bed.table("table.toml", &TABLE)?)?;
+    Ok(bed
+        .runtime_script(&runtime, &format!("{VALUES}{text}"))?
+        .env("CONFIG", config))
+}
+
+fn one_value(bed: &Bed, runtime: Runtime, engine: Pod) -> TestResult {
+    let text = "up wrapped sandbox; up wrapped privileged; up wrapped protected
+        for name in sandbox privileged protected; do values $name; done
+        at privileged sh -c 'echo 5 > /proc/sys/net/ipv4/made_up; echo 6 > /proc/sys/kernel/shmmni'
+        up wrapped late
+        for name in sandbox privileged protected late; do values $name; done
+        for name in sandbox protected late; do for key in net/ipv4/made_up net/made/fixed kernel/shmmni net/ipv4/asked; do
+            for try in 'echo 9 >' 'chmod 666' 'chown 1' 'truncate -s 0' 'rm -f'; do
+                ! at $name busybox sh -c \"$try /proc/sys/$key\" 2> /dev/null || echo could $name $try $key
+            done
+        done; done
+        ! at privileged sh -c 'echo 9 > /proc/sys/net/made/fixed' 2> /dev/null
+        down privileged; up wrapped privileged; values privileged
+        at privileged sh -c 'echo 7 > /proc/sys/kernel/shmmni'; values sandbox
+        down late protected privileged sandbox
+        up wrapped sandbox; up wrapped protected; values protected
+        down protected sandbox; ls state; grep procemu: /proc/self/mountinfo || true";
+    let output = pod(bed, runtime, engine, text)?.succeed()?;
+    let expected = [
+        ["1 2 4321 7 8"; 3].as_slice(),
+        &["5 2 6 7 8"; 4],
+        &["5 2 6 7 8", "5 2 7 7 8", "1 2 4321 7 8"],
+    ];
+    equal("values", output.lines().collect::<Vec<_>>(), expected.concat())
+}
+
+/// As with hostUsers: false: the sandbox makes the user namespace, the containers join it.
+fn user_namespace(bed: &Bed, runtime: Runtime) -> TestResult {
+    let table = bed.table("table.toml", &TABLE[..2])?;
+    let pod = Pod::Containerd;
+    pod.sandbox(bed)?.user_namespace().own_namespace("network").write()?;
+    for name in ["privileged", "protected"] {
+        let bundle = pod.container(bed, name)?;
+        let bundle = if name == "privileged" { bundle.unprotected() } else { bundle };
+        let mut bundle = bundle.join_namespace("user", std::path::Path::new("/proc/SANDBOX/ns/user"));
+        let ids = serde_json::json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
+        bundle.config["linux"]["uidMappings"] = ids.clone();
+        bundle.config["linux"]["gidMappings"] = ids;
+        bundle.write()?;
+    }
+    let text = "for name in sandbox privileged protected; do chown -R 100000:100000 $name/rootfs; up wrapped $name; done
+        within() { nsenter --target $(cat $1.pid) --user --mount --net -- \"${@:2}\"; }
+        within privileged sh -c 'echo 5 > /proc/sys/net/ipv4/made_up'
+        for name in sandbox privileged protected; do within $name cat /proc/sys/net/ipv4/made_up; done
+        ! within protected sh -c 'echo 6 > /proc/sys/net/ipv4/made_up' 2> /dev/null
+        within protected cat /proc/sys/net/ipv4/made_up
+        down privileged protected sandbox";
+    let script = bed.runtime_script(&runtime, text)?.env("CONFIG", bed.config(&table)?);
+    equal("values", script.succeed()?, "5\n5\n5\n5")
+}
+
+/// Calls without which the mounts are made by the classic interface.
+const CLASSIC: &str = "mount_setattr,fsopen";
+
+/// The hook of an app container runs without these calls.
+fn by_the_hook(bed: &Bed, runtime: Runtime, calls: &str, values: &str) -> TestResult {
+    let strace = need::command("strace")?;
+    let hook = format!(
+        "#!/bin/sh\nexec {} -f -qq -o {} -e trace={calls} -e inject={calls}:error=ENOSYS {} hook\n",
+        strace.display(),
+        bed.path("trace").display(),
+        runtime_bridge()?.display()
+    );
+    bed.file("hook.sh", hook)?;
+    let text = r#"up wrapped sandbox
+        # The wrapper's rewriting, and then the runtime alone.
+        cp protected/config.json protected.json
+        sed "s|/proc/SANDBOX/|/proc/$(cat sandbox.pid)/|" protected.json > protected/config.json
+        printf '#!/bin/sh\ncase " $* " in *" create "*) exit 0 ;; esac; exec "$RUNTIME" "$@"\n' > "$BED/fake-$(basename "$RUNTIME")"
+        chmod 755 "$BED"/fake-*
+        "$BRIDGE" runtime --exec "$BED/fake-$(basename "$RUNTIME")" --config "$CONFIG" -- --root "$BED/state" create --bundle "$BED/protected" x
+        cp protected/config.json protected.json
+        sed -i 's|"path": *"[^"]*runtime-bridge"|"path": "/bin/sh"|; s|"runtime-bridge", *$|"sh",|; s|"hook" *$|"'"$BED"'/hook.sh"|' protected.json
+        up rt protected; grep -q INJECTED trace
+        nsenter --target $(cat sandbox.pid) --mount -- sh -c 'mount -o remount,bind,rw /proc/sys/kernel/shmmni; echo 6 > /proc/sys/kernel/shmmni'
+        echo $(at sandbox cat /proc/sys/kernel/shmmni) $(at protected cat /proc/sys/kernel/shmmni)
+        ! at protected sh -c 'echo 9 > /proc/sys/kernel/shmmni' 2> /dev/null
+        down protected sandbox"#;
+    equal(
+        "in the sandbox and in the container",
+        pod(bed, runtime, Pod::Containerd, text)?.succeed()?,
+        values,
+    )
+}
+
+/// Own values, as without a pod.
+fn not_shared(bed: &Bed, runtime: Runtime, engine: Pod, call: &str, own: bool) -> TestResult {
+    let table = bed.table("table.toml", &TABLE[..2])?;
+    engine.sandbox(bed)?.unprotected().write()?;
+    let container = engine.container(bed, "late")?.unprotected();
+    let container = if own { container.own_namespace("network") } else { container };
+    container.write()?;
+    let text = format!(
+        "up {call} sandbox; up wrapped late; at late sh -c 'echo 5 > /proc/sys/net/ipv4/made_up'
+        at sandbox cat /proc/sys/net/ipv4/made_up 2> /dev/null || echo none
+        at late cat /proc/sys/net/ipv4/made_up; down late sandbox"
+    );
+    let script = bed.runtime_script(&runtime, &text)?.env("CONFIG", bed.config(&table)?);
+    let sandbox = if call == "rt" { "none" } else { "1" };
+    equal("values", script.succeed()?, format!("{sandbox}\n5"))
+}
+
+fn dead_sandbox(bed: &Bed, runtime: Runtime) -> TestResult {
+    let text = r#"up wrapped sandbox; kill -9 $(cat sandbox.pid)
+        turns=0; while [ -e /proc/$(cat sandbox.pid)/ns/net ] && [ $turns -lt 500 ]; do sleep 0.02; turns=$((turns + 1)); done
+        status=0; up wrapped late || status=$?
+        down sandbox; exit $status"#;
+    let output = pod(bed, runtime, Pod::Containerd, text)?.run()?;
+    output.fails_with(&format!("sandbox {}-sandbox of the pod is stopped", bed.id()))
+}
+
+/// The hook notices that the number has come to mean another process.
+fn another_process(bed: &Bed, runtime: Runtime) -> TestResult {
+    let text = r#"up wrapped sandbox; up wrapped late; cp late/config.json late.json; down late
+        sed -i "s|\"namespace\": *[0-9]*|\"namespace\": 7|" late.json
+        status=0; up rt late || status=$?
+        down sandbox; exit $status"#;
+    let output = pod(bed, runtime, Pod::Containerd, text)?.run()?;
+    if runtime == CRUN {
+        return output.fails_with("error executing hook");
+    }
+    output.fails_with("is not its process any more")
+}
+
+/// What one container asks for cannot be for it alone, and is not its to decide for all.
+fn another_value(bed: &Bed, runtime: Runtime) -> TestResult {
+    let script = |value: &str| {
+        let text = "up wrapped sandbox; status=0; up wrapped late || status=$?; down sandbox; exit $status";
+        let script = pod(bed, runtime, Pod::Containerd, text)?;
+        edit_config(&bed.path("late"), |config| {
+            config["linux"]["sysctl"] = serde_json::json!({"net.ipv4.asked": value});
+        })?;
+        TestResult::Ok(script)
+    };
+    let output = script("9")?.run()?;
+    if runtime == CRUN {
+        return output.fails_with("error executing hook");
+    }
+    output.fails_with("sysctl net.ipv4.asked=9: the pod has another value; ask for it for the whole pod")
+}
