@@ -63,7 +63,10 @@ pub(crate) fn remount_without(at: impl AsFd, dropped: MsFlags, flags: MsFlags) -
         (StatVfsMountFlags::NODIRATIME, MsFlags::MS_NODIRATIME),
         (StatVfsMountFlags::RELATIME, MsFlags::MS_RELATIME),
     ] {
-        all.set(mount_flag, (has.contains(flag) && !dropped.contains(mount_flag)) || flags.contains(mount_flag));
+        all.set(
+            mount_flag,
+            (has.contains(flag) && !dropped.contains(mount_flag)) || flags.contains(mount_flag),
+        );
     }
     Ok(mount(None::<&str>, &*by_fd(at), None::<&str>, all, None::<&str>)?)
 }

@@ -11,23 +11,28 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use nix::sched::{CloneFlags, setns, unshare};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxFlags, fstat, openat, statx};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags, fstat, openat, statat, statx};
+use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 
 use crate::error::{Error, Result};
 use crate::key::SysctlKey;
-use crate::mount::by_fd;
 use crate::mountinfo;
 use crate::procfs::Procfs;
 
 /// Keys borrowed from another mount namespace, for [`crate::Options`].
 #[derive(Clone, Debug, Default)]
-pub struct Shared(BTreeMap<SysctlKey, Arc<OwnedFd>>);
+pub struct Shared {
+    /// Detached mounts of the folders that they are in: gVisor clones and moves mounts of folders only.
+    trees: Vec<Arc<OwnedFd>>,
+    /// In which tree a key is. Its name there is its own.
+    keys: BTreeMap<SysctlKey, usize>,
+}
 
 impl Shared {
     /// Which keys.
     pub fn keys(&self) -> impl Iterator<Item = &SysctlKey> {
-        self.0.keys()
+        self.keys.keys()
     }
 
     /// What `key` reads as now; `None` where it is not shared.
@@ -35,18 +40,34 @@ impl Shared {
     /// # Errors
     /// The errno of the open or the read.
     pub fn value(&self, key: &SysctlKey) -> io::Result<Option<Vec<u8>>> {
-        let Some(tree) = self.tree(key) else {
+        let Some((tree, name)) = self.find(key) else {
             return Ok(None);
         };
+        let file = openat(
+            tree,
+            name,
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
         let mut bytes = Vec::new();
-        File::open(by_fd(tree))?.take(1 << 20).read_to_end(&mut bytes)?;
+        File::from(file).take(1 << 20).read_to_end(&mut bytes)?;
         Ok(Some(bytes))
     }
 
-    /// The detached mount of `key`'s file. It can be put in one place only.
-    pub(crate) fn tree(&self, key: &SysctlKey) -> Option<&OwnedFd> {
-        self.0.get(key).map(|tree| &**tree)
+    /// All trees.
+    pub(crate) fn trees(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.trees.iter().map(|tree| &**tree)
     }
+
+    /// The tree that `key` is in, and its name there.
+    pub(crate) fn find<'a>(&self, key: &'a SysctlKey) -> Option<(&OwnedFd, &'a str)> {
+        let tree = self.trees.get(*self.keys.get(key)?)?;
+        Some((tree, name(key)))
+    }
+}
+
+fn name(key: &SysctlKey) -> &str {
+    key.path().rsplit_once('/').map_or(key.path(), |(_, name)| name)
 }
 
 /// A process in whose mount namespace a snapshot is attached, and whose keys can be borrowed.
@@ -64,18 +85,15 @@ impl Lender {
     /// # Errors
     /// `Input` if there is no such process; `Denied` if its namespaces may not be looked at.
     pub fn open(proc: &Procfs, pid: u32) -> Result<Self> {
-        let failed = |what: &str, errno: rustix::io::Errno| match errno {
-            rustix::io::Errno::NOENT | rustix::io::Errno::SRCH => {
-                Error::input(format!("pid {pid}: no such process"))
-            }
+        let failed = |what: &str, errno: Errno| match errno {
+            Errno::NOENT | Errno::SRCH => Error::input(format!("pid {pid}: no such process")),
             _ => Error::call(format!("open({})", proc.show(&format!("{pid}{what}"))), errno),
         };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let process =
             openat(proc.root(), pid.to_string(), flags, Mode::empty()).map_err(|e| failed("", e))?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let namespace =
-            openat(&process, "ns/mnt", flags, Mode::empty()).map_err(|e| failed("/ns/mnt", e))?;
+        let namespace = openat(&process, "ns/mnt", flags, Mode::empty()).map_err(|e| failed("/ns/mnt", e))?;
         Ok(Self {
             process,
             namespace,
@@ -113,52 +131,53 @@ impl Lender {
         let step = |error: Error| error.during(format!("borrow keys of pid {}", self.pid));
         let layers = self.layers().map_err(step)?;
         let keys: Vec<&SysctlKey> = keys.into_iter().collect();
-        let clones = std::thread::scope(|scope| {
-            let started =
-                std::thread::Builder::new().spawn_scoped(scope, || self.clones(&keys, &layers));
+        let lent = std::thread::scope(|scope| {
+            let started = std::thread::Builder::new().spawn_scoped(scope, || self.clones(&keys, &layers));
             let ended = started.map_err(|e| Error::call("clone(CLONE_THREAD)", e))?.join();
-            // As the library is built, a panic cannot get here.
             ended.unwrap_or_else(|_| Err(Error::place("the thread panicked")))
         });
-        clones.map(Shared).map_err(step)
+        lent.map_err(step)
     }
 
-    fn clones(
-        &self,
-        keys: &[&SysctlKey],
-        layers: &BTreeSet<u64>,
-    ) -> Result<BTreeMap<SysctlKey, Arc<OwnedFd>>> {
+    fn clones(&self, keys: &[&SysctlKey], layers: &BTreeSet<u64>) -> Result<Shared> {
         // Who shares its root and working folder with other threads may enter no mount namespace.
         unshare(CloneFlags::CLONE_FS).map_err(|e| Error::call("unshare(CLONE_FS)", e))?;
-        setns(&self.namespace, CloneFlags::CLONE_NEWNS).map_err(|e| Error::call("setns(mnt)", e).explained())?;
+        setns(&self.namespace, CloneFlags::CLONE_NEWNS)
+            .map_err(|e| Error::call("setns(mnt)", e).explained())?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = openat(rustix::fs::CWD, "/", flags, Mode::empty()).map_err(|e| Error::call("open(/)", e))?;
+        let root = openat(CWD, "/", flags, Mode::empty()).map_err(|e| Error::call("open(/)", e))?;
         let proc = Procfs::beneath(&root, "/")?;
-        let mut clones = BTreeMap::new();
+        let mut shared = Shared::default();
         for key in keys {
-            let failed = |call: &str, e: io::Error| Error::call(format!("{call}({})", proc.show(key.path())), e);
-            let file = match proc.walk(key.path()) {
-                Ok(file) => file,
-                Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => continue,
-                Err(e) => return Err(failed("open", e)),
-            };
-            let wanted = StatxFlags::MNT_ID | StatxFlags::TYPE;
-            let found = statx(&file, "", AtFlags::EMPTY_PATH, wanted).map_err(|e| failed("statx", e.into()))?;
-            if found.stx_mask & StatxFlags::MNT_ID.bits() == 0 {
-                return Err(failed("statx(STATX_MNT_ID)", rustix::io::Errno::NOSYS.into()));
-            }
-            // Nobody vouches for what is mounted there, only for what an attach made.
-            let regular = FileType::from_raw_mode(found.stx_mode.into()) == FileType::RegularFile;
-            if !regular || !layers.contains(&found.stx_mnt_id) {
+            let failed =
+                |e: io::Error| Error::call(format!("clone the mount of {}", proc.show(key.path())), e);
+            let Some(file) = layer_file(&proc, key, layers).map_err(failed)? else {
                 continue;
-            }
-            let flags =
-                OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-            let tree =
-                open_tree(&file, "", flags).map_err(|e| failed("open_tree(OPEN_TREE_CLONE)", e.into()))?;
-            clones.insert((*key).clone(), Arc::new(tree));
+            };
+            let is_in = |tree: &OwnedFd| id_of(tree, name(key)).is_ok_and(|id| id == file);
+            let known = shared.trees.iter().position(|tree| is_in(tree));
+            let tree = match known {
+                Some(tree) => tree,
+                None => {
+                    let folder = proc.folder(key.parent()).map_err(failed)?;
+                    // Where the key replaces one of the kernel's, its file is mounted in the folder.
+                    let mut tree = clone(&folder, OpenTreeFlags::empty()).map_err(failed)?;
+                    if !is_in(&tree) {
+                        tree = clone(&folder, OpenTreeFlags::AT_RECURSIVE).map_err(failed)?;
+                    }
+                    if !is_in(&tree) {
+                        return Err(Error::place(format!(
+                            "{} changes while it is looked at",
+                            proc.show(key.path())
+                        )));
+                    }
+                    shared.trees.push(Arc::new(tree));
+                    shared.trees.len() - 1
+                }
+            };
+            shared.keys.insert((*key).clone(), tree);
         }
-        Ok(clones)
+        Ok(shared)
     }
 
     /// The ids of the mounts that belong to a layer.
@@ -172,4 +191,35 @@ impl Lender {
         let ours = mounts.iter().filter(|mount| mount.layer().is_some());
         Ok(ours.map(|mount| mount.id).collect())
     }
+}
+
+/// The id of the file of `key`, if it is a regular file on a mount that an attach made. Nobody vouches for anything else.
+fn layer_file(proc: &Procfs, key: &SysctlKey, layers: &BTreeSet<u64>) -> io::Result<Option<(u64, u64)>> {
+    let file = match proc.walk(key.path()) {
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        other => other?,
+    };
+    let found = statx(&file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
+    if found.stx_mask & StatxFlags::MNT_ID.bits() == 0 {
+        return Err(Errno::NOSYS.into());
+    }
+    if !layers.contains(&found.stx_mnt_id) {
+        return Ok(None);
+    }
+    let stat = fstat(&file)?;
+    let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    Ok(regular.then_some((stat.st_dev, stat.st_ino)))
+}
+
+fn id_of(folder: &OwnedFd, name: &str) -> io::Result<(u64, u64)> {
+    let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok((stat.st_dev, stat.st_ino))
+}
+
+fn clone(folder: &OwnedFd, flags: OpenTreeFlags) -> io::Result<OwnedFd> {
+    let clone =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    Ok(open_tree(folder, "", clone | flags)?)
 }

@@ -443,8 +443,14 @@ mod tests {
     #[test]
     fn another_call_gets_the_global_flags_but_the_log() {
         for (line, flags) in [
-            ("--root /r --log /l --log-format json --systemd-cgroup create --bundle /b ID", "--root /r --systemd-cgroup"),
-            ("--root=/r --log=/l -l/l -l /l --cgroup-manager cgroupfs run ID", "--root=/r --cgroup-manager cgroupfs"),
+            (
+                "--root /r --log /l --log-format json --systemd-cgroup create --bundle /b ID",
+                "--root /r --systemd-cgroup",
+            ),
+            (
+                "--root=/r --log=/l -l/l -l /l --cgroup-manager cgroupfs run ID",
+                "--root=/r --cgroup-manager cgroupfs",
+            ),
             ("-- create ID", ""),
             ("create ID", ""),
         ] {

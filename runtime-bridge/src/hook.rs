@@ -6,8 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use procemu::{
-    Entry, Error, ErrorKind, Mode, Options, Placement, Plan, Probing, Procfs, Shared, Snapshot, SysctlKey, Table,
-    Target, When, ask_child, drop_spare, reexec_sealed,
+    Entry, Error, ErrorKind, Mode, Options, Placement, Plan, Probing, Procfs, Shared, Snapshot, SysctlKey,
+    Table, Target, When, ask_child, drop_spare, reexec_sealed,
 };
 
 use crate::bundle;
@@ -273,10 +273,23 @@ fn borrow(plan: &Plan, order: &Order) -> Result<Shared, Error> {
     let Some(lending) = &order.lending else {
         return Ok(Shared::default());
     };
-    let shared = lending.borrow(plan, &order.host)?;
+    let shared = match lending.borrow(plan, &order.host) {
+        // An old kernel, or a seccomp filter: nothing can be shared then, and all else is as it should be.
+        Err(error) if error.errno() == Some(nix::libc::ENOSYS) => {
+            let report = order.log.as_ref().map(Log::report).unwrap_or_default();
+            report.tell(
+                Level::Warning,
+                &format!("nothing is shared with the pod: {}", error.line()),
+            );
+            return Ok(Shared::default());
+        }
+        other => other?,
+    };
     // It is not this container's to decide for all of them.
     for (spelling, key, value) in &order.sysctl {
-        let found = shared.value(key).map_err(|e| Error::failed_open(Path::new(key.path()), e))?;
+        let found = shared
+            .value(key)
+            .map_err(|e| Error::failed_open(Path::new(key.path()), e))?;
         let differs = |found: Vec<u8>| {
             let found = String::from_utf8_lossy(&found).into_owned();
             found.split_whitespace().ne(value.split_whitespace())

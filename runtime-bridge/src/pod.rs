@@ -22,7 +22,10 @@ use crate::sysctl::{Request, shared_by};
 /// Annotations of containerd and of CRI-O: the sandbox's id, and what the container is.
 const ANNOTATIONS: [(&str, &str); 2] = [
     ("io.kubernetes.cri.sandbox-id", "io.kubernetes.cri.container-type"),
-    ("io.kubernetes.cri-o.SandboxID", "io.kubernetes.cri-o.ContainerType"),
+    (
+        "io.kubernetes.cri-o.SandboxID",
+        "io.kubernetes.cri-o.ContainerType",
+    ),
 ];
 
 /// Whose keys a container shows: part of a [`Job`].
@@ -135,9 +138,17 @@ impl Asking<'_> {
         };
         let proc = Procfs::open("/proc").map_err(process)?;
         // To ask the runtime costs a process. A sandbox in which nothing is attached has nothing to share.
-        let joined = spec.linux.namespaces.iter().find_map(|joined| owner(&joined.path));
+        let joined = spec
+            .linux
+            .namespaces
+            .iter()
+            .find_map(|joined| owner(&joined.path));
         let joined = joined.and_then(|pid| Lender::open(&proc, pid).ok());
-        let lends = joined.as_ref().map(Lender::has_layers).transpose().map_err(process)?;
+        let lends = joined
+            .as_ref()
+            .map(Lender::has_layers)
+            .transpose()
+            .map_err(process)?;
         if lends == Some(false) {
             return Ok(None);
         }
@@ -195,7 +206,9 @@ impl Asking<'_> {
         };
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            return Err(wrong(said.lines().last().unwrap_or("it gives no reason").to_owned()));
+            return Err(wrong(
+                said.lines().last().unwrap_or("it gives no reason").to_owned(),
+            ));
         }
         serde_json::from_slice(&output.stdout).map_err(|error| wrong(error.to_string()))
     }
@@ -207,7 +220,11 @@ impl Lending {
     /// # Errors
     /// If the sandbox's process is not there any more, or cannot be borrowed from.
     pub fn borrow(&self, plan: &Plan, host: &Procfs) -> Result<Shared, procemu::Error> {
-        let keys = || plan.emulated().map(|(key, _)| key).filter(|key| self.keys.contains(key));
+        let keys = || {
+            plan.emulated()
+                .map(|(key, _)| key)
+                .filter(|key| self.keys.contains(key))
+        };
         if keys().next().is_none() {
             return Ok(Shared::default());
         }
@@ -247,7 +264,11 @@ fn owner(path: &Path) -> Option<u32> {
 fn common(spec: &Spec, pid: u32) -> BTreeSet<SysctlNamespace> {
     let id = |path: &Path| std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
     let is_common = |namespace: &SysctlNamespace| {
-        let listed = spec.linux.namespaces.iter().find(|listed| listed.kind == namespace.name());
+        let listed = spec
+            .linux
+            .namespaces
+            .iter()
+            .find(|listed| listed.kind == namespace.name());
         let own = match listed {
             Some(listed) if listed.path.as_os_str().is_empty() => None,
             Some(listed) => id(&listed.path),
@@ -262,7 +283,10 @@ fn common(spec: &Spec, pid: u32) -> BTreeSet<SysctlNamespace> {
 /// requested.
 fn shared(job: &Job, namespaces: &BTreeSet<SysctlNamespace>) -> Table {
     let mut table = job.table.clone();
-    let moved = job.sysctl.iter().filter_map(|(spelling, value)| Request::new(spelling, value));
+    let moved = job
+        .sysctl
+        .iter()
+        .filter_map(|(spelling, value)| Request::new(spelling, value));
     for request in moved {
         if !table.contains_key(&request.key) {
             table.insert(request.key, requested(&request.value));
@@ -279,8 +303,10 @@ mod tests {
     #[test]
     fn only_an_engines_container_has_a_sandbox() {
         let of = |pairs: &[(&str, &str)]| {
-            let annotations: BTreeMap<_, _> =
-                pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let annotations: BTreeMap<_, _> = pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect();
             sandbox(&annotations).map(str::to_owned)
         };
         for (id, kind) in ANNOTATIONS {
@@ -291,13 +317,22 @@ mod tests {
                 assert_eq!(of(&[(id, odd), (kind, "container")]), None, "{odd}");
             }
         }
-        assert_eq!(of(&[(ANNOTATIONS[0].0, "abc"), (ANNOTATIONS[1].1, "container")]), None);
+        assert_eq!(
+            of(&[(ANNOTATIONS[0].0, "abc"), (ANNOTATIONS[1].1, "container")]),
+            None
+        );
     }
 
     #[test]
     fn the_owner_of_a_namespace_is_in_its_path() {
         assert_eq!(owner(Path::new("/proc/17/ns/net")), Some(17));
-        for path in ["/proc/self/ns/net", "/proc/17/net", "/var/run/netns/cni-1", "", "/proc/17"] {
+        for path in [
+            "/proc/self/ns/net",
+            "/proc/17/net",
+            "/var/run/netns/cni-1",
+            "",
+            "/proc/17",
+        ] {
             assert_eq!(owner(Path::new(path)), None, "{path}");
         }
     }
@@ -315,6 +350,9 @@ mod tests {
         };
         assert_eq!(keys(&[]), [""; 0]);
         assert_eq!(keys(&[SysctlNamespace::Network]), ["net/ipv4/a", "net/ipv4/b"]);
-        assert_eq!(keys(&[SysctlNamespace::Ipc]), ["kernel/sem", "kernel/sem_next_id"]);
+        assert_eq!(
+            keys(&[SysctlNamespace::Ipc]),
+            ["kernel/sem", "kernel/sem_next_id"]
+        );
     }
 }

@@ -260,7 +260,9 @@ impl Draft {
 fn lending(facts: &Facts) -> Option<Lending> {
     let mut lending = facts.lending.clone()?;
     let place = &facts.place;
-    lending.keys.retain(|key| place.missing.contains(key) || place.replaced.contains(key));
+    lending
+        .keys
+        .retain(|key| place.missing.contains(key) || place.replaced.contains(key));
     (!lending.keys.is_empty()).then_some(lending)
 }
 

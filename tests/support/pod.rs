@@ -24,7 +24,9 @@ impl Pod {
     /// The bundle cannot be made.
     pub fn sandbox(self, bed: &Bed) -> TestResult<Bundle> {
         let bundle = Bundle::new(bed, "sandbox", "sleep 100")?;
-        let bundle = ["network", "ipc", "uts"].into_iter().fold(bundle, Bundle::own_namespace);
+        let bundle = ["network", "ipc", "uts"]
+            .into_iter()
+            .fold(bundle, Bundle::own_namespace);
         Ok(self.annotate(bed, bundle, "sandbox"))
     }
 
@@ -46,7 +48,9 @@ impl Pod {
             Self::Containerd => {
                 json!({"io.kubernetes.cri.sandbox-id": id, "io.kubernetes.cri.container-type": kind})
             }
-            Self::CriO => json!({"io.kubernetes.cri-o.SandboxID": id, "io.kubernetes.cri-o.ContainerType": kind}),
+            Self::CriO => {
+                json!({"io.kubernetes.cri-o.SandboxID": id, "io.kubernetes.cri-o.ContainerType": kind})
+            }
             Self::Unknown => json!({"io.kubernetes.cri.container-type": kind}),
         };
         bundle

@@ -56,6 +56,7 @@ impl Stage {
             content,
             pieces: Vec::new(),
         };
+        stage.take_in(order)?;
         for step in &plan.steps {
             match step {
                 Step::Underlay { path, read_only } => {
@@ -89,25 +90,41 @@ impl Stage {
             .map_err(|e| Error::call(format!("open(snapshot of {})", proc.show(path)), e))
     }
 
+    /// Mounts what is lent, one over the other, where nobody sees it: only what is mounted can be bound.
+    fn take_in(&self, order: &Order<'_>) -> Result<()> {
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        for tree in order.options.shared.trees() {
+            shield::spot(&self.root)
+                .and_then(|spot| Ok(move_mount(tree, "", &spot, "", flags)?))
+                .map_err(|e| Error::call("move_mount(shared, stage of the snapshot)", e))?;
+        }
+        Ok(())
+    }
+
     /// Makes `key` a mount of its own where the stage's will not do: it turns read-only, and what is lent is not on it.
     fn place(&self, order: &Order<'_>, key: &SysctlKey, writable: bool) -> Result<()> {
         let (proc, path) = (order.proc, key.path());
         let on = self.open(path, proc)?;
-        let failed = |call: &str, e: std::io::Error| {
-            Error::call(format!("{call}(snapshot {path})"), e)
-        };
-        let Some(shared) = order.options.shared.tree(key) else {
+        let failed = |call: &str, e: std::io::Error| Error::call(format!("{call}(snapshot {path})"), e);
+        let Some((tree, name)) = order.options.shared.find(key) else {
             return match writable {
                 true => bind(&on, &on).map_err(|e| failed("mount(MS_BIND)", e)),
                 false => Ok(()),
             };
         };
-        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-        move_mount(shared, "", &on, "", flags).map_err(|e| failed("move_mount", e.into()))?;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(tree, name, flags, Mode::empty())
+            .map_err(Into::into)
+            .and_then(|file| bind(&file, &on))
+            .map_err(|e| failed("mount(shared, MS_BIND)", e))?;
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         let ro = MsFlags::MS_RDONLY;
         // What is lent comes with the flags that it has where it is from.
-        let (dropped, set) = if writable { (ro, flags) } else { (MsFlags::empty(), flags | ro) };
+        let (dropped, set) = if writable {
+            (ro, flags)
+        } else {
+            (MsFlags::empty(), flags | ro)
+        };
         remount_without(&self.open(path, proc)?, dropped, set)
             .map_err(|e| failed("mount(MS_REMOUNT|MS_BIND)", e))
     }

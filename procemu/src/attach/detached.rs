@@ -106,7 +106,7 @@ fn piece(order: &Order<'_>, content: &OwnedFd, part: &Part<'_>) -> Result<Piece>
     for step in part.steps {
         // The folder is read-only as a mount; a key that takes writes is a mount of its own on itself.
         if let Step::Emulate { key, writable } = step
-            && (*writable || order.options.shared.tree(key).is_some())
+            && (*writable || order.options.shared.find(key).is_some())
         {
             let file = file(order, content, key, *writable)?;
             graft(&file, &tree, part.at, key.path(), proc)?;
@@ -121,17 +121,18 @@ fn piece(order: &Order<'_>, content: &OwnedFd, part: &Part<'_>) -> Result<Piece>
 /// A detached mount of the file of `key`: the one that is lent, else that of our own snapshot.
 fn file(order: &Order<'_>, content: &OwnedFd, key: &SysctlKey, writable: bool) -> Result<OwnedFd> {
     let (proc, path) = (order.proc, key.path());
-    let tree = match order.options.shared.tree(key) {
-        Some(tree) => tree
-            .try_clone()
-            .map_err(|e| Error::call(format!("dup({})", proc.show(path)), e))?,
+    let tree = match order.options.shared.find(key) {
+        Some((tree, name)) => clone(tree, name, proc)?,
         None => clone(content, path, proc)?,
     };
     // What is lent comes with the flags that it has where it is from.
     let (set, clear) = if writable { (0, RDONLY) } else { (RDONLY, 0) };
     sys::mount_setattr(&tree, set | NOSUID | NODEV | NOEXEC, clear, false).map_err(|e| {
         Error::call(
-            format!("mount_setattr({}, {set:#x}, {clear:#x}, MS_PRIVATE)", proc.show(path)),
+            format!(
+                "mount_setattr({}, {set:#x}, {clear:#x}, MS_PRIVATE)",
+                proc.show(path)
+            ),
             e,
         )
     })?;

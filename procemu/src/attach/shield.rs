@@ -41,6 +41,11 @@ pub(super) fn cover(tmpfs: &OwnedFd, layer: &str) -> Result<Option<(OwnedFd, Own
     opened.map(Some).map_err(|e| failed("open", e))
 }
 
+/// The topmost mount on the folder of `tmpfs` for mounts that are made in passing.
+pub(super) fn spot(tmpfs: &OwnedFd) -> std::io::Result<OwnedFd> {
+    open(tmpfs, SPOT)
+}
+
 /// Whether a read-only mount of it refuses a change of mode: tried on one that is taken off again, with the mode that
 /// the folder has.
 fn is_protected(tmpfs: &OwnedFd, spot: &OwnedFd, layer: &str) -> std::io::Result<bool> {
