@@ -35,6 +35,12 @@ fn main() -> ExitCode {
         suite.test(format!("not_shared::namespaces_of_its_own::{name}"), move |bed| {
             not_shared(bed, runtime, Pod::Containerd, "wrapped", true)
         });
+        suite.test(format!("not_shared::not_ours::{name}"), move |bed| {
+            not_ours(bed, runtime)
+        });
+        suite.test(format!("nobody_is_asked::{name}"), move |bed| {
+            nobody_is_asked(bed, runtime)
+        });
         suite.test(format!("refused::dead_sandbox::{name}"), move |bed| {
             dead_sandbox(bed, runtime)
         });
@@ -190,6 +196,43 @@ fn not_shared(bed: &Bed, runtime: Runtime, engine: Pod, call: &str, own: bool) -
         .env("CONFIG", bed.config(&table)?);
     let sandbox = if call == "rt" { "none" } else { "1" };
     equal("values", script.succeed()?, format!("{sandbox}\n5"))
+}
+
+/// What a sandbox with all rights mounts over a key is not shown elsewhere: a file of another tmpfs, and what is no file.
+fn not_ours(bed: &Bed, runtime: Runtime) -> TestResult {
+    let table = bed.table(
+        "table.toml",
+        &[("net/made/a", "{ value = 1 }"), ("net/made/b", "{ value = 2 }")],
+    )?;
+    Pod::Containerd.sandbox(bed)?.unprotected().write()?;
+    Pod::Containerd.container(bed, "late")?.write()?;
+    let text = "up wrapped sandbox
+        nsenter --target $(cat sandbox.pid) --mount --net -- sh -c 'mount -t tmpfs t /tmp; mkdir /tmp/procemu:1
+            echo 9 > /tmp/a; mount -o bind /tmp/a /proc/sys/net/made/a
+            busybox mkfifo /tmp/procemu:1/b; mount -o bind /tmp/procemu:1/b /proc/sys/net/made/b'
+        at sandbox cat /proc/sys/net/made/a
+        up wrapped late; at late cat /proc/sys/net/made/a /proc/sys/net/made/b; down late sandbox";
+    let script = bed
+        .runtime_script(&runtime, text)?
+        .env("CONFIG", bed.config(&table)?);
+    equal("values", script.succeed()?, "9\n1\n2")
+}
+
+/// To ask the runtime for the sandbox costs a process, which a pod without anything of ours does not pay.
+fn nobody_is_asked(bed: &Bed, runtime: Runtime) -> TestResult {
+    Pod::Containerd.sandbox(bed)?.write()?;
+    Pod::Containerd.container(bed, "late")?.write()?;
+    let text = r#"real=$RUNTIME; export RUNTIME="$BED/$(basename "$real")"
+        printf '#!/bin/sh\necho "$@" >> "%s/calls"\nexec "%s" "$@"\n' "$BED" "$real" > "$RUNTIME"; chmod 755 "$RUNTIME"
+        up wrapped sandbox; up wrapped late; grep -c ' create ' calls; grep -c ' state ' calls || true
+        down late sandbox; rm calls
+        export CONFIG=$TABLES; up wrapped sandbox; up wrapped late; grep -c ' create ' calls; grep -c ' state ' calls
+        down late sandbox"#;
+    let nothing = bed.table("nothing.toml", &[("kernel/ostype", "{ value = 1 }")])?;
+    let nothing = std::fs::copy(bed.config(&nothing)?, bed.path("nothing")).map(|_| bed.path("nothing"))?;
+    let script = bed.runtime_script(&runtime, text)?.env("CONFIG", nothing);
+    let script = script.env("TABLES", bed.config(&bed.table("table.toml", &TABLE[..2])?)?);
+    equal("calls of create and state", script.succeed()?, "2\n0\n2\n1")
 }
 
 fn dead_sandbox(bed: &Bed, runtime: Runtime) -> TestResult {

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use runtime_bridge::config::OnFailure;
 use runtime_bridge::document::Node;
 use runtime_bridge::place::PlaceFacts;
+use runtime_bridge::pod::Lending;
 use runtime_bridge::rewrite::{Change, Draft, Facts};
 use runtime_bridge::runtime::Runtime;
 use runtime_bridge::spec::SysctlNamespace;
@@ -174,12 +175,18 @@ fn facts() -> impl Strategy<Value = (Facts, BTreeSet<SysctlNamespace>)> {
         ],
         0..=3,
     );
-    (runtime, place(), owned).prop_map(|(runtime, place, owned)| {
+    (runtime, place(), owned, any::<bool>()).prop_map(|(runtime, place, owned, in_pod)| {
+        let lending = Lending {
+            pid: 1,
+            namespace: u64::MAX,
+            keys: SYSCTLS.map(|key| key.parse().unwrap()).into(),
+        };
         (
             Facts {
                 runtime: Runtime::parse(runtime),
                 place,
                 hook: "/b".into(),
+                lending: in_pod.then_some(lending),
                 log: None,
                 stderr: true,
             },

@@ -4,6 +4,7 @@ use procemu::{Entry, SysctlKey, Table};
 use runtime_bridge::config::OnFailure;
 use runtime_bridge::job::Job;
 use runtime_bridge::place::PlaceFacts;
+use runtime_bridge::pod::Lending;
 use runtime_bridge::report::chain;
 use runtime_bridge::rewrite::{Draft, Facts, RewriteError};
 use runtime_bridge::runtime::Runtime;
@@ -33,10 +34,20 @@ fn place(missing: &[&str], replaced: &[&str], overmounts: &[&str]) -> PlaceFacts
 }
 
 fn rewrite(text: &str, runtime: &str, place: PlaceFacts) -> Result<(String, Vec<String>), RewriteError> {
+    rewrite_in_pod(text, runtime, place, None)
+}
+
+fn rewrite_in_pod(
+    text: &str,
+    runtime: &str,
+    place: PlaceFacts,
+    lending: Option<Lending>,
+) -> Result<(String, Vec<String>), RewriteError> {
     let facts = Facts {
         runtime: Runtime::parse(runtime),
         place,
         hook: "/usr/bin/runtime-bridge".into(),
+        lending,
         log: None,
         stderr: false,
     };
@@ -69,6 +80,32 @@ fn a_container_that_lacks_nothing_keeps_its_bytes() {
             (text.to_owned(), vec![])
         );
     }
+}
+
+#[test]
+fn only_keys_of_the_pod_that_the_container_lacks_are_borrowed() {
+    let lending = Lending {
+        pid: 17,
+        namespace: u64::MAX,
+        keys: ["net/ipv4/x", "net/ipv4/y", "kernel/sem"].map(key).into(),
+    };
+    let borrowed = |missing: &[&str], replaced: &[&str]| {
+        let place = place(missing, replaced, &["sys/net/ipv4"]);
+        let (text, _) = rewrite_in_pod("{}", RUNC, place, Some(lending.clone())).unwrap();
+        job(&text).lending
+    };
+    let keys = ["net/ipv4/x", "kernel/sem"].map(key).into();
+    let wanted = Lending {
+        keys,
+        ..lending.clone()
+    };
+    assert_eq!(
+        borrowed(&["net/ipv4/x", "kernel/panic"], &["kernel/sem"]),
+        Some(wanted)
+    );
+    assert_eq!(borrowed(&["kernel/panic"], &[]), None);
+    let lacks_nothing = rewrite_in_pod("{}", RUNC, PlaceFacts::default(), Some(lending));
+    assert_eq!(lacks_nothing.unwrap(), ("{}".to_owned(), vec![]));
 }
 
 #[test]
