@@ -20,6 +20,10 @@ fn main() -> ExitCode {
         suite.test(format!("user_namespace::{name}"), move |bed| {
             user_namespace(bed, runtime)
         });
+        suite.test(format!("host_network::{name}"), move |bed| {
+            host_network(bed, runtime)
+        });
+        suite.test(format!("prestart::{name}"), move |bed| prestart(bed, runtime));
         suite.test(format!("classic_mounts::{name}"), move |bed| {
             by_the_hook(bed, runtime, CLASSIC, "6 6")
         });
@@ -96,7 +100,7 @@ fn one_value(bed: &Bed, runtime: Runtime, engine: Pod) -> TestResult {
                 ! at $name sh -c \"$try /proc/sys/$key\" 2> /dev/null || echo could $name $try $key
             done
         done; done
-        ! at privileged sh -c 'echo 9 > /proc/sys/net/made/fixed' 2> /dev/null
+        ! at privileged sh -c 'echo 9 > /proc/sys/net/made/fixed' 2> /dev/null || echo could privileged
         down privileged; up wrapped privileged; values privileged
         at privileged sh -c 'echo 7 > /proc/sys/kernel/shmmni'; values sandbox
         down late protected privileged sandbox
@@ -145,6 +149,35 @@ fn user_namespace(bed: &Bed, runtime: Runtime) -> TestResult {
     equal("values", script.succeed()?, "5\n5\n5\n5")
 }
 
+/// Pods that use the host's network share what is emulated of it all the same.
+fn host_network(bed: &Bed, runtime: Runtime) -> TestResult {
+    let table = bed.table("table.toml", &TABLE[..2])?;
+    Pod::Containerd.sandbox(bed)?.host_namespace("network").write()?;
+    let container = Pod::Containerd.container(bed, "late")?.unprotected();
+    container.host_namespace("network").write()?;
+    let text = "up wrapped sandbox; up wrapped late; at late sh -c 'echo 5 > /proc/sys/net/ipv4/made_up'
+        at sandbox cat /proc/sys/net/ipv4/made_up; down late sandbox";
+    let script = bed
+        .runtime_script(&runtime, text)?
+        .env("CONFIG", bed.config(&table)?);
+    equal("value", script.succeed()?, "5")
+}
+
+/// The hook at a stage that is run outside the container.
+fn prestart(bed: &Bed, runtime: Runtime) -> TestResult {
+    let table = bed.table("table.toml", &TABLE[..2])?;
+    Pod::Containerd.sandbox(bed)?.write()?;
+    Pod::Containerd.container(bed, "late")?.unprotected().write()?;
+    let text = "up wrapped sandbox; up wrapped late; down late
+        sed 's|\"createContainer\"|\"prestart\"|' late/config.json > late.json
+        up rt late; grep -c prestart late/config.json; at late sh -c 'echo 5 > /proc/sys/net/ipv4/made_up'
+        at sandbox cat /proc/sys/net/ipv4/made_up; down late sandbox";
+    let script = bed
+        .runtime_script(&runtime, text)?
+        .env("CONFIG", bed.config(&table)?);
+    equal("hooks and value", script.succeed()?, "1\n5")
+}
+
 /// Calls without which the mounts are made by the classic interface.
 const CLASSIC: &str = "mount_setattr,fsopen";
 
@@ -167,7 +200,7 @@ fn by_the_hook(bed: &Bed, runtime: Runtime, calls: &str, values: &str) -> TestRe
         up rt late; grep -q INJECTED trace
         at sandbox sh -c 'echo 6 > /proc/sys/net/ipv4/made_up'
         echo $(at sandbox cat /proc/sys/net/ipv4/made_up) $(at late cat /proc/sys/net/ipv4/made_up)
-        ! at late sh -c 'echo 9 > /proc/sys/net/ipv4/made_up' 2> /dev/null
+        ! at late sh -c 'echo 9 > /proc/sys/net/ipv4/made_up' 2> /dev/null || echo could write
         down late sandbox"#;
     let script = bed
         .runtime_script(&runtime, text)?
