@@ -40,7 +40,7 @@ impl Error {
         }
     }
 
-    /// What a caller was given is wrong.
+    /// [`ErrorKind::Input`] with this line.
     pub fn input(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Input, message)
     }

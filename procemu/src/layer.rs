@@ -109,7 +109,7 @@ pub fn make_layers_read_only(proc: &Procfs) -> Result<()> {
     for (path, _) in layers(proc)?.iter().flat_map(|layer| &layer.mounts) {
         let failed = |call: &str, e| Error::call(format!("{call}({})", proc.show(path)), e);
         let handle = proc.walk(path).map_err(|e| failed("open", e))?;
-        sys::mount_setattr(&handle, libc::MOUNT_ATTR_RDONLY, 0, true)
+        sys::mount_setattr(&handle, libc::MOUNT_ATTR_RDONLY, true)
             .or_else(|_| remount_below(proc, path))
             .map_err(|e| failed("mount_setattr(MOUNT_ATTR_RDONLY, AT_RECURSIVE)", e))?;
     }

@@ -30,6 +30,11 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     /// Which keys.
     pub fn keys(&self) -> impl Iterator<Item = &SysctlKey> {
         self.keys.keys()

@@ -206,12 +206,11 @@ struct MountAttr {
     userns_fd: u64,
 }
 
-/// Sets and clears attributes (`MOUNT_ATTR_*`) on the mount whose root `mount` is, and makes it private; `recursive` for
-/// all mounts below it too. mount_setattr(2), Linux 5.12.
-pub(crate) fn mount_setattr(mount: impl AsFd, set: u64, clear: u64, recursive: bool) -> io::Result<()> {
+/// Sets attributes (`MOUNT_ATTR_*`) on the mount whose root `mount` is, and makes it private; `recursive` for all
+/// mounts below it too. mount_setattr(2), Linux 5.12.
+pub(crate) fn mount_setattr(mount: impl AsFd, set: u64, recursive: bool) -> io::Result<()> {
     let attr = MountAttr {
         set,
-        clear,
         propagation: libc::MS_PRIVATE,
         ..MountAttr::default()
     };

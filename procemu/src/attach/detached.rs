@@ -10,7 +10,6 @@ use rustix::mount::{
 
 use super::{Order, Part, Piece, parts};
 use crate::error::{Error, Result};
-use crate::key::SysctlKey;
 use crate::plan::Step;
 use crate::procfs::{Procfs, is_proc};
 use crate::sys;
@@ -27,7 +26,7 @@ pub(super) fn build(order: &Order<'_>) -> Result<Vec<Piece>> {
     let content = order.snapshot.write(tmpfs.as_fd(), order.source)?;
     parts(order.plan)
         .into_iter()
-        .map(|part| piece(order, &content, &part))
+        .map(|part| piece(order.proc, &content, &part))
         .collect()
 }
 
@@ -43,7 +42,7 @@ fn tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
     set("source", order.source)?;
     set("size", &size)?;
     set("nr_inodes", &inodes)?;
-    set("mode", "0555")?;
+    set("mode", "0755")?;
     if let Some(label) = &order.options.label {
         set("context", label)?;
     }
@@ -55,17 +54,12 @@ fn tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
         .map_err(|e| Error::call("fsmount(tmpfs)", e))
 }
 
-fn piece(order: &Order<'_>, content: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
-    let proc = order.proc;
+fn piece(proc: &Procfs, content: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
+    let tree = clone(content, part.at, proc)?;
+    let takes_writes = matches!(part.steps, [Step::Replace { writable: true, .. }]);
+    let read_only = if takes_writes { 0 } else { RDONLY };
     // First of all: where the kernel lacks mount_setattr(2), nothing else was done in vain.
-    let tree = match part.steps {
-        [Step::Replace { key, writable }] => file(order, content, key, *writable)?,
-        _ => {
-            let tree = clone(content, part.at, proc)?;
-            set(&tree, RDONLY | NOSUID | NODEV | NOEXEC, false, part.at, proc)?;
-            tree
-        }
-    };
+    set(&tree, read_only | NOSUID | NODEV | NOEXEC, false, part.at, proc)?;
     // Where every original is to be read-only, one call at the end does it for all.
     let at_once = part.steps.iter().all(|step| match step {
         Step::Pass { read_only, .. } | Step::Underlay { read_only, .. } => *read_only,
@@ -104,11 +98,9 @@ fn piece(order: &Order<'_>, content: &OwnedFd, part: &Part<'_>) -> Result<Piece>
         set(&tree, RDONLY, true, part.at, proc)?;
     }
     for step in part.steps {
-        // The folder is read-only as a mount; a key that takes writes is a mount of its own on itself.
-        if let Step::Emulate { key, writable } = step
-            && (*writable || order.options.shared.find(key).is_some())
-        {
-            let file = file(order, content, key, *writable)?;
+        if let Step::Emulate { key, writable: true } = step {
+            // The folder is read-only as a mount; a key that takes writes is a mount of its own on itself.
+            let file = clone(content, key.path(), proc)?;
             graft(&file, &tree, part.at, key.path(), proc)?;
         }
     }
@@ -116,27 +108,6 @@ fn piece(order: &Order<'_>, content: &OwnedFd, part: &Part<'_>) -> Result<Piece>
         target: part.at.to_owned(),
         tree,
     })
-}
-
-/// A detached mount of the file of `key`: the one that is lent, else that of our own snapshot.
-fn file(order: &Order<'_>, content: &OwnedFd, key: &SysctlKey, writable: bool) -> Result<OwnedFd> {
-    let (proc, path) = (order.proc, key.path());
-    let tree = match order.options.shared.find(key) {
-        Some((tree, name)) => clone(tree, name, proc)?,
-        None => clone(content, path, proc)?,
-    };
-    // What is lent comes with the flags that it has where it is from.
-    let (set, clear) = if writable { (0, RDONLY) } else { (RDONLY, 0) };
-    sys::mount_setattr(&tree, set | NOSUID | NODEV | NOEXEC, clear, false).map_err(|e| {
-        Error::call(
-            format!(
-                "mount_setattr({}, {set:#x}, {clear:#x}, MS_PRIVATE)",
-                proc.show(path)
-            ),
-            e,
-        )
-    })?;
-    Ok(tree)
 }
 
 /// The folder opened last: steps of one folder follow each other.
@@ -208,7 +179,7 @@ fn attributes_of(found: &StatFs) -> u64 {
 }
 
 fn set(mount: &OwnedFd, attributes: u64, recursive: bool, path: &str, proc: &Procfs) -> Result<()> {
-    sys::mount_setattr(mount, attributes, 0, recursive).map_err(|e| {
+    sys::mount_setattr(mount, attributes, recursive).map_err(|e| {
         Error::call(
             format!("mount_setattr({}, {attributes:#x}, MS_PRIVATE)", proc.show(path)),
             e,
