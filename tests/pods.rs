@@ -175,7 +175,7 @@ fn prestart(bed: &Bed, runtime: Runtime) -> TestResult {
     equal("hooks and value", script.succeed()?, "1\n5")
 }
 
-/// An old kernel clones no mounts: own values then, and the hook says so.
+/// An old kernel clones no mounts: own values then.
 fn no_open_tree(bed: &Bed, runtime: Runtime) -> TestResult {
     let strace = need::command("strace")?;
     let hook = format!(
