@@ -55,16 +55,21 @@ fn main() -> ExitCode {
     suite.run()
 }
 
-/// A key of the table that takes writes, one that takes none, one of the kernel that containers here lack.
-const TABLE: [(&str, &str); 3] = [
+/// A key of the table that takes writes, one that takes none, one of the kernel that containers here lack, one that is
+/// replaced.
+const TABLE: [(&str, &str); 4] = [
     ("net/ipv4/made_up", r#"{ value = 1, mode = "0644" }"#),
     ("net/made/fixed", "{ value = 2 }"),
     ("kernel/shmmni", r#"{ value = 3, mode = "0644" }"#),
+    (
+        "net/core/somaxconn",
+        r#"{ value = 4, mode = "0644", when = "always" }"#,
+    ),
 ];
 
 /// `values NAME` prints them as that container sees them, and the one that only the pod's sysctls give.
 const VALUES: &str = "cd \"$BED\"; deprived_proc proc kernel/shmmni
-    values() { at $1 sh -c 'cd /proc/sys; echo $(cat net/ipv4/made_up net/made/fixed kernel/shmmni net/ipv4/asked)'; }\n";
+    values() { at $1 sh -c 'cd /proc/sys; echo $(cat net/ipv4/made_up net/made/fixed kernel/shmmni net/ipv4/asked net/core/somaxconn)'; }\n";
 
 /// A pod of a sandbox and the containers `privileged`, `protected`, `late`; the script begins with [`VALUES`].
 fn pod(bed: &Bed, runtime: Runtime, pod: Pod, text: &str) -> TestResult<Script> {
@@ -89,10 +94,10 @@ fn pod(bed: &Bed, runtime: Runtime, pod: Pod, text: &str) -> TestResult<Script> 
 fn one_value(bed: &Bed, runtime: Runtime, engine: Pod) -> TestResult {
     let text = "up wrapped sandbox; up wrapped privileged; up wrapped protected
         for name in sandbox privileged protected; do values $name; done
-        at privileged sh -c 'echo 5 > /proc/sys/net/ipv4/made_up; echo 6 > /proc/sys/kernel/shmmni'
+        at privileged sh -c 'echo 5 > /proc/sys/net/ipv4/made_up; echo 6 > /proc/sys/kernel/shmmni; echo 9 > /proc/sys/net/core/somaxconn'
         up wrapped late
         for name in sandbox privileged protected late; do values $name; done
-        for name in sandbox protected late; do for key in net/ipv4/made_up net/made/fixed kernel/shmmni net/ipv4/asked; do
+        for name in sandbox protected late; do for key in net/ipv4/made_up net/made/fixed kernel/shmmni net/ipv4/asked net/core/somaxconn; do
             for try in 'echo 9 >' 'chmod 666' 'busybox chown 1' 'busybox truncate -s 0' 'rm -f'; do
                 ! at $name sh -c \"$try /proc/sys/$key\" 2> /dev/null || echo could $name $try $key
             done
@@ -105,9 +110,9 @@ fn one_value(bed: &Bed, runtime: Runtime, engine: Pod) -> TestResult {
         down protected sandbox; ls state; grep procemu: /proc/self/mountinfo || true";
     let output = pod(bed, runtime, engine, text)?.succeed()?;
     let expected = [
-        ["1 2 4321 7 8"; 3].as_slice(),
-        &["5 2 6 7 8"; 4],
-        &["5 2 6 7 8", "5 2 7 7 8", "1 2 4321 7 8"],
+        ["1 2 4321 7 8 4"; 3].as_slice(),
+        &["5 2 6 7 8 9"; 4],
+        &["5 2 6 7 8 9", "5 2 7 7 8 9", "1 2 4321 7 8 4"],
     ];
     equal("values", output.lines().collect::<Vec<_>>(), expected.concat())
 }

@@ -17,6 +17,7 @@ use rustix::mount::{OpenTreeFlags, open_tree};
 
 use crate::error::{Error, Result};
 use crate::key::SysctlKey;
+use crate::mount::by_fd;
 use crate::mountinfo;
 use crate::procfs::Procfs;
 
@@ -25,8 +26,8 @@ use crate::procfs::Procfs;
 pub struct Shared {
     /// Detached mounts of the folders that they are in: gVisor clones and moves mounts of folders only.
     trees: Vec<Arc<OwnedFd>>,
-    /// In which tree a key is. Its name there is its own.
-    keys: BTreeMap<SysctlKey, usize>,
+    /// In which tree a key is, under its own name, and the id of its file.
+    keys: BTreeMap<SysctlKey, (usize, Id)>,
 }
 
 impl Shared {
@@ -45,17 +46,11 @@ impl Shared {
     /// # Errors
     /// The errno of the open or the read.
     pub fn value(&self, key: &SysctlKey) -> io::Result<Option<Vec<u8>>> {
-        let Some((tree, name)) = self.find(key) else {
+        let Some(file) = self.file(key) else {
             return Ok(None);
         };
-        let file = openat(
-            tree,
-            name,
-            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
         let mut bytes = Vec::new();
-        File::from(file).take(1 << 20).read_to_end(&mut bytes)?;
+        File::open(by_fd(&file?))?.take(1 << 20).read_to_end(&mut bytes)?;
         Ok(Some(bytes))
     }
 
@@ -64,11 +59,30 @@ impl Shared {
         self.trees.iter().map(|tree| &**tree)
     }
 
-    /// The tree that `key` is in, and its name there.
-    pub(crate) fn find<'a>(&self, key: &'a SysctlKey) -> Option<(&OwnedFd, &'a str)> {
-        let tree = self.trees.get(*self.keys.get(key)?)?;
-        Some((tree, name(key)))
+    /// A handle on the file of `key`; `None` where it is not shared. Who lends a folder may be able to put something else
+    /// there in the meantime.
+    pub(crate) fn file(&self, key: &SysctlKey) -> Option<io::Result<OwnedFd>> {
+        let (tree, id) = self.keys.get(key)?;
+        let tree = self.trees.get(*tree)?;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let open = || {
+            let file = openat(tree, name(key), flags, Mode::empty())?;
+            match file_id(&file)? {
+                Some(found) if found == *id => Ok(file),
+                _ => Err(Errno::STALE.into()),
+            }
+        };
+        Some(open())
     }
+}
+
+/// Device and inode of a regular file.
+type Id = (u64, u64);
+
+fn file_id(file: &OwnedFd) -> io::Result<Option<Id>> {
+    let stat = fstat(file)?;
+    let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    Ok(regular.then_some((stat.st_dev, stat.st_ino)))
 }
 
 fn name(key: &SysctlKey) -> &str {
@@ -180,7 +194,7 @@ impl Lender {
                     shared.trees.len() - 1
                 }
             };
-            shared.keys.insert((*key).clone(), tree);
+            shared.keys.insert((*key).clone(), (tree, file));
         }
         Ok(shared)
     }
@@ -199,7 +213,7 @@ impl Lender {
 }
 
 /// The id of the file of `key`, if it is a regular file on a mount that an attach made. Nobody vouches for anything else.
-fn layer_file(proc: &Procfs, key: &SysctlKey, layers: &BTreeSet<u64>) -> io::Result<Option<(u64, u64)>> {
+fn layer_file(proc: &Procfs, key: &SysctlKey, layers: &BTreeSet<u64>) -> io::Result<Option<Id>> {
     let file = match proc.walk(key.path()) {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(None);
@@ -213,12 +227,10 @@ fn layer_file(proc: &Procfs, key: &SysctlKey, layers: &BTreeSet<u64>) -> io::Res
     if !layers.contains(&found.stx_mnt_id) {
         return Ok(None);
     }
-    let stat = fstat(&file)?;
-    let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-    Ok(regular.then_some((stat.st_dev, stat.st_ino)))
+    file_id(&file)
 }
 
-fn id_of(folder: &OwnedFd, name: &str) -> io::Result<(u64, u64)> {
+fn id_of(folder: &OwnedFd, name: &str) -> io::Result<Id> {
     let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok((stat.st_dev, stat.st_ino))
 }

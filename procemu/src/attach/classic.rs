@@ -106,16 +106,13 @@ impl Stage {
         let (proc, path) = (order.proc, key.path());
         let on = self.open(path, proc)?;
         let failed = |call: &str, e: std::io::Error| Error::call(format!("{call}(snapshot {path})"), e);
-        let Some((tree, name)) = order.options.shared.find(key) else {
+        let Some(file) = order.options.shared.file(key) else {
             return match writable {
                 true => bind(&on, &on).map_err(|e| failed("mount(MS_BIND)", e)),
                 false => Ok(()),
             };
         };
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        openat(tree, name, flags, Mode::empty())
-            .map_err(Into::into)
-            .and_then(|file| bind(&file, &on))
+        file.and_then(|file| bind(&file, &on))
             .map_err(|e| failed("mount(shared, MS_BIND)", e))?;
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         let ro = MsFlags::MS_RDONLY;
