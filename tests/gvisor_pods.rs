@@ -24,7 +24,10 @@ fn one_value(bed: &Bed, runtime: Runtime) -> TestResult {
             ("net/ipv4/made_up", r#"{ value = 1, mode = "0644" }"#),
             ("kernel/shm_rmid_forced", r#"{ value = 0, mode = "0644" }"#),
             ("net/made/fixed", "{ value = 2 }"),
-            ("net/core/somaxconn", r#"{ value = 4, mode = "0644", when = "always" }"#),
+            (
+                "net/core/somaxconn",
+                r#"{ value = 4, mode = "0644", when = "always" }"#,
+            ),
         ],
     )?;
     let pod = Pod::Containerd;
