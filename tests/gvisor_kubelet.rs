@@ -92,14 +92,13 @@ Seccomp:	0
 mounted
 ";
 
-/// The pod's address; the key that the kernel has and what we know of the others; what the sandbox has of those.
+/// The pod's address; the pod's sysctls, of which the kernel has the first one only.
 const NETWORK: &str = "
 10.88.0.2
 20000 30000
-0
-0	2147483647
 1
 1000
+0 2147483647
 ";
 
 /// A kubelet on cgroup v1 that counts local storage, for which its cadvisor reads a key that the kernel lacks. What stands in for

@@ -162,9 +162,6 @@ no_pods() { kubelet_get /pods | grep -q '"items":null'; }
 # cri METHOD: one call of the CRI; the request is standard input.
 cri() { "$CLIENT" cri "$NODE/containerd.sock" "$1"; }
 
-# sandbox_of NAME: the id of that static pod's sandbox.
-sandbox_of() { echo "{\"filter\":{\"labelSelector\":{\"io.kubernetes.pod.name\":\"$1-node\"}}}" | cri ListPodSandbox | field id; }
-
 # field NAME: that string of a JSON object.
 field() { grep -o "\"$1\": *\"[^\"]*\"" | head -n 1 | cut -d'"' -f4; }
 
