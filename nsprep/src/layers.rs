@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use clap::Args;
-use procemu::{Check, Options, Placement, Plan, Procfs, Snapshot, Step, Table, layers};
+use procemu::{Attached, Check, Options, Placement, Plan, Procfs, Snapshot, Step, Table, layers};
 use serde_json::json;
 
 use crate::exit::{Exit, Failure};
@@ -56,20 +56,19 @@ pub fn prepare(place: &Place, table: &mut Table, host: &Procfs) -> Result<Prepar
     Ok(Prepared { plan, snapshot })
 }
 
-/// Attaches what was prepared as the next layer; gives its name, or nothing where nothing was lacking.
-pub fn attach_prepared(place: &Place, prepared: &Prepared) -> Result<Option<String>, Failure> {
-    if prepared.plan.is_empty() {
-        return Ok(None);
-    }
+/// Attaches what was prepared as the next layer.
+pub fn attach_prepared(place: &Place, prepared: &Prepared) -> Result<Attached, Failure> {
     let spare = matches!(place.placement, Placement::Program { .. });
     let options = Options {
         spare,
         ..Options::default()
     };
-    let attached = procemu::attach(&place.proc, &prepared.plan, &prepared.snapshot, &options)?;
-    let layer = attached.layer().map(str::to_owned);
-    attached.keep();
-    Ok(layer)
+    Ok(procemu::attach(
+        &place.proc,
+        &prepared.plan,
+        &prepared.snapshot,
+        &options,
+    )?)
 }
 
 impl TableInPlace {
@@ -88,14 +87,19 @@ impl TableInPlace {
     pub fn attach(&self) -> Result<Exit, Failure> {
         self.with(|place, mut table, host| {
             let prepared = prepare(place, &mut table, host)?;
-            let layer = attach_prepared(place, &prepared)?;
+            let attached = attach_prepared(place, &prepared)?;
             let keys: Vec<String> = prepared.plan.emulated().map(|(key, _)| key.to_string()).collect();
-            match (self.json, layer) {
-                (true, layer) => print_json(&json!({ "layer": layer, "keys": keys }))?,
-                (false, Some(layer)) => print(&format!("{layer}: attached {}\n", keys.join(", ")))?,
-                (false, None) => print("nothing attached: no key of the table is lacking\n")?,
+            let said = match (self.json, attached.layer()) {
+                (true, layer) => print_json(&json!({ "layer": layer, "keys": keys })),
+                (false, Some(layer)) => print(&format!("{layer}: attached {}\n", keys.join(", "))),
+                (false, None) => print("nothing attached: no key of the table is lacking\n"),
+            };
+            // Who is told of a failure has nothing attached.
+            match said {
+                Ok(()) => attached.keep(),
+                Err(_) => attached.detach()?,
             }
-            Ok(Exit::Done)
+            said.map(|()| Exit::Done)
         })
     }
 

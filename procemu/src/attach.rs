@@ -7,11 +7,11 @@ mod shield;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use nix::mount::{MntFlags, MsFlags, umount2};
+use nix::mount::MsFlags;
 
 use crate::error::{Error, Result};
 use crate::layer;
-use crate::mount::{bind, by_fd, take_off};
+use crate::mount::{bind, take_off, take_off_name};
 use crate::mountinfo::{self, Mount};
 use crate::plan::{Plan, Step};
 use crate::procfs::Procfs;
@@ -195,7 +195,8 @@ impl Order<'_> {
 fn is_refusal(error: &Error) -> bool {
     matches!(
         error.errno(),
-        Some(libc::ENOSYS | libc::EINVAL | libc::EPERM | libc::EOPNOTSUPP)
+        // gVisor's open_tree(2) clones folders alone, ENOTDIR.
+        Some(libc::ENOSYS | libc::EINVAL | libc::EPERM | libc::EOPNOTSUPP | libc::ENOTDIR)
     )
 }
 
@@ -260,12 +261,7 @@ fn bind_into(proc: &Procfs, piece: &Piece) -> Result<OwnedFd> {
             e,
         )
     })?;
-    target(proc, piece).inspect_err(|_| {
-        let _ = umount2(
-            &*format!("{}/{name}", by_fd(&folder)),
-            MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW,
-        );
-    })
+    target(proc, piece).inspect_err(|_| take_off_name(&folder, name))
 }
 
 /// Makes `proc` and all below it private, if anything of it is in a peer group, to which mounts would propagate; gives

@@ -13,7 +13,7 @@ use rustix::fs::{FileType, fstat};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
 use crate::error::{Error, Result};
-use crate::mount::{by_fd, take_off};
+use crate::mount::{by_fd, take_off, take_off_name};
 use crate::mountinfo;
 use crate::procfs::{Procfs, is_procfs, list};
 
@@ -31,6 +31,9 @@ pub(crate) fn mount(proc: &Procfs) -> Result<Option<(String, OwnedFd)>> {
         Error::call(format!("spare procfs: {call}({})", proc.show(&folder)), e)
     };
     let on = proc.folder(&folder).map_err(|e| failed("open", e))?;
+    // Opened before there is something to take off: that must not fail for want of a descriptor.
+    let (above, name) = folder.rsplit_once('/').unwrap_or(("", &folder));
+    let above = proc.folder(above).map_err(|e| failed("open", e))?;
     let mut flags =
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
     if must_keep_mounts(proc) {
@@ -44,7 +47,10 @@ pub(crate) fn mount(proc: &Procfs) -> Result<Option<(String, OwnedFd)>> {
     moved
         .or_else(|_| classic(proc, &on))
         .map_err(|e| failed("mount", e))?;
-    let handle = proc.folder(&folder).map_err(|e| failed("open", e))?;
+    let handle = proc.folder(&folder).map_err(|e| {
+        take_off_name(&above, name);
+        failed("open", e)
+    })?;
     Ok(Some((folder, handle)))
 }
 

@@ -7,7 +7,7 @@ use rustix::fs::{Mode, OFlags, openat};
 
 use super::{Order, Piece, parts, shield};
 use crate::error::{Error, Result};
-use crate::mount::{bind, by_fd, make_private, remount, remount_read_only, take_off};
+use crate::mount::{bind, by_fd, make_private, remount, remount_read_only, take_off, take_off_name};
 use crate::plan::Step;
 use crate::procfs::{Procfs, is_procfs};
 use crate::spare;
@@ -141,9 +141,14 @@ fn parent(path: &str) -> &str {
 fn mount_tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
     let proc = order.proc;
     let spot = spare::spot(proc)?;
-    let on = proc
-        .folder(&spot)
-        .map_err(|e| Error::call(format!("open({})", proc.show(&spot)), e))?;
+    let open = |path: &str| {
+        proc.folder(path)
+            .map_err(|e| Error::call(format!("open({})", proc.show(path)), e))
+    };
+    let on = open(&spot)?;
+    // Opened before there is something to take off: that must not fail for want of a descriptor.
+    let (above, name) = spot.rsplit_once('/').unwrap_or(("", &spot));
+    let above = open(above)?;
     let (size, inodes) = order.snapshot.limits();
     let mut data = format!("size={size},nr_inodes={inodes},mode=0555");
     if let Some(label) = &order.options.label {
@@ -158,9 +163,5 @@ fn mount_tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
         Some(&*data),
     )
     .map_err(|e| Error::call(format!("mount({}, tmpfs, {data})", proc.show(&spot)), e))?;
-    proc.folder(&spot).map_err(|e| {
-        // Not reachable: take off the topmost mount there, which is the one just made.
-        let _ = take_off(&on);
-        Error::call(format!("open({})", proc.show(&spot)), e)
-    })
+    open(&spot).inspect_err(|_| take_off_name(&above, name))
 }
