@@ -84,7 +84,10 @@ fn reads<M: Measurement>(group: &mut BenchmarkGroup<'_, M>, place: &Place) -> Re
     let bare = Procfs::fresh()?;
     let mut table = Table::new();
     table.insert(key("kernel/made_up"), Entry::literal(40));
-    table.insert(key("vm/max_map_count"), Entry::literal(65530).with_when(When::Always));
+    table.insert(
+        key("vm/max_map_count"),
+        Entry::literal(65530).with_when(When::Always),
+    );
     let attached = place.attach(&table, MountApi::Auto)?;
     for (name, proc, path) in [
         ("real", &bare, "sys/kernel/cap_last_cap"),

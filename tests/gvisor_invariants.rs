@@ -18,7 +18,13 @@ const FILES: &[(&str, &[&str])] = &[
     // refused before the kernel is asked for anything is the same everywhere.
     (
         "bad_input",
-        &["no_right", "hook_fails::crun", "cured::state", "cured::config", "cured::bundle"],
+        &[
+            "no_right",
+            "hook_fails::crun",
+            "cured::state",
+            "cured::config",
+            "cured::bundle",
+        ],
     ),
     ("bundle", &[]),
     // Values without a newline run together in `sysctl -a`: `container_union` here. crun's exec needs the freezer, and its user

@@ -94,12 +94,17 @@ fn must_keep_mounts(proc: &Procfs) -> bool {
 
 /// The folder of a spare that is already mounted.
 fn existing(proc: &Procfs) -> Option<String> {
-    candidates(proc).into_iter().find(|path| {
-        let is_spare = || -> std::io::Result<bool> {
+    let is_spare = |path: &String| {
+        let is_root = || -> std::io::Result<bool> {
             let fd = proc.folder(path)?;
             Ok(is_procfs(&fd)? && fstat(&fd)?.st_ino == fstat(proc.root())?.st_ino)
         };
-        is_spare().unwrap_or(false)
+        is_root().unwrap_or(false)
+    };
+    // While one of the usual folders is empty there is none elsewhere.
+    usual().find(is_spare).or_else(|| {
+        let none = usual().any(|path| is_empty(proc, &path));
+        if none { None } else { others(proc).find(is_spare) }
     })
 }
 
@@ -109,12 +114,8 @@ pub(crate) fn spot(proc: &Procfs) -> Result<String> {
 }
 
 fn empty_folder(proc: &Procfs) -> Result<String> {
-    let empty = |path: &String| {
-        proc.folder(path)
-            .and_then(|fd| Ok(is_procfs(&fd)? && list(fd.as_fd())?.is_empty()))
-            .unwrap_or(false)
-    };
-    candidates(proc).into_iter().find(empty).ok_or_else(|| {
+    let mut found = usual().chain(others(proc)).filter(|path| is_empty(proc, path));
+    found.next().ok_or_else(|| {
         Error::place(format!(
             "{} has no empty folder for a spare procfs; one such as /proc/{PREFERRED} is needed",
             proc.shown().display()
@@ -122,9 +123,20 @@ fn empty_folder(proc: &Procfs) -> Result<String> {
     })
 }
 
-/// Folders outside `/proc/sys` and of no process: the preferred one, then those of procfs's root and one level below.
-fn candidates(proc: &Procfs) -> Vec<String> {
-    let mut found = vec![PREFERRED.to_owned()];
+fn is_empty(proc: &Procfs, path: &str) -> bool {
+    proc.folder(path)
+        .and_then(|fd| Ok(is_procfs(&fd)? && list(fd.as_fd())?.is_empty()))
+        .unwrap_or(false)
+}
+
+/// The folders that are empty, or may be, on most kernels; `bus` is so in gVisor.
+fn usual() -> impl Iterator<Item = String> {
+    [PREFERRED, "bus", "driver", "fs"].into_iter().map(str::to_owned)
+}
+
+/// Every folder of procfs's root and one level below, outside `/proc/sys` and of no process. Looked for only when asked for the
+/// first: it costs a listing of every process.
+fn others(proc: &Procfs) -> impl Iterator<Item = String> {
     let folders = |path: &str| -> Vec<String> {
         let listed = proc
             .folder(path)
@@ -137,14 +149,10 @@ fn candidates(proc: &Procfs) -> Vec<String> {
         names.sort_unstable();
         names
     };
-    if proc.folder(PREFERRED).is_ok() {
-        // Without a look at the rest, which costs a listing of every process.
-        found.extend(["driver", "fs"].map(str::to_owned));
-    } else {
-        for top in folders("") {
-            found.extend(folders(&top).into_iter().map(|name| format!("{top}/{name}")));
-            found.push(top);
-        }
-    }
-    found
+    std::iter::once(())
+        .flat_map(move |()| folders(""))
+        .flat_map(move |top| {
+            let below = folders(&top).into_iter().map(|name| format!("{top}/{name}"));
+            below.chain([top.clone()]).collect::<Vec<_>>()
+        })
 }
