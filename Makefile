@@ -24,7 +24,7 @@ test:
 e2e-gvisor:
 	scripts/setup.sh test gvisor
 	$(CARGO) test --no-run --workspace --locked
-	scripts/test.sh --test gvisor --test gvisor_runtimes --test gvisor_kubelet --test gvisor_dockerd --test gvisor_invariants
+	scripts/test.sh $(patsubst tests/%.rs,--test %,$(wildcard tests/gvisor*.rs))
 
 lint:
 	scripts/setup.sh lint

@@ -150,7 +150,7 @@ fn mount_tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
     let (above, name) = spot.rsplit_once('/').unwrap_or(("", &spot));
     let above = open(above)?;
     let (size, inodes) = order.snapshot.limits();
-    let mut data = format!("size={size},nr_inodes={inodes},mode=0555");
+    let mut data = format!("size={size},nr_inodes={inodes},mode=0755");
     if let Some(label) = &order.options.label {
         data.push_str(&format!(",context=\"{label}\""));
     }
