@@ -152,7 +152,7 @@ impl Order<'_> {
     fn carry_out(&self) -> Result<Attached> {
         let mut attached = Attached::default();
         if self.options.spare
-            && let Some((folder, handle)) = spare::mount(self.proc)?
+            && let Some((folder, handle)) = spare::mount(self.proc, self.plan)?
         {
             attached.mounts.push(Placed {
                 shown: self.proc.show(&folder),

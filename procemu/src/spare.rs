@@ -15,18 +15,19 @@ use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use crate::error::{Error, Result};
 use crate::mount::{by_fd, take_off, take_off_name};
 use crate::mountinfo;
+use crate::plan::{Plan, Step};
 use crate::procfs::{Procfs, is_procfs, list};
 
 /// Always there, always empty: the kernel keeps it for programs that look for it (fs/proc/proc_tty.c).
 const PREFERRED: &str = "tty/ldisc";
 
-/// Mounts the spare where there is none yet; gives its folder and handle if it did. `proc` must be private, or
-/// others would see it.
-pub(crate) fn mount(proc: &Procfs) -> Result<Option<(String, OwnedFd)>> {
+/// Mounts the spare where there is none yet and `plan` puts nothing; gives its folder and handle if it did. `proc` must be
+/// private, or others would see it.
+pub(crate) fn mount(proc: &Procfs, plan: &Plan) -> Result<Option<(String, OwnedFd)>> {
     if existing(proc).is_some() {
         return Ok(None);
     }
-    let folder = empty_folder(proc)?;
+    let folder = empty_folder(proc, plan)?;
     let failed = |call: &str, e: std::io::Error| {
         Error::call(format!("spare procfs: {call}({})", proc.show(&folder)), e)
     };
@@ -108,18 +109,29 @@ fn existing(proc: &Procfs) -> Option<String> {
     })
 }
 
-/// A folder for a short-lived mount: an empty one, else the spare's own.
-pub(crate) fn spot(proc: &Procfs) -> Result<String> {
-    empty_folder(proc).or_else(|error| existing(proc).ok_or(error))
+/// A folder for a short-lived mount while `plan` is carried out: an empty one, else the spare's own.
+pub(crate) fn spot(proc: &Procfs, plan: &Plan) -> Result<String> {
+    empty_folder(proc, plan).or_else(|error| existing(proc).ok_or(error))
 }
 
-fn empty_folder(proc: &Procfs) -> Result<String> {
-    let mut found = usual().chain(others(proc)).filter(|path| is_empty(proc, path));
+fn empty_folder(proc: &Procfs, plan: &Plan) -> Result<String> {
+    let free = |path: &String| !covers(plan, path) && is_empty(proc, path);
+    let mut found = usual().chain(others(proc)).filter(free);
     found.next().ok_or_else(|| {
         Error::place(format!(
             "{} has no empty folder for a spare procfs; one such as /proc/{PREFERRED} is needed",
             proc.shown().display()
         ))
+    })
+}
+
+/// Whether the plan mounts on the folder at `path`, or on one above it.
+fn covers(plan: &Plan, path: &str) -> bool {
+    plan.steps.iter().any(|step| match step {
+        Step::Overmount { folder } => path
+            .strip_prefix(folder.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+        _ => false,
     })
 }
 

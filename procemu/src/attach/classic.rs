@@ -140,7 +140,7 @@ fn parent(path: &str) -> &str {
 
 fn mount_tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
     let proc = order.proc;
-    let spot = spare::spot(proc)?;
+    let spot = spare::spot(proc, order.plan)?;
     let open = |path: &str| {
         proc.folder(path)
             .map_err(|e| Error::call(format!("open({})", proc.show(path)), e))
