@@ -53,6 +53,7 @@ for part in "${@:-test}"; do
       ;;
     gvisor)
       for tool in runsc runsc-lacking containerd kubelet; do "$here/tools.sh" "$tool" > /dev/null; done
+      "$here/dockerd.sh" > /dev/null
       ;;
     *) echo "setup: unknown part '$part', expected lint, test or gvisor" >&2; exit 2 ;;
   esac
