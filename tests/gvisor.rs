@@ -62,13 +62,14 @@ fn made_up(bed: &Bed) -> TestResult {
     equal("values", output, format!("{}\n1", made_up_values()))
 }
 
-/// Root without CAP_SYS_ADMIN, and a user without any capability: in a user namespace of nsprep's own.
+/// Root without CAP_SYS_ADMIN, and a user without any capability: in a user namespace of nsprep's own; root with that alone.
 fn no_cap_sys_admin(bed: &Bed) -> TestResult {
     let text = format!(
         "cat > program <<'END'\n{}echo $(id -u)\nEND
         setpriv --bounding-set=-sys_admin --inh-caps=-all \"$NSPREP\" exec --table \"$TABLE\" -- sh program
         setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all \
-            \"$NSPREP\" exec --table \"$TABLE\" -- sh program",
+            \"$NSPREP\" exec --table \"$TABLE\" -- sh program
+        setpriv --inh-caps=-all --bounding-set=-all,+sys_admin \"$NSPREP\" exec --table \"$TABLE\" -- sh program",
         print_made_up()
     );
     let output = bed
@@ -76,7 +77,11 @@ fn no_cap_sys_admin(bed: &Bed) -> TestResult {
         .env("TABLE", made_up_table(bed)?)
         .succeed()?;
     let values = made_up_values();
-    equal("values and ids", output, format!("{values}\n0\n{values}\n65534"))
+    equal(
+        "values and ids",
+        output,
+        format!("{values}\n0\n{values}\n65534\n{values}\n0"),
+    )
 }
 
 fn user_namespace_inside(bed: &Bed) -> TestResult {

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+use caps::{CapSet, Capability};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{Gid, Uid, getegid, geteuid, setgroups, setresgid, setresuid};
@@ -43,8 +44,10 @@ pub fn private(ids: Ids) -> Result<Procfs> {
     match plain {
         Ok(()) => {}
         Err(nix::Error::EPERM) => {
+            // In the new namespace the process has them all.
+            let sets_files = caps::has_cap(None, CapSet::Effective, Capability::CAP_SETFCAP).unwrap_or(true);
             unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).map_err(no_namespace)?;
-            map_ids(uid, gid, ids).map_err(|e| Error::call("private namespace: writing the id maps", e))?;
+            map_ids(uid, gid, ids).map_err(|e| Error::call(no_map(sets_files, uid), e))?;
         }
         Err(errno) => return Err(Error::call("private namespace: unshare(CLONE_NEWNS)", errno)),
     }
@@ -68,6 +71,17 @@ fn no_namespace(errno: nix::Error) -> Error {
     );
     // ENOSPC and EUSERS are limits on namespaces, EINVAL a kernel without them: all of them the place's refusal.
     error.with_kind(ErrorKind::Denied)
+}
+
+/// What is not allowed where ids cannot be mapped. Root may be mapped only by who may set file capabilities, which would hold
+/// outside (`verify_root_map` in kernel/user_namespace.c, Linux 5.12).
+fn no_map(sets_files: bool, uid: Uid) -> &'static str {
+    if uid.is_root() && !sets_files {
+        "private namespace: root needs CAP_SYS_ADMIN, or CAP_SETFCAP for a user namespace, and has neither: \
+         writing the id maps"
+    } else {
+        "private namespace: writing the id maps"
+    }
 }
 
 fn map_ids(uid: Uid, gid: Gid, ids: Ids) -> io::Result<()> {

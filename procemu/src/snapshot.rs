@@ -132,19 +132,22 @@ impl Snapshot {
         let failed = |call: &str, path: &str, errno: std::io::Error| {
             Error::call(format!("snapshot: {call}(/proc/{path})"), errno)
         };
-        let folder = FileMode::from_raw_mode(0o555);
+        let none = rustix::fs::AtFlags::empty();
+        // Filled first, and then shown as procfs shows them: root without CAP_DAC_OVERRIDE adds nothing to what it may not
+        // write. The process's umask is not the reader's concern.
+        let (filled, shown) = (FileMode::from_raw_mode(0o755), FileMode::from_raw_mode(0o555));
+        let make = |at: BorrowedFd<'_>, path: &str| {
+            mkdirat(at, path, filled).and_then(|()| chmodat(at, path, filled, none))
+        };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let root = mkdirat(root, layer, folder)
-            .and_then(|()| chmodat(root, layer, folder, rustix::fs::AtFlags::empty()))
-            .and_then(|()| openat(root, layer, flags, FileMode::empty()))
+        let tmpfs = root;
+        let root = make(tmpfs, layer)
+            .and_then(|()| openat(tmpfs, layer, flags, FileMode::empty()))
             .map_err(|e| Error::call(format!("snapshot: mkdir({layer})"), e))?;
         for node in &self.nodes {
             match node {
                 Node::Folder { path } => {
-                    mkdirat(&root, path, folder)
-                        // The process's umask is not the reader's concern.
-                        .and_then(|()| chmodat(&root, path, folder, rustix::fs::AtFlags::empty()))
-                        .map_err(|e| failed("mkdir", path, e.into()))?;
+                    make(root.as_fd(), path).map_err(|e| failed("mkdir", path, e.into()))?;
                 }
                 Node::Spot { path } => {
                     // Nothing is written to it, so it need not be opened, which costs as much again.
@@ -171,6 +174,13 @@ impl Snapshot {
                 }
             }
         }
+        for node in &self.nodes {
+            if let Node::Folder { path } = node {
+                chmodat(&root, path, shown, none).map_err(|e| failed("chmod", path, e.into()))?;
+            }
+        }
+        chmodat(tmpfs, layer, shown, none)
+            .map_err(|e| Error::call(format!("snapshot: chmod({layer})"), e))?;
         Ok(root)
     }
 }

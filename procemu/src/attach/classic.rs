@@ -145,7 +145,7 @@ fn mount_tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
         .folder(&spot)
         .map_err(|e| Error::call(format!("open({})", proc.show(&spot)), e))?;
     let (size, inodes) = order.snapshot.limits();
-    let mut data = format!("size={size},nr_inodes={inodes},mode=0555");
+    let mut data = format!("size={size},nr_inodes={inodes},mode=0755");
     if let Some(label) = &order.options.label {
         data.push_str(&format!(",context=\"{label}\""));
     }

@@ -42,7 +42,7 @@ fn tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
     set("source", order.source)?;
     set("size", &size)?;
     set("nr_inodes", &inodes)?;
-    set("mode", "0555")?;
+    set("mode", "0755")?;
     if let Some(label) = &order.options.label {
         set("context", label)?;
     }
