@@ -14,15 +14,7 @@ const PAGE: &str = include_str!("../docs/gvisor.md");
 const WITHOUT_NSPREP: &str = "nsprep() { while [ \"$1\" != -- ]; do shift; done; shift; \"$@\"; }\n";
 /// The same for the wrapper: the runtime is runc itself.
 const WITHOUT_WRAPPER: &str = "ln -sf \"$(command -v runc)\" procemu-runc\n";
-/// What is left of pods: containers, processes, mounts, cgroups, the kubelet's folders. The kubelet removes records once a minute.
-const LEFT: &str = r#"left() {
-        ctr containers list -q 2> /dev/null; ctr task list -q 2> /dev/null
-        grep -lE '^(containerd-shim|runc|procemu|runtime-bridge|sleep)' /proc/[0-9]*/comm 2> /dev/null | xargs -r cat || true
-        nsprep exec --ns node -- cut -d ' ' -f 2 /proc/mounts | grep -E '^/run/node/(kubelet|containerd-state)/' || true
-        find /sys/fs/cgroup -type d -name 'pod*'; ls kubelet/pods
-    }
-    turns=0; until [ -z "$(left)" ] || [ $((turns += 1)) -gt 100 ]; do sleep 1; done; left
-"#;
+const CLUSTER: &str = include_str!("support/cluster.sh");
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
@@ -78,7 +70,14 @@ fn page_says(names: &[&str]) -> TestResult<String> {
 /// etcd and the API server run, the kubelet does not.
 fn bare_kubelet(bed: &Bed) -> TestResult {
     let before = page_says(&["programs", "sandbox"])?;
-    let steps = page_says(&["prepare", "containerd", "image", "api-server", "kubelet"])?;
+    let steps = page_says(&[
+        "prepare",
+        "containerd",
+        "image",
+        "api-server",
+        "kubelet-config",
+        "kubelet",
+    ])?;
     let end = "! wait $kubelet; kubectl get --raw /readyz; grep 'Failed to start ContainerManager' kubelet.log >&2; exit 1";
     let output = typed(bed, &format!("{before}{WITHOUT_NSPREP}{steps}{end}\n"))?.run()?;
     output.fails_with("open /proc/sys/vm/panic_on_oom: no such file or directory")?;
@@ -89,7 +88,7 @@ fn bare_kubelet(bed: &Bed) -> TestResult {
 /// The node is Ready, and its pods on the pod network do not start.
 fn bare_pod(bed: &Bed) -> TestResult {
     let before = page_says(&["programs", "sandbox", "prepare"])?;
-    let config = page_says(&["containerd", "image", "kubelet"])?;
+    let config = page_says(&["containerd", "image", "kubelet-config", "kubelet"])?;
     let steps = page_says(&["api-server", "network", "node", "node-ready", "pod"])?;
     let end = "until kubectl get events | grep FailedCreatePodSandBox >&2; do sleep 1; done; exit 1";
     let text = format!("{before}{WITHOUT_WRAPPER}{config}kill $kubelet\n{steps}{end}\n");
@@ -101,7 +100,7 @@ fn bare_pod(bed: &Bed) -> TestResult {
 /// Nor do those on the host's network.
 fn bare_pod_on_host_network(bed: &Bed) -> TestResult {
     let before = page_says(&["programs", "sandbox", "prepare"])?;
-    let steps = page_says(&["containerd", "image", "kubelet", "static-pod"])?;
+    let steps = page_says(&["containerd", "image", "kubelet-config", "kubelet", "static-pod"])?;
     let end = "until grep 'Error syncing pod' kubelet.log >&2; do sleep 1; done; exit 1";
     typed(bed, &format!("{before}{WITHOUT_WRAPPER}{steps}{end}\n"))?
         .run()?
@@ -112,7 +111,10 @@ fn bare_pod_on_host_network(bed: &Bed) -> TestResult {
 fn page(bed: &Bed) -> TestResult {
     let steps = steps(PAGE)?;
     let all: String = steps.iter().map(commands).collect();
-    let output = typed(bed, &format!("{all}echo '== left'\n{LEFT}"))?.succeed()?;
+    // The kubelet takes the records of dead containers away once a minute.
+    let end = r#"all_left() { ctr containers list -q 2> /dev/null; left; }
+        comes_true eval '[ -z "$(all_left)" ]' || all_left"#;
+    let output = typed(bed, &format!("{all}echo '== left'\n{CLUSTER}{end}\n"))?.succeed()?;
     for step in &steps {
         let printed = section(&output, step.name)?.join("\n");
         if let Some(prints) = &step.prints {
