@@ -16,7 +16,7 @@ pub struct Step<'a> {
 /// The steps of a page, in their order.
 ///
 /// # Errors
-/// There are none, or a `text` block has no step before it.
+/// There are none, one has no name, or a `text` block has no step before it.
 pub fn steps(page: &str) -> TestResult<Vec<Step<'_>>> {
     let mut steps: Vec<Step<'_>> = Vec::new();
     let mut lines = page.lines();
@@ -33,6 +33,7 @@ pub fn steps(page: &str) -> TestResult<Vec<Step<'_>>> {
                 prints: None,
             }),
             (None, Some(step)) if kind == "text" => step.prints = Some(block),
+            (None, _) if kind == "sh" => return fail(format!("a step without a name: {block:?}")),
             (None, None) if kind == "text" => return fail(format!("no step prints {block:?}")),
             _ => {}
         }
