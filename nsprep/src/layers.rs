@@ -172,13 +172,7 @@ impl Detach {
 /// A plan for people: each overmount with what it adds, then each replacement.
 fn shown(prepared: &Prepared) -> String {
     let mut text = String::new();
-    let value = |path: &str| {
-        prepared
-            .snapshot
-            .value(path)
-            .map(|value| value.trim_end_matches('\n').replace('\t', " "))
-            .unwrap_or_default()
-    };
+    let value = |path: &str| prepared.snapshot.value(path).map(in_one_line).unwrap_or_default();
     let mode = |writable: &bool| if *writable { "rw" } else { "ro" };
     for (at, step) in prepared.plan.steps.iter().enumerate() {
         // Writing to a String does not fail.
@@ -220,6 +214,16 @@ fn shown(prepared: &Prepared) -> String {
     }
 }
 
+/// A value for people: its first line, with dots where there are more.
+fn in_one_line(value: &str) -> String {
+    let mut lines = value.lines();
+    let first = lines.next().unwrap_or_default().replace('\t', " ");
+    match lines.next() {
+        Some(_) => first + " ...",
+        None => first,
+    }
+}
+
 fn listed(checks: &[Check]) -> String {
     let mut text = String::new();
     for check in checks {
@@ -236,7 +240,7 @@ fn listed(checks: &[Check]) -> String {
             .and_then(|origin| origin.as_str())
             .unwrap_or_default();
         let access = if *writable { "rw" } else { "ro" };
-        let value = value.as_deref().unwrap_or_default().replace('\t', " ");
+        let value = in_one_line(value.as_deref().unwrap_or_default());
         let _ = match problem {
             None => writeln!(text, "ok      {key} = {value} ({origin}, {access})"),
             Some(problem) => writeln!(text, "differs {key}: {problem}"),

@@ -59,9 +59,9 @@ pub enum Seen {
     Present {
         /// What it is.
         kind: Kind,
-        /// Whether it opens for writing and takes its own value. Asked only for entries with `when = "unwritable"`;
-        /// true for the rest.
-        writable: bool,
+        /// Whether it does what the entry's `when` asks: with `unwritable` it opens for writing and takes its own value, with
+        /// `zero` it says something else than 0. True for the rest, which are not asked.
+        serves: bool,
         /// Whether the mount that it lies on is read-only.
         read_only: bool,
     },
@@ -126,9 +126,9 @@ impl Procfs {
 fn needs_room(seen: &Seen, when: When) -> bool {
     match seen {
         Seen::Missing { .. } => true,
-        Seen::Present { writable, .. } => match when {
+        Seen::Present { serves, .. } => match when {
             When::Missing => false,
-            When::Unwritable => !writable,
+            When::Unwritable | When::Zero => !serves,
             When::Always => true,
         },
         Seen::Blocked { .. } => false,
@@ -177,7 +177,7 @@ impl Observer<'_> {
         if kind == Kind::Folder || entry.when == When::Missing {
             return Ok(Seen::Present {
                 kind,
-                writable: true,
+                serves: true,
                 read_only: false,
             });
         }
@@ -187,12 +187,24 @@ impl Observer<'_> {
             .map_err(|e| Error::call(self.proc.call("open", key.path()), e))?;
         let read_only =
             read_only(&handle).map_err(|e| Error::call(self.proc.call("fstatvfs", key.path()), e))?;
-        let writable = entry.when != When::Unwritable || self.takes_writes(key)?;
+        let serves = match entry.when {
+            When::Unwritable => self.takes_writes(key)?,
+            When::Zero => !self.is_zero(key),
+            When::Missing | When::Always => true,
+        };
         Ok(Seen::Present {
             kind,
-            writable,
+            serves,
             read_only,
         })
+    }
+
+    /// Whether `key` counts nothing, and would have by now.
+    fn is_zero(&self, key: &SysctlKey) -> bool {
+        // Asked first: no counter has to have moved in a kernel's first tick, and what is replaced then stays replaced.
+        let ticked = crate::uptime::ticks() > 0;
+        let content = self.proc.read(key.path());
+        ticked && content.is_ok_and(|content| first_line_is_zero(&content))
     }
 
     /// Whether `key` opens for writing and, where that may be tried, takes the value that it has.
@@ -283,6 +295,16 @@ impl Observer<'_> {
         self.handles.insert(path.to_owned(), opened.clone());
         Ok(opened)
     }
+}
+
+/// Whether the first line of `content` has numbers, and all are 0: `0`, `cpu  0 0 0 0`.
+pub(crate) fn first_line_is_zero(content: &[u8]) -> bool {
+    let line = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let mut numbers = line
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| word.iter().all(u8::is_ascii_digit) && !word.is_empty())
+        .peekable();
+    numbers.peek().is_some() && numbers.all(|number| number.iter().all(|digit| *digit == b'0'))
 }
 
 fn read_only(fd: &OwnedFd) -> io::Result<bool> {

@@ -219,12 +219,12 @@ fn wanted<'a>(table: &'a Table, seen: &Observation, placement: &Placement) -> Re
             }
             Some(Seen::Present {
                 kind,
-                writable: takes_writes,
+                serves,
                 read_only,
             }) => {
                 let replace = match entry.when {
                     When::Missing => false,
-                    When::Unwritable => !takes_writes,
+                    When::Unwritable | When::Zero => !serves,
                     When::Always => true,
                 };
                 if replace {

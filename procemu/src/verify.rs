@@ -75,14 +75,14 @@ fn check(
         writable: false,
         problem: Some(problem.to_owned()),
     };
-    match seen {
+    let serves = match seen {
         Some(Seen::Present {
             kind: Kind::Folder, ..
         }) => return nothing("is a folder"),
-        Some(Seen::Present { .. }) => {}
+        Some(Seen::Present { serves, .. }) => *serves,
         Some(Seen::Blocked { at }) => return nothing(&format!("/proc/{at} is a file, not a folder")),
         Some(Seen::Missing { .. }) | None => return nothing("does not exist"),
-    }
+    };
     let read = proc.read(key.path());
     let origin = match proc.open_file(key.path(), OFlags::PATH).and_then(is_procfs) {
         Ok(true) => Origin::Kernel,
@@ -96,6 +96,7 @@ fn check(
             When::Unwritable if !writable => {
                 Some("is the kernel's own and not writable; the table replaces it".to_owned())
             }
+            When::Zero if !serves => Some("is the kernel's own and all 0; the table replaces it".to_owned()),
             _ => None,
         },
     };

@@ -114,7 +114,7 @@ fn observe(view: &View, table: &Table, stuck: &BTreeSet<String>) -> Observation 
                     Node::Linked(target) => Kind::Link(target.clone()),
                     Node::Kernel | Node::Ours => Kind::File,
                 },
-                writable: entry.when != When::Unwritable || !stuck.contains(key.path()),
+                serves: !matches!(entry.when, When::Unwritable | When::Zero) || !stuck.contains(key.path()),
                 read_only: false,
             },
         };
@@ -250,7 +250,13 @@ fn path() -> impl Strategy<Value = String> {
 }
 
 fn when() -> impl Strategy<Value = When> {
-    prop::sample::select(vec![When::Missing, When::Missing, When::Unwritable, When::Always])
+    prop::sample::select(vec![
+        When::Missing,
+        When::Missing,
+        When::Unwritable,
+        When::Zero,
+        When::Always,
+    ])
 }
 
 fn placement() -> impl Strategy<Value = Placement> {
@@ -290,9 +296,9 @@ fn due(seen: &Observation, table: &Table) -> BTreeSet<SysctlKey> {
     let due = |(key, entry): (&SysctlKey, &Entry)| {
         let due = match &seen.keys[key] {
             Seen::Missing { .. } => true,
-            Seen::Present { writable, .. } => match entry.when {
+            Seen::Present { serves, .. } => match entry.when {
                 When::Missing => false,
-                When::Unwritable => !writable,
+                When::Unwritable | When::Zero => !serves,
                 When::Always => true,
             },
             Seen::Blocked { .. } => false,

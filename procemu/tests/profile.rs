@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use procemu::{Mode, Probe, Profile, SysctlKey, Table, ValueSource, When, json_schema};
+use procemu::{Mode, Preset, Probe, Profile, SysctlKey, Table, ValueSource, When, json_schema};
 
 fn docs(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(file)
@@ -52,6 +52,7 @@ fn profile_names_are_listed_where_one_is_wrong() {
             "container",
             "crun",
             "dockerd",
+            "gvisor",
             "kube-proxy",
             "kubelet",
             "podman",
@@ -61,7 +62,19 @@ fn profile_names_are_listed_where_one_is_wrong() {
     let error = Profile::get("kublet").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "there is no profile \"kublet\"; the profiles are container, crun, dockerd, kube-proxy, kubelet, podman, runc"
+        "there is no profile \"kublet\"; the profiles are container, crun, dockerd, gvisor, kube-proxy, kubelet, podman, runc"
+    );
+}
+
+#[test]
+fn every_preset_has_the_profile_of_its_name() {
+    for preset in Preset::ALL {
+        assert_eq!(preset.table(), Profile::get(preset.name()).unwrap());
+    }
+    let error = Preset::find("gvizor").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "there is no preset \"gvizor\"; the presets are gvisor"
     );
 }
 

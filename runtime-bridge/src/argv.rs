@@ -46,6 +46,8 @@ pub struct Invocation {
     pub config: Option<OsString>,
     /// Whether `--no-new-keyring` is given already.
     pub no_new_keyring: bool,
+    /// Whether `--cgroup-manager` or `--systemd-cgroup` is given already.
+    pub cgroup_manager: bool,
     /// `--log`, as given.
     pub log: Option<OsString>,
     /// `--log-format`, as given.
@@ -93,6 +95,7 @@ pub fn parse(args: &[OsString]) -> Invocation {
         bundle: None,
         config: None,
         no_new_keyring: false,
+        cgroup_manager: false,
         log: None,
         log_format: None,
     };
@@ -106,6 +109,7 @@ pub fn parse(args: &[OsString]) -> Invocation {
         match (name, value) {
             (b"log" | b"l", Some(value)) => found.log = Some(value.to_owned()),
             (b"log-format", Some(value)) => found.log_format = Some(value.to_owned()),
+            (b"cgroup-manager" | b"systemd-cgroup", _) => found.cgroup_manager = true,
             (b"help" | b"h" | b"?" | b"usage" | b"version" | b"v" | b"V", _) => asks_only = true,
             _ => {}
         }
@@ -159,6 +163,17 @@ pub fn with_no_new_keyring(args: &[OsString], invocation: &Invocation) -> Vec<Os
         && !invocation.no_new_keyring
     {
         args.insert(index + 1, "--no-new-keyring".into());
+    }
+    args
+}
+
+/// `args` with crun's `--cgroup-manager=disabled` in front of the subcommand, where it makes a container and no manager is
+/// chosen yet; else as they are.
+pub fn without_cgroups(args: &[OsString], invocation: &Invocation) -> Vec<OsString> {
+    let mut args = args.to_vec();
+    if invocation.subcommand.makes_container() && !invocation.cgroup_manager {
+        // In front of all: behind `--` no flag is one any more.
+        args.insert(0, "--cgroup-manager=disabled".into());
     }
     args
 }
@@ -418,6 +433,27 @@ mod tests {
             assert_eq!(found.log.as_deref(), log.map(OsStr::new), "{line}");
             assert_eq!(found.log_format.as_deref(), format.map(OsStr::new), "{line}");
             assert_eq!(with_no_new_keyring(&args, &found), words(with_flag), "{line}");
+        }
+    }
+
+    #[test]
+    fn cgroups_are_disabled_only_where_nobody_chose() {
+        for (line, want) in [
+            (
+                "--root /r create ID",
+                "--cgroup-manager=disabled --root /r create ID",
+            ),
+            ("-- run ID", "--cgroup-manager=disabled -- run ID"),
+            (
+                "--cgroup-manager cgroupfs create ID",
+                "--cgroup-manager cgroupfs create ID",
+            ),
+            ("--systemd-cgroup run ID", "--systemd-cgroup run ID"),
+            ("exec ID true", "exec ID true"),
+            ("create --help", "create --help"),
+        ] {
+            let args = words(line);
+            assert_eq!(without_cgroups(&args, &parse(&args)), words(want), "{line}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! A bundle on disk: its `config.json` read, rewritten and replaced.
 
+use crate::cgroups::{self, Lacking};
 use crate::config::{Config, ConfigError};
 use crate::document::DocumentError;
 use crate::job::Log;
@@ -173,6 +174,7 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
     let facts = Facts {
         runtime,
         place,
+        cgroups: lacking(options.config, &spec, &draft),
         hook,
         log: options.log.clone(),
         // With a log of its own, crun's standard error is the engine's to use.
@@ -187,6 +189,23 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
         text,
         changes,
     })
+}
+
+/// What of cgroups cannot be had, of that which the bundle asks for and which may be left out.
+fn lacking(config: &Config, spec: &Spec, draft: &Draft) -> Lacking {
+    let policy = &config.policy;
+    let namespace = config.cures(policy.cgroup_namespace) && spec.lists("cgroup");
+    let unified = match config.cures(policy.unified_resources) {
+        true => draft.unified(),
+        false => Vec::new(),
+    };
+    Lacking {
+        namespace: namespace && cgroups::have_no_namespaces(),
+        unified: match unified.is_empty() {
+            true => Default::default(),
+            false => cgroups::missing_files(&unified),
+        },
+    }
 }
 
 /// Whether `path` is a pipe or a terminal that opens for writing. A socket does not, and a regular file would be written

@@ -2,6 +2,7 @@
 
 pub mod argv;
 pub mod bundle;
+pub mod cgroups;
 pub mod config;
 pub mod document;
 pub mod hook;

@@ -2,12 +2,14 @@
 //!
 //! What no mount can cure is cured here. Where a container would lack nothing, the text stays as it is, byte for byte.
 
+mod cgroups;
 mod stderr;
 mod sysctls;
 
 pub use stderr::STDERR;
 use sysctls::{Requested, moved_before, requested, sysctl_of, without_sysctl_sources};
 
+use crate::cgroups::Lacking;
 use crate::config::OnFailure;
 use crate::document::{DocumentError, Node, Style};
 use crate::hooks;
@@ -26,6 +28,8 @@ pub struct Facts {
     pub runtime: Runtime,
     /// What [`Draft::table`] would do inside the container.
     pub place: PlaceFacts,
+    /// What of cgroups the configuration has to do without.
+    pub cgroups: Lacking,
     /// Absolute path of the program that is the hook.
     pub hook: String,
     /// Where the runtime writes its log, for the hook to tell there why it failed.
@@ -164,6 +168,7 @@ impl Draft {
         job.stderr = self.pass_stderr(needed, facts, &mut changes)?;
         self.place_job(needed.then_some(&job), &mut changes);
         self.lower_version(facts, &mut changes);
+        self.leave_out(&facts.cgroups, &mut changes)?;
         Ok((self.top.to_string(), changes))
     }
 

@@ -4,6 +4,7 @@
 
 use crate::argv::{self, Invocation, Subcommand};
 use crate::bundle::{self, BundleError, Options, Rewriting};
+use crate::cgroups;
 use crate::config::{Config, ConfigError, NoNewKeyring, OnFailure};
 use crate::job::Log;
 use crate::keyring;
@@ -58,11 +59,14 @@ pub fn run(program: &Program, args: &[OsString], config: Option<&Path>) {
         Ok((path, None)) => exec(&path, args),
         Ok((path, Some(config))) => match prepare(&path, &invocation, &config) {
             Ok(prepared) => {
-                let error = if prepared.no_new_keyring {
-                    exec(&path, &argv::with_no_new_keyring(args, &invocation))
-                } else {
-                    exec(&path, args)
-                };
+                let mut args = args.to_vec();
+                if prepared.no_new_keyring {
+                    args = argv::with_no_new_keyring(&args, &invocation);
+                }
+                if prepared.without_cgroups {
+                    args = argv::without_cgroups(&args, &invocation);
+                }
+                let error = exec(&path, &args);
                 // No runtime has seen the new config.json, and none will.
                 if let Some(Err(error)) = prepared.rewriting.map(|rewriting| rewriting.undo()) {
                     report.tell(Level::Warning, &chain(&error));
@@ -83,8 +87,10 @@ pub fn run(program: &Program, args: &[OsString], config: Option<&Path>) {
 /// What has been done before the runtime runs.
 #[derive(Default)]
 struct Prepared {
-    /// Whether the runtime is to have the flag.
+    /// Whether the runtime is to have `--no-new-keyring`.
     no_new_keyring: bool,
+    /// Whether it is to have `--cgroup-manager=disabled`.
+    without_cgroups: bool,
     /// What was done to the bundle.
     rewriting: Option<Rewriting>,
 }
@@ -156,8 +162,14 @@ fn prepare(path: &Path, invocation: &Invocation, config: &Config) -> Result<Prep
             NoNewKeyring::Never => false,
             NoNewKeyring::Auto => keyring::is_refused(rewriting.spec().root_uid()),
         };
+    // What the engine says about cgroups stands: a manager like systemd makes them where this process cannot.
+    let without_cgroups = config.cures(config.policy.crun_cgroups)
+        && !invocation.cgroup_manager
+        && cgroups::are_missing()
+        && identify(path, &config.state_dir).kind == Kind::Crun;
     Ok(Prepared {
         no_new_keyring,
+        without_cgroups,
         rewriting: Some(rewriting),
     })
 }

@@ -2,6 +2,7 @@
 
 use procemu::{Entry, SysctlKey, Table};
 use proptest::prelude::*;
+use runtime_bridge::cgroups::Lacking;
 use runtime_bridge::config::OnFailure;
 use runtime_bridge::document::Node;
 use runtime_bridge::place::PlaceFacts;
@@ -174,11 +175,15 @@ fn facts() -> impl Strategy<Value = (Facts, BTreeSet<SysctlNamespace>)> {
         ],
         0..=3,
     );
-    (runtime, place(), owned).prop_map(|(runtime, place, owned)| {
+    (runtime, place(), owned, any::<bool>()).prop_map(|(runtime, place, owned, namespace)| {
         (
             Facts {
                 runtime: Runtime::parse(runtime),
                 place,
+                cgroups: Lacking {
+                    namespace,
+                    unified: ["memory.oom.group".to_owned()].into(),
+                },
                 hook: "/b".into(),
                 log: None,
                 stderr: true,

@@ -1,6 +1,7 @@
 //! The rewriter against configurations as engines write them.
 
 use procemu::{Entry, SysctlKey, Table};
+use runtime_bridge::cgroups::Lacking;
 use runtime_bridge::config::OnFailure;
 use runtime_bridge::job::Job;
 use runtime_bridge::place::PlaceFacts;
@@ -33,9 +34,19 @@ fn place(missing: &[&str], replaced: &[&str], overmounts: &[&str]) -> PlaceFacts
 }
 
 fn rewrite(text: &str, runtime: &str, place: PlaceFacts) -> Result<(String, Vec<String>), RewriteError> {
+    rewrite_without(text, runtime, place, Lacking::default())
+}
+
+fn rewrite_without(
+    text: &str,
+    runtime: &str,
+    place: PlaceFacts,
+    cgroups: Lacking,
+) -> Result<(String, Vec<String>), RewriteError> {
     let facts = Facts {
         runtime: Runtime::parse(runtime),
         place,
+        cgroups,
         hook: "/usr/bin/runtime-bridge".into(),
         log: None,
         stderr: false,
@@ -51,6 +62,39 @@ fn rewrite(text: &str, runtime: &str, place: PlaceFacts) -> Result<(String, Vec<
 
 fn job(text: &str) -> Job {
     serde_json::from_str(&serde_json::from_str::<Value>(text).unwrap()["procemu"].to_string()).unwrap()
+}
+
+#[test]
+fn what_cgroups_lack_is_left_out_and_nothing_else() {
+    let text = r#"{"linux":{"namespaces":[ {"type":"pid"}, {"path":"","type":"cgroup","new":1e400},
+        {"type":"cgroup","path":"/proc/1/ns/cgroup"} ], "resources" : {"unified":{"memory.oom.group":"1","memory.high":"9"},"cpu":{"shares":2e0}}}}"#;
+    let cgroups = Lacking {
+        namespace: true,
+        unified: ["memory.oom.group".to_owned(), "io.max".to_owned()].into(),
+    };
+    let none = PlaceFacts::default();
+    let (new, changes) = rewrite_without(text, RUNC, none.clone(), cgroups.clone()).unwrap();
+    assert_eq!(
+        new,
+        r#"{"linux":{"namespaces":[ {"type":"pid"},
+        {"type":"cgroup","path":"/proc/1/ns/cgroup"} ], "resources" : {"unified":{"memory.high":"9"},"cpu":{"shares":2e0}}}}"#
+    );
+    assert_eq!(
+        changes,
+        [
+            "linux.namespaces: the cgroup namespace is gone: the kernel has none",
+            "linux.resources.unified: memory.oom.group = \"1\" is gone: the kernel's cgroups have no such file",
+        ]
+    );
+    for odd in [
+        SANDBOX,
+        "{}",
+        r#"{"linux":{"namespaces":null,"resources":{"unified":[1]}}}"#,
+        r#"{"linux":{"resources":{"unified":{"memory.oom.group":"1","memory.oom.group":"2"}}}}"#,
+    ] {
+        let kept = rewrite_without(odd, RUNC, none.clone(), cgroups.clone()).unwrap();
+        assert_eq!(kept, (odd.to_owned(), vec![]));
+    }
 }
 
 /// What containerd writes for a sandbox on a pod network, shortened.
@@ -276,11 +320,11 @@ fn what_is_not_ours_is_refused() {
     }
     let long = format!(
         r#"{{"linux":{{"namespaces":[{{"type":"ipc"}}],"sysctl":{{"kernel.sem":"{}"}}}}}}"#,
-        "9".repeat(4096)
+        "9".repeat(65_536)
     );
     assert_eq!(
         chain(&rewrite(&long, RUNC, place(&["kernel/sem"], &[], &["sys/kernel"])).unwrap_err()),
-        "linux.sysctl: kernel.sem: the value has 4097 bytes with its line end; a key has at most 4096, one page"
+        "linux.sysctl: kernel.sem: the value has 65537 bytes with its line end; it may have at most 65536"
     );
 }
 

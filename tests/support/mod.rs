@@ -26,7 +26,7 @@ pub use made_up::{MADE_UP, MADE_UP_WRITABLE, made_up_table, made_up_values, prin
 pub use page::{Step, steps};
 pub use refused::refused;
 pub use runtime::{CRUN, RUNC_1_1, RUNC_1_5, RUNTIMES, Runtime};
-pub use sandbox::{GVISOR, GVISOR_LACKING, Gvisor};
+pub use sandbox::{GVISOR, GVISOR_LACKING, GVISOR_V2, Gvisor};
 pub use script::{Output, Propagation, Script};
 pub use stop::{Stop, TestResult, equal, fail};
 pub use suite::Suite;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Bed, CRUN, Runtime, Script, TestResult, binaries, need};
+use super::{Bed, Runtime, Script, TestResult, binaries, need};
 
 const LIB: &str = include_str!("lib.sh");
 
@@ -10,13 +10,23 @@ const LIB: &str = include_str!("lib.sh");
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gvisor {
     name: &'static str,
+    options: &'static str,
 }
 
 /// As it is published.
-pub const GVISOR: Gvisor = Gvisor { name: "runsc" };
+pub const GVISOR: Gvisor = Gvisor {
+    name: "runsc",
+    options: "",
+};
 /// One whose kernel also lacks kernel/cap_last_cap, outside containers and in them.
 pub const GVISOR_LACKING: Gvisor = Gvisor {
     name: "runsc-lacking",
+    options: "",
+};
+/// One whose cgroups are those of cgroup v2.
+pub const GVISOR_V2: Gvisor = Gvisor {
+    name: "runsc",
+    options: "--in-sandbox-cgroup=v2",
 };
 
 /// The version that was measured.
@@ -47,9 +57,13 @@ impl Bed {
     pub fn sandbox(&self, gvisor: Gvisor, text: &str) -> TestResult<Script> {
         let runsc = gvisor.path()?;
         let inside = self.file("inside.sh", format!("set -eu\n{LIB}\n{text}"))?;
-        let start = r#"exec "$RUNSC" --root "$BED/runsc" --network=none --ignore-cgroups --platform=systrap \
+        let start = r#"exec "$RUNSC" --root "$BED/runsc" --network=none --ignore-cgroups --platform=systrap $OPTS \
             do bash "$INSIDE""#;
-        Ok(self.script(start)?.env("RUNSC", runsc).env("INSIDE", inside))
+        Ok(self
+            .script(start)?
+            .env("RUNSC", runsc)
+            .env("OPTS", gvisor.options)
+            .env("INSIDE", inside))
     }
 
     /// The same with `$RUNTIME` and `rt` as [`Bed::runtime_script`] gives them, and with the cgroups that runtimes need.
@@ -58,13 +72,7 @@ impl Bed {
     /// Skips the test where gVisor or the runtime is not there.
     pub fn runtime_sandbox(&self, gvisor: Gvisor, runtime: &Runtime, text: &str) -> TestResult<Script> {
         let path = runtime.path()?;
-        // What crun 1.8 needs of cgroups, gVisor has not.
-        let options = if *runtime == CRUN {
-            "--cgroup-manager=disabled"
-        } else {
-            ""
-        };
         let script = self.sandbox(gvisor, &format!("cgroup_v1\n{text}"))?;
-        Ok(script.env("RUNTIME", path).env("OPTIONS", options))
+        Ok(script.env("RUNTIME", path))
     }
 }
