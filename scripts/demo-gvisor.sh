@@ -9,7 +9,9 @@ page=$PWD/docs/gvisor.md
 step() { awk -v start="\`\`\`sh $1" '/^```/ { on = 0 } on; $0 == start { on = 1 }' "$page"; }
 
 # prints NAME: what the page says that they print.
-prints() { awk -v start="\`\`\`sh $1" '/^```/ { on = 0 } on; $0 == start { found = 1 } found && $0 == "```text" { on = 1; found = 0 }' "$page"; }
+prints() {
+  awk -v start="\`\`\`sh $1" '/^```/ { on = 0 } on; $0 == start { said = 1 } said && $0 == "```text" { on = 1; said = 0 }' "$page"
+}
 
 if [ "${1:-}" != --inside ]; then
   [ "$(id -u)" = 0 ] || { echo "demo: needs root, for the sandbox"; exit 1; }
@@ -19,9 +21,9 @@ if [ "${1:-}" != --inside ]; then
   PATH=$target/debug:$PATH:/usr/sbin:/sbin
   [ -n "$(scripts/tools.sh runsc-lacking)" ] || { echo "demo: without Go >= 1.26 there is no gVisor to show it in"; exit 1; }
   eval "$(step programs)"
-  # gVisor keeps its state in /run, and sets up a network namespace that is not ours to change.
+  # gVisor keeps its state in /run, which is a folder of its own here.
   mount_run='mount -t tmpfs tmpfs /run'
-  unshare --mount --net --propagation slave bash -c "$mount_run; $(step sandbox) scripts/demo-gvisor.sh --inside"
+  unshare --mount --propagation slave bash -c "$mount_run; $(step sandbox) scripts/demo-gvisor.sh --inside"
   exit
 fi
 
