@@ -13,6 +13,15 @@ fn main() -> ExitCode {
     suite.test("bare::kubelet", bare_kubelet);
     suite.test("bare::pod", bare_pod);
     suite.test("cured::static_pod", static_pod);
+    suite.test("bare::statistics", |bed| {
+        statistics(bed, "")?
+            .run()?
+            .fails_with("unable to find data in memory cache")
+    });
+    suite.test("cured::statistics", |bed| {
+        let script = statistics(bed, r#""$NSPREP" exec --table "$PERCPU" --"#)?;
+        equal("said", script.succeed()?, "statistics\ngone")
+    });
     suite.run()
 }
 
@@ -71,4 +80,28 @@ fn static_pod(bed: &Bed) -> TestResult {
         until_true "its end" pods_show '"items":null'
         until_true "the end of its containers" nothing_runs; echo gone"#;
     equal("said", script(bed, text)?.succeed()?, "40\ngone")
+}
+
+/// The kubelet counts local storage, for which its cadvisor reads a key of cgroup v1. `before` stands in front of it: what it
+/// mounts there nobody else sees, so that runc can make its cgroups.
+fn statistics(bed: &Bed, before: &str) -> TestResult<Script> {
+    let text = format!(
+        r#"sed -i 's|^localStorage.*|cgroupRoot: /pods|' "$NODE/kubelet.yaml"
+        for hierarchy in /sys/fs/cgroup/*; do mkdir "$hierarchy/pods"; done
+        for file in cpuset.cpus cpuset.mems; do cat "/sys/fs/cgroup/cpuset/$file" > "/sys/fs/cgroup/cpuset/pods/$file"; done
+        containerd_up in_node runc; pod one "sleep 1000"
+        in_node kubelet {before} $(kubelet_command) > "$NODE/kubelet.log" 2>&1 &
+        until_true "a pod that is ready" pods_show '"type":"Ready"[^}}]*"status":"True"'
+        exec 9<> /dev/tcp/127.0.0.1/10255; printf 'GET /stats/summary HTTP/1.0\r\n\r\n' >&9
+        cat <&9 > summary; grep -q usageCoreNanoSeconds summary && echo statistics
+        rm "$NODE/pods/one.yaml"; until_true "its end" pods_show '"items":null'; echo gone"#
+    );
+    let table = bed.table(
+        "percpu.toml",
+        &[(
+            "/sys/fs/cgroup/cpuacct/cpuacct.usage_percpu",
+            r#"{ value = "0 0" }"#,
+        )],
+    )?;
+    Ok(script(bed, &text)?.env("PERCPU", table))
 }

@@ -25,7 +25,20 @@ pub(crate) fn bind(source: impl AsFd, target: impl AsFd) -> io::Result<()> {
 
 /// Makes the mount whose root `at` is, and all below it, private.
 pub(crate) fn make_private(at: impl AsFd) -> io::Result<()> {
-    let flags = MsFlags::MS_PRIVATE | MsFlags::MS_REC;
+    propagate(at, MsFlags::MS_PRIVATE | MsFlags::MS_REC)
+}
+
+/// Makes the mount whose root `at` is, and nothing below it, one that receives mounts from its peers and sends none.
+pub(crate) fn make_slave(at: impl AsFd) -> io::Result<()> {
+    propagate(at, MsFlags::MS_SLAVE)
+}
+
+/// The same for all below it, too.
+pub(crate) fn make_slaves(at: impl AsFd) -> io::Result<()> {
+    propagate(at, MsFlags::MS_SLAVE | MsFlags::MS_REC)
+}
+
+fn propagate(at: impl AsFd, flags: MsFlags) -> io::Result<()> {
     Ok(mount(
         None::<&str>,
         &*by_fd(at),
@@ -35,8 +48,10 @@ pub(crate) fn make_private(at: impl AsFd) -> io::Result<()> {
     )?)
 }
 
-/// Takes the mount whose root `at` is off, with all that is mounted below it, as soon as nobody uses it.
+/// Takes the mount whose root `at` is off, with all that is mounted below it, as soon as nobody uses it. Nowhere else:
+/// what is unmounted below a mount with peers, such as a cgroup that was passed through, would go from those too.
 pub(crate) fn take_off(at: impl AsFd) -> io::Result<()> {
+    make_slaves(&at)?;
     Ok(umount2(&*by_fd(at), MntFlags::MNT_DETACH)?)
 }
 

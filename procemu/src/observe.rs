@@ -1,4 +1,4 @@
-//! What one procfs has of a table's keys: plain data, gathered once, on which the plan is then computed.
+//! What one procfs, or one sysfs, has of a table's keys: plain data, gathered once, on which the plan is then computed.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
 use crate::namespaced;
 use crate::procfs::{Procfs, link_target, list};
@@ -72,10 +73,13 @@ pub enum Seen {
     },
 }
 
-/// What a procfs has of a table's keys.
+/// What a procfs, or a sysfs, has of a table's keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
-    /// Each key of the table.
+    /// Which of the two was looked at.
+    #[serde(default)]
+    pub filesystem: Filesystem,
+    /// Each key of the table that lies in it.
     pub keys: BTreeMap<SysctlKey, Seen>,
     /// Each existing folder, but for the root, above a key that will have to be added or replaced.
     pub folders: BTreeMap<String, Folder>,
@@ -85,14 +89,15 @@ pub struct Observation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Probing {
     /// Open it for writing, and write back the value that it has: a stuck key is found by nothing less. Keys below
-    /// `/proc/sys/net` are opened only, since what is written there can reach other keys.
+    /// `/proc/sys/net` are opened only, since what is written there can reach other keys, and so are those in `/sys`, where
+    /// a write may be an order to a device.
     WriteBack,
     /// Open it for writing only; nothing is written.
     Open,
 }
 
 impl Procfs {
-    /// Looks at every key of `table`. Only keys with `when = "unwritable"` are opened for writing.
+    /// Looks at every key of `table` that lies in this file system. Only keys with `when = "unwritable"` are opened for writing.
     ///
     /// # Errors
     /// `System` or `Denied` where a folder cannot be looked into.
@@ -105,9 +110,15 @@ impl Procfs {
             probing,
             device,
             handles: BTreeMap::new(),
-            found: Observation::default(),
+            found: Observation {
+                filesystem: self.filesystem(),
+                ..Observation::default()
+            },
         };
-        for (key, entry) in table.iter() {
+        for (key, entry) in table
+            .iter()
+            .filter(|(key, _)| key.filesystem() == self.filesystem())
+        {
             let seen = observer.look(key, entry)?;
             if needs_room(&seen, entry.when) {
                 observer.list_above(key)?;
@@ -222,7 +233,10 @@ impl Observer<'_> {
         };
         // A network key's own value is not nothing to write: `net/ipv6/conf/all/*` copies it to every interface
         // (net/ipv6/addrconf.c), `net/ipv4/conf/*` and `neigh/*` take note that it was set (net/ipv4/devinet.c).
-        if self.probing == Probing::Open || key.path().starts_with("sys/net/") {
+        // In sysfs files are triggers as often as values.
+        let is_value = key.below_sys().is_some_and(|below| !below.starts_with("net/"))
+            || (key.filesystem().is_proc() && key.below_sys().is_none());
+        if self.probing == Probing::Open || !is_value {
             return Ok(true);
         }
         // A trigger that cannot be read has no value of its own to refuse.
@@ -258,7 +272,8 @@ impl Observer<'_> {
             let child = join(path, &name);
             let mut kind = listed;
             let mut own = true;
-            if kind == FileType::Unknown || namespaced::anchor(&child).is_some() {
+            let anchored = self.proc.filesystem().is_proc() && namespaced::anchor(&child).is_some();
+            if kind == FileType::Unknown || anchored {
                 match statat(dir, &*name, AtFlags::SYMLINK_NOFOLLOW) {
                     Ok(stat) => {
                         kind = FileType::from_raw_mode(stat.st_mode);

@@ -14,7 +14,7 @@ use crate::procfs::Procfs;
 use crate::table::{Entry, Table};
 use crate::value::ValueSource;
 
-/// One node of the tmpfs. Paths are relative to the root of procfs; the tmpfs has the same layout.
+/// One node of the tmpfs. Paths are relative to the root of procfs, or of sysfs; the tmpfs has the same layout.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "node", rename_all = "snake_case")]
 pub enum Node {
@@ -54,7 +54,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Takes the value of each key that `plan` adds or replaces from `table`: literals as they are, computed ones
-    /// by asking the kernel, `host` ones from the procfs `host`.
+    /// by asking the kernel, `host` ones from the procfs, or sysfs, `host`.
     ///
     /// # Errors
     /// `Input` for a key whose source has no value here and that has no `fallback`.
@@ -97,7 +97,7 @@ impl Snapshot {
         &self.nodes
     }
 
-    /// The value of the key at `path` (relative to the root of procfs), as a reader gets it.
+    /// The value of the key at `path` (relative to the root of the file system), as a reader gets it.
     pub fn value(&self, path: &str) -> Option<&str> {
         self.nodes.iter().find_map(|node| match node {
             Node::Key {
@@ -130,7 +130,7 @@ impl Snapshot {
     /// no sources, as gVisor's, shows no other sign of the layer.
     pub(crate) fn write(&self, root: BorrowedFd<'_>, layer: &str) -> Result<OwnedFd> {
         let failed = |call: &str, path: &str, errno: std::io::Error| {
-            Error::call(format!("snapshot: {call}(/proc/{path})"), errno)
+            Error::call(format!("snapshot: {call}({path})"), errno)
         };
         let none = rustix::fs::AtFlags::empty();
         // Filled first, and then shown as procfs shows them: root without CAP_DAC_OVERRIDE adds nothing to what it may not
@@ -214,7 +214,7 @@ impl Builder {
 /// What `key` will read as.
 pub(crate) fn content(key: &SysctlKey, entry: &Entry, host: Option<&Procfs>) -> Result<String> {
     let outside = match (&entry.source, host) {
-        (ValueSource::Host, Some(host)) => host
+        (ValueSource::Host, Some(host)) if host.filesystem() == key.filesystem() => host
             .read(key.path())
             .ok()
             .and_then(|bytes| String::from_utf8(bytes).ok()),

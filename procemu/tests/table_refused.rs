@@ -123,8 +123,8 @@ fn wrong_documents_are_refused_with_their_line() {
             "t:2: a/b: invalid type: integer `5`, expected a table",
         ),
         (
-            json("{\"keys\":\n{\"/sys/x\":{\"value\": 1}}}"),
-            "t:2: key \"/sys/x\" lies in /sys",
+            json("{\"keys\":\n{\"/system/x\":{\"value\": 1}}}"),
+            "t:2: key \"/system/x\" lies outside /proc and /sys",
         ),
     ] {
         assert!(error.starts_with(expected), "{error}\n  is not\n{expected}");

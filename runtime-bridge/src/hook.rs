@@ -1,4 +1,4 @@
-//! The OCI hook: prepares one container's `/proc`, in the container's namespaces, before pivot_root.
+//! The OCI hook: prepares one container's `/proc` and `/sys`, in the container's namespaces, before pivot_root.
 
 use std::fs::OpenOptions;
 use std::io::Read;
@@ -6,14 +6,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use procemu::{
-    Entry, Error, ErrorKind, Mode, Options, Placement, Plan, Probing, Procfs, Snapshot, SysctlKey, Table,
-    Target, When, ask_child, drop_spare, reexec_sealed,
+    Entry, Error, ErrorKind, Filesystem, Mode, Options, Placement, Probing, Procfs, Roots, SysctlKey, Table,
+    Target, When, ask_child, reexec_sealed,
 };
 
 use crate::bundle;
 use crate::config::{Config, ConfigError, OnFailure};
 use crate::job::{Job, Log};
-use crate::place::{has_proc_sys, placement, read_only_through_links};
+use crate::place::{has, is_given, placement, read_only_through_links, without_absent};
 use crate::report::{Level, chain};
 use crate::spec::Spec;
 use crate::sysctl;
@@ -78,7 +78,7 @@ struct Order {
     rootfs: PathBuf,
     table: Table,
     sysctl: Vec<(String, SysctlKey, String)>,
-    host: Procfs,
+    host: Roots,
     on_failure: OnFailure,
     log: Option<Log>,
 }
@@ -118,7 +118,10 @@ pub fn run(input: &mut dyn Read, config: Option<&Path>) -> Result<(), HookError>
 }
 
 fn carry_out(state: &State, text: &[u8], order: &Order) -> Result<(), HookError> {
-    if !has_proc_sys(&order.spec) {
+    if !Filesystem::ALL
+        .iter()
+        .any(|filesystem| has(&order.spec, *filesystem))
+    {
         return Ok(());
     }
     match container(state)? {
@@ -211,7 +214,7 @@ fn order(state: &State, config: Option<&Path>) -> Result<Order, HookError> {
         rootfs,
         table,
         sysctl,
-        host: Procfs::open("/proc")?,
+        host: Roots::open(),
         on_failure,
         log,
     })
@@ -239,27 +242,37 @@ fn from_outside(target: &Target, text: &[u8], order: &Order) -> Result<(), HookE
 /// Prepares the container, in whose namespaces the calling process is.
 fn prepare(order: &Order) -> Result<(), Error> {
     let folder = rootfs(&order.rootfs)?;
-    let proc = Procfs::beneath(&folder, &order.rootfs)?;
-    // A /proc bound from a prepared place brings its spare along, which no mask of this container covers. One that is
-    // locked here belongs to a user namespace, whose ids protect what it shows.
-    let _ = drop_spare(&proc);
-    let table = set_sysctls(&proc, order)?;
-    let seen = proc.observe(&table, Probing::Open)?;
-    let mut placement = placement(&order.spec);
-    if let Placement::Container { read_only, .. } = &mut placement {
-        read_only.extend(read_only_through_links(&folder, &proc, &order.spec));
+    let roots = without_absent(Roots::beneath(&folder, &order.rootfs), &order.spec);
+    // A /proc or /sys bound from a prepared place brings its spare along, which no mask of this container covers. One that
+    // is locked here belongs to a user namespace, whose ids protect what it shows.
+    for filesystem in Filesystem::ALL
+        .into_iter()
+        .filter(|filesystem| is_given(&order.spec, *filesystem))
+    {
+        let _ = roots.drop_spare(filesystem);
     }
-    let plan = Plan::new(&table, &seen, &placement)?;
-    if plan.is_empty() {
+    let table = match roots.has(Filesystem::Proc) {
+        true => set_sysctls(roots.get(Filesystem::Proc)?, order)?,
+        false => order.table.clone(),
+    };
+    let placed = |root: &Procfs| {
+        let mut placement = placement(&order.spec, root.filesystem());
+        if let Placement::Container { read_only, .. } = &mut placement {
+            read_only.extend(read_only_through_links(&folder, root, &order.spec));
+        }
+        Ok(placement)
+    };
+    let plans = roots.plan(&table, Probing::Open, placed)?;
+    if plans.is_empty() {
         return Ok(());
     }
-    let snapshot = Snapshot::compile(&plan, &table, Some(&order.host))?;
+    let snapshots = plans.compile(&table, Some(&order.host))?;
     let label = Some(order.spec.linux.mount_label.clone()).filter(|label| !label.is_empty());
     let options = Options {
         label,
         ..Options::default()
     };
-    procemu::attach(&proc, &plan, &snapshot, &options)?.keep();
+    roots.attach(&plans, &snapshots, &options)?.keep();
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! Building with mount(2): the whole snapshot is staged on an empty folder of the procfs, then bound into place.
+//! Building with mount(2): the whole snapshot is staged on an empty folder of the file system, then bound into
+//! place.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -7,9 +8,10 @@ use rustix::fs::{Mode, OFlags, openat};
 
 use super::{Order, Piece, parts, shield};
 use crate::error::{Error, Result};
-use crate::mount::{bind, by_fd, make_private, remount, remount_read_only, take_off};
+use crate::filesystem::Filesystem;
+use crate::mount::{bind, by_fd, make_private, make_slaves, remount, remount_read_only, take_off};
 use crate::plan::Step;
-use crate::procfs::{Procfs, is_procfs};
+use crate::procfs::Procfs;
 use crate::spare;
 
 /// The staged snapshot. Dropping it takes the stage off, as far as that can be had on the way out of a failure; what was
@@ -100,7 +102,7 @@ impl Stage {
         };
         bind(&original, &self.open(path, proc)?).map_err(failed)?;
         let bound = self.open(path, proc)?;
-        let device = if is_procfs(&bound).map_err(failed)? {
+        let device = if proc.is_same(&bound).map_err(failed)? {
             MsFlags::MS_NODEV
         } else {
             MsFlags::empty()
@@ -114,7 +116,8 @@ impl Stage {
             .map_err(|e| Error::call(format!("mount({}, MS_REMOUNT|MS_BIND)", proc.show(path)), e))
     }
 
-    /// Makes the stage read-only, and everything on it private: the originals came from peer groups.
+    /// Makes the stage read-only, and everything on it private: the originals came from peer groups. Those of sysfs become
+    /// slaves, in which mounts arrive that are made elsewhere later.
     fn seal(&self, proc: &Procfs) -> Result<()> {
         let failed = |what: &str, e: std::io::Error| {
             Error::call(
@@ -123,7 +126,10 @@ impl Stage {
             )
         };
         remount_read_only(&self.root).map_err(|e| failed("MS_REMOUNT|MS_BIND|MS_RDONLY", e))?;
-        make_private(&self.root).map_err(|e| failed("MS_PRIVATE|MS_REC", e))
+        match proc.filesystem() {
+            Filesystem::Proc => make_private(&self.root).map_err(|e| failed("MS_PRIVATE|MS_REC", e)),
+            Filesystem::Sys => make_slaves(&self.root).map_err(|e| failed("MS_SLAVE|MS_REC", e)),
+        }
     }
 }
 
@@ -140,7 +146,7 @@ fn parent(path: &str) -> &str {
 
 fn mount_tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
     let proc = order.proc;
-    let spot = spare::spot(proc)?;
+    let spot = spare::spot(proc, order.plan)?;
     let on = proc
         .folder(&spot)
         .map_err(|e| Error::call(format!("open({})", proc.show(&spot)), e))?;

@@ -10,8 +10,9 @@ use rustix::mount::{
 
 use super::{Order, Part, Piece, parts};
 use crate::error::{Error, Result};
+use crate::filesystem::Filesystem;
 use crate::plan::Step;
-use crate::procfs::{Procfs, is_proc};
+use crate::procfs::Procfs;
 use crate::sys;
 
 const NOSUID: u64 = libc::MOUNT_ATTR_NOSUID;
@@ -148,9 +149,9 @@ fn clone(from: &OwnedFd, path: &str, proc: &Procfs) -> Result<OwnedFd> {
 fn restrict(original: &OwnedFd, path: &str, is_folder: bool, read_only: bool, proc: &Procfs) -> Result<()> {
     let attributes = NOSUID | NOEXEC | if read_only { RDONLY } else { 0 };
     let found = fstatfs(original).map_err(|e| Error::call(format!("fstatfs({})", proc.show(path)), e))?;
-    // Not for what is no procfs, nor below: a mask is a device, and NODEV would turn reading nothing from it into an
+    // Not for what is another file system, nor below: a mask is a device, and NODEV would turn reading nothing from it into an
     // error.
-    let own = if is_proc(&found) { NODEV } else { 0 };
+    let own = if proc.filesystem().is(&found) { NODEV } else { 0 };
     if is_folder {
         set(original, attributes, true, path, proc)?;
         return if own == 0 {
@@ -159,8 +160,8 @@ fn restrict(original: &OwnedFd, path: &str, is_folder: bool, read_only: bool, pr
             set(original, own, false, path, proc)
         };
     }
-    // Most of procfs is mounted so already, and there are many files.
-    if (attributes | own) & !attributes_of(&found) == 0 {
+    // Most of procfs is mounted so already, private too, and there are many files.
+    if proc.filesystem() == Filesystem::Proc && (attributes | own) & !attributes_of(&found) == 0 {
         return Ok(());
     }
     set(original, attributes | own, false, path, proc)
@@ -178,10 +179,16 @@ fn attributes_of(found: &StatFs) -> u64 {
     set.fold(0, |all, (_, attribute)| all | attribute)
 }
 
+/// Also takes the mount out of its peer group, if it came from one.
 fn set(mount: &OwnedFd, attributes: u64, recursive: bool, path: &str, proc: &Procfs) -> Result<()> {
-    sys::mount_setattr(mount, attributes, recursive).map_err(|e| {
+    let (propagation, name) = match proc.filesystem() {
+        Filesystem::Proc => (libc::MS_PRIVATE, "MS_PRIVATE"),
+        // What is mounted elsewhere later arrives.
+        Filesystem::Sys => (libc::MS_SLAVE, "MS_SLAVE"),
+    };
+    sys::mount_setattr(mount, attributes, propagation, recursive).map_err(|e| {
         Error::call(
-            format!("mount_setattr({}, {attributes:#x}, MS_PRIVATE)", proc.show(path)),
+            format!("mount_setattr({}, {attributes:#x}, {name})", proc.show(path)),
             e,
         )
     })
