@@ -28,7 +28,7 @@ test:
 # Inside a real gVisor, which is built first where Go >= 1.26 is: docs/gvisor.md.
 e2e-gvisor:
 	scripts/setup.sh test gvisor
-	scripts/test.sh --test gvisor --test gvisor_runtimes --test gvisor_preset --test gvisor_kubelet --test gvisor_cluster
+	scripts/test.sh --test gvisor --test gvisor_runtimes --test gvisor_pods --test gvisor_preset --test gvisor_kubelet --test gvisor_cluster
 
 lint:
 	scripts/setup.sh lint

@@ -15,6 +15,7 @@ use crate::mount::{bind, by_fd, take_off};
 use crate::mountinfo::{self, Mount};
 use crate::plan::{Plan, Step};
 use crate::procfs::Procfs;
+use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::spare;
 use propagation::Unshared;
@@ -42,6 +43,10 @@ pub struct Options {
     pub spare: bool,
     /// Which interface to use.
     pub api: MountApi,
+    /// Files that another mount namespace lends, each in place of the plan's own for that key. Whether one takes writes here
+    /// is the plan's to say, as for any key. They
+    /// are good for one attach, by the classic interface.
+    pub shared: Shared,
 }
 
 /// What an attach has put in place. Dropping it leaves it there; [`Attached::detach`] takes it off.
@@ -210,8 +215,14 @@ impl Order<'_> {
             });
         }
         let layer = match self.options.api {
+            MountApi::New if !self.options.shared.is_empty() => Err(Error::input(
+                "keys of another mount namespace: the classic interface alone can show them",
+            )),
             MountApi::New => self.new_api(),
             MountApi::Classic => self.classic_api(unshared),
+            // What another mount namespace lends can be cloned in that one and moved, and not cloned again before it is
+            // mounted: the stage is where.
+            MountApi::Auto if !self.options.shared.is_empty() => self.classic_api(unshared),
             MountApi::Auto => self.new_api().or_else(|error| {
                 if is_refusal(&error) {
                     self.classic_api(unshared)

@@ -62,6 +62,11 @@ pub(crate) fn remount_read_only(at: impl AsFd) -> io::Result<()> {
 
 /// Adds `flags` to a mount, keeping those it has: the kernel would take their absence for an attempt to drop them.
 pub(crate) fn remount(at: impl AsFd, flags: MsFlags) -> io::Result<()> {
+    remount_without(at, MsFlags::empty(), flags)
+}
+
+/// The same, but for the flags in `dropped`.
+pub(crate) fn remount_without(at: impl AsFd, dropped: MsFlags, flags: MsFlags) -> io::Result<()> {
     let has = fstatvfs(&at)?.f_flag;
     let mut all = flags | MsFlags::MS_REMOUNT | MsFlags::MS_BIND;
     for (flag, mount_flag) in [
@@ -73,7 +78,10 @@ pub(crate) fn remount(at: impl AsFd, flags: MsFlags) -> io::Result<()> {
         (StatVfsMountFlags::NODIRATIME, MsFlags::MS_NODIRATIME),
         (StatVfsMountFlags::RELATIME, MsFlags::MS_RELATIME),
     ] {
-        all.set(mount_flag, has.contains(flag) || all.contains(mount_flag));
+        all.set(
+            mount_flag,
+            (has.contains(flag) && !dropped.contains(mount_flag)) || flags.contains(mount_flag),
+        );
     }
     Ok(mount(None::<&str>, &*by_fd(at), None::<&str>, all, None::<&str>)?)
 }

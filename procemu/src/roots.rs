@@ -214,7 +214,7 @@ impl Roots {
         }
         let points = self.iter().map(Procfs::mountpoint).collect::<Result<Vec<_>>>()?;
         let source = layer::next(&mountinfo::read()?, &points);
-        let part = |filesystem| match plans.get(filesystem) {
+        let part = |filesystem, options: &Options| match plans.get(filesystem) {
             plan if plan.is_empty() => Ok(Attached::default()),
             plan => attach_as(
                 &source,
@@ -224,8 +224,13 @@ impl Roots {
                 options,
             ),
         };
-        let first = part(Filesystem::Proc)?;
-        match part(Filesystem::Sys) {
+        let first = part(Filesystem::Proc, options)?;
+        // What is lent is of procfs.
+        let options = Options {
+            shared: Default::default(),
+            ..options.clone()
+        };
+        match part(Filesystem::Sys, &options) {
             Ok(second) => Ok(first.and(second)),
             Err(error) => Err(first.undo(error)),
         }

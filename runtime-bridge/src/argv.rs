@@ -167,6 +167,25 @@ pub fn with_no_new_keyring(args: &[OsString], invocation: &Invocation) -> Vec<Os
     args
 }
 
+/// What stands before the subcommand, for another call of the runtime about the same containers: without the log, which is
+/// this call's.
+pub fn global_flags(args: &[OsString], invocation: &Invocation) -> Vec<OsString> {
+    let mut flags = Flags {
+        args: &args[..invocation.index.unwrap_or(0)],
+        at: 0,
+        valued: GLOBAL,
+    };
+    let mut kept = Vec::new();
+    let mut start = 0;
+    while let Some((name, _)) = flags.next() {
+        if !matches!(name, b"log" | b"l" | b"log-format") {
+            kept.extend_from_slice(&args[start..flags.at]);
+        }
+        start = flags.at;
+    }
+    kept
+}
+
 /// `args` with crun's `--cgroup-manager=disabled` in front of the subcommand, where it makes a container and no manager is
 /// chosen yet; else as they are.
 pub fn without_cgroups(args: &[OsString], invocation: &Invocation) -> Vec<OsString> {
@@ -433,6 +452,25 @@ mod tests {
             assert_eq!(found.log.as_deref(), log.map(OsStr::new), "{line}");
             assert_eq!(found.log_format.as_deref(), format.map(OsStr::new), "{line}");
             assert_eq!(with_no_new_keyring(&args, &found), words(with_flag), "{line}");
+        }
+    }
+
+    #[test]
+    fn another_call_gets_the_global_flags_but_the_log() {
+        for (line, flags) in [
+            (
+                "--root /r --log /l --log-format json --systemd-cgroup create --bundle /b ID",
+                "--root /r --systemd-cgroup",
+            ),
+            (
+                "--root=/r --log=/l -l/l -l /l --cgroup-manager cgroupfs run ID",
+                "--root=/r --cgroup-manager cgroupfs",
+            ),
+            ("-- create ID", ""),
+            ("create ID", ""),
+        ] {
+            let args = words(line);
+            assert_eq!(global_flags(&args, &parse(&args)), words(flags), "{line}");
         }
     }
 

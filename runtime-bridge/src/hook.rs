@@ -6,14 +6,15 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use procemu::{
-    Entry, Error, ErrorKind, Filesystem, Mode, Options, Placement, Probing, Procfs, Roots, SysctlKey, Table,
-    Target, When, ask_child, reexec_sealed,
+    Entry, Error, ErrorKind, Filesystem, Mode, Options, Placement, Plan, Probing, Procfs, Roots, Shared,
+    SysctlKey, Table, Target, When, ask_child, reexec_sealed,
 };
 
 use crate::bundle;
 use crate::config::{Config, ConfigError, OnFailure};
 use crate::job::{Job, Log};
 use crate::place::{has, is_given, placement, read_only_through_links, without_absent};
+use crate::pod::Lending;
 use crate::report::{Level, chain};
 use crate::spec::Spec;
 use crate::sysctl;
@@ -79,6 +80,7 @@ struct Order {
     table: Table,
     sysctl: Vec<(String, SysctlKey, String)>,
     host: Roots,
+    lending: Option<Lending>,
     on_failure: OnFailure,
     log: Option<Log>,
 }
@@ -191,13 +193,13 @@ fn order(state: &State, config: Option<&Path>) -> Result<Order, HookError> {
     }
     let rootfs = state.bundle.join(&spec.root.path);
     let job = Job::of(&text).map_err(|e| wrong(e.to_string()))?;
-    let (table, requested, on_failure, log) = match job {
-        Some(job) => (job.table, job.sysctl, job.on_failure, job.log),
+    let (table, requested, lending, on_failure, log) = match job {
+        Some(job) => (job.table, job.sysctl, job.lending, job.on_failure, job.log),
         None => {
             let config = Config::load(config)?;
             let mut table = config.table(&spec.annotations)?;
             table.apply_sysctls(&Default::default());
-            (table, Default::default(), config.policy.on_failure, None)
+            (table, Default::default(), None, config.policy.on_failure, None)
         }
     };
     let mut sysctl = Vec::new();
@@ -215,6 +217,7 @@ fn order(state: &State, config: Option<&Path>) -> Result<Order, HookError> {
         table,
         sysctl,
         host: Roots::open(),
+        lending,
         on_failure,
         log,
     })
@@ -267,13 +270,50 @@ fn prepare(order: &Order) -> Result<(), Error> {
         return Ok(());
     }
     let snapshots = plans.compile(&table, Some(&order.host))?;
+    let shared = borrow(plans.get(Filesystem::Proc), order)?;
     let label = Some(order.spec.linux.mount_label.clone()).filter(|label| !label.is_empty());
     let options = Options {
         label,
+        shared,
         ..Options::default()
     };
     roots.attach(&plans, &snapshots, &options)?.keep();
     Ok(())
+}
+
+/// The keys of the pod that `plan` needs.
+fn borrow(plan: &Plan, order: &Order) -> Result<Shared, Error> {
+    let Some(lending) = &order.lending else {
+        return Ok(Shared::default());
+    };
+    let shared = match lending.borrow(plan, order.host.get(Filesystem::Proc)?) {
+        // An old kernel, or a seccomp filter: nothing can be shared then, and all else is as it should be.
+        Err(error) if error.errno() == Some(nix::libc::ENOSYS) => {
+            let report = order.log.as_ref().map(Log::report).unwrap_or_default();
+            report.tell(
+                Level::Warning,
+                &format!("nothing is shared with the pod: {}", error.line()),
+            );
+            return Ok(Shared::default());
+        }
+        other => other?,
+    };
+    // It is not this container's to decide for all of them.
+    for (spelling, key, value) in &order.sysctl {
+        let found = shared
+            .value(key)
+            .map_err(|e| Error::failed_open(Path::new(key.path()), e))?;
+        let differs = |found: Vec<u8>| {
+            let found = String::from_utf8_lossy(&found).into_owned();
+            found.split_whitespace().ne(value.split_whitespace())
+        };
+        if found.is_some_and(differs) {
+            return Err(Error::input(format!(
+                "sysctl {spelling}={value}: the pod has another value; ask for it for the whole pod"
+            )));
+        }
+    }
+    Ok(shared)
 }
 
 fn rootfs(path: &Path) -> Result<std::fs::File, Error> {

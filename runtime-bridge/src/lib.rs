@@ -11,6 +11,7 @@ pub mod job;
 pub mod keyring;
 pub mod locate;
 pub mod place;
+pub mod pod;
 pub mod report;
 pub mod rewrite;
 pub mod runtime;

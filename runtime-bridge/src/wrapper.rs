@@ -10,6 +10,7 @@ use crate::job::Log;
 use crate::keyring;
 use crate::locate::{self, LocateError};
 use crate::place::Around;
+use crate::pod::Asking;
 use crate::report::{Level, Report, chain};
 use crate::runtime::{Kind, identify};
 use procemu::{Profile, Table, ValueSource};
@@ -57,7 +58,7 @@ pub fn run(program: &Program, args: &[OsString], config: Option<&Path>) {
     };
     let error = match find(program, &invocation, config) {
         Ok((path, None)) => exec(&path, args),
-        Ok((path, Some(config))) => match prepare(&path, &invocation, &config) {
+        Ok((path, Some(config))) => match prepare(&path, args, &invocation, &config) {
             Ok(prepared) => {
                 let mut args = args.to_vec();
                 if prepared.no_new_keyring {
@@ -125,7 +126,12 @@ fn find(
 }
 
 /// Does all that has to be done before the runtime runs.
-fn prepare(path: &Path, invocation: &Invocation, config: &Config) -> Result<Prepared, WrapperError> {
+fn prepare(
+    path: &Path,
+    args: &[OsString],
+    invocation: &Invocation,
+    config: &Config,
+) -> Result<Prepared, WrapperError> {
     if invocation.subcommand == Subcommand::Exec {
         if identify(path, &config.state_dir).reads_keys_on_exec() {
             around(path, config)?
@@ -149,6 +155,10 @@ fn prepare(path: &Path, invocation: &Invocation, config: &Config) -> Result<Prep
         log: log(invocation),
         stays: true,
         around: Some(&around),
+        asking: Some(Asking {
+            runtime: path,
+            flags: &argv::global_flags(args, invocation),
+        }),
     };
     let rewriting = bundle::rewrite(dir, &options)?;
     around

@@ -5,6 +5,7 @@ use runtime_bridge::cgroups::Lacking;
 use runtime_bridge::config::OnFailure;
 use runtime_bridge::job::Job;
 use runtime_bridge::place::PlaceFacts;
+use runtime_bridge::pod::Lending;
 use runtime_bridge::report::chain;
 use runtime_bridge::rewrite::{Draft, Facts, RewriteError};
 use runtime_bridge::runtime::Runtime;
@@ -34,7 +35,7 @@ fn place(missing: &[&str], replaced: &[&str], overmounts: &[&str]) -> PlaceFacts
 }
 
 fn rewrite(text: &str, runtime: &str, place: PlaceFacts) -> Result<(String, Vec<String>), RewriteError> {
-    rewrite_without(text, runtime, place, Lacking::default())
+    rewrite_with(text, runtime, place, Lacking::default(), None)
 }
 
 fn rewrite_without(
@@ -43,11 +44,22 @@ fn rewrite_without(
     place: PlaceFacts,
     cgroups: Lacking,
 ) -> Result<(String, Vec<String>), RewriteError> {
+    rewrite_with(text, runtime, place, cgroups, None)
+}
+
+fn rewrite_with(
+    text: &str,
+    runtime: &str,
+    place: PlaceFacts,
+    cgroups: Lacking,
+    lending: Option<Lending>,
+) -> Result<(String, Vec<String>), RewriteError> {
     let facts = Facts {
         runtime: Runtime::parse(runtime),
         place,
         cgroups,
         hook: "/usr/bin/runtime-bridge".into(),
+        lending,
         log: None,
         stderr: false,
     };
@@ -113,6 +125,38 @@ fn a_container_that_lacks_nothing_keeps_its_bytes() {
             (text.to_owned(), vec![])
         );
     }
+}
+
+#[test]
+fn only_keys_of_the_pod_that_the_container_lacks_are_borrowed() {
+    let lending = Lending {
+        pid: 17,
+        namespace: u64::MAX,
+        keys: ["net/ipv4/x", "net/ipv4/y", "kernel/sem"].map(key).into(),
+    };
+    let borrowed = |missing: &[&str], replaced: &[&str]| {
+        let place = place(missing, replaced, &["sys/net/ipv4"]);
+        let (text, _) = rewrite_with("{}", RUNC, place, Lacking::default(), Some(lending.clone())).unwrap();
+        job(&text).lending
+    };
+    let keys = ["net/ipv4/x", "kernel/sem"].map(key).into();
+    let wanted = Lending {
+        keys,
+        ..lending.clone()
+    };
+    assert_eq!(
+        borrowed(&["net/ipv4/x", "kernel/panic"], &["kernel/sem"]),
+        Some(wanted)
+    );
+    assert_eq!(borrowed(&["kernel/panic"], &[]), None);
+    let lacks_nothing = rewrite_with(
+        "{}",
+        RUNC,
+        PlaceFacts::default(),
+        Lacking::default(),
+        Some(lending),
+    );
+    assert_eq!(lacks_nothing.unwrap(), ("{}".to_owned(), vec![]));
 }
 
 #[test]

@@ -5,11 +5,15 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::mount::{MsFlags, mount};
 use rustix::fs::{Mode, OFlags, openat};
+use rustix::mount::{MoveMountFlags, move_mount};
 
 use super::{Order, Piece, parts, shield};
 use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
-use crate::mount::{bind, by_fd, make_private, make_slaves, remount, remount_read_only, take_off};
+use crate::key::SysctlKey;
+use crate::mount::{
+    bind, by_fd, make_private, make_slaves, remount, remount_read_only, remount_without, take_off,
+};
 use crate::plan::Step;
 use crate::procfs::Procfs;
 use crate::spare;
@@ -18,10 +22,10 @@ use crate::spare;
 /// bound from it stays.
 pub(super) struct Stage {
     root: OwnedFd,
-    /// The folder in it that has the layout of procfs.
+    /// What covers it where a read-only mount alone does not protect it.
+    shield: Option<OwnedFd>,
+    /// The folder in it, or in the shield, that has the layout of procfs.
     content: OwnedFd,
-    /// The same as it may be shown where a read-only mount alone does not protect it.
-    shielded: Option<OwnedFd>,
     pieces: Vec<Piece>,
 }
 
@@ -43,28 +47,28 @@ impl Stage {
         let root = mount_tmpfs(order)?;
         let filled = || {
             let content = order.snapshot.write(root.as_fd(), order.source)?;
-            let shielded = shield::cover(&root, order.source)?;
-            Ok((content, shielded))
+            Ok(match shield::cover(&root, order.source)? {
+                Some((shield, content)) => (Some(shield), content),
+                None => (None, content),
+            })
         };
         // There is no stage yet whose end would take it off.
-        let (content, shielded) = filled().inspect_err(|_: &Error| take_off(&root).unwrap_or_default())?;
+        let (shield, content) = filled().inspect_err(|_: &Error| take_off(&root).unwrap_or_default())?;
         let mut stage = Self {
             root,
+            shield,
             content,
-            shielded,
             pieces: Vec::new(),
         };
+        stage.take_in(order)?;
         for step in &plan.steps {
             match step {
                 Step::Underlay { path, read_only } => {
                     stage.pass(proc.folder(parent(path)), proc, path, *read_only)?
                 }
                 Step::Pass { path, read_only, .. } => stage.pass(proc.walk(path), proc, path, *read_only)?,
-                Step::Emulate { key, writable: true } | Step::Replace { key, writable: true } => {
-                    // The stage turns read-only as a mount; a key that takes writes is a mount of its own on itself.
-                    let file = open(&stage.content, key.path(), proc)?;
-                    bind(&file, &stage.open(key.path(), proc)?)
-                        .map_err(|e| Error::call(format!("mount(snapshot {}, MS_BIND)", key.path()), e))?;
+                Step::Emulate { key, writable } | Step::Replace { key, writable } => {
+                    stage.place(order, key, *writable)?;
                 }
                 _ => {}
             }
@@ -85,7 +89,45 @@ impl Stage {
     }
 
     fn open(&self, path: &str, proc: &Procfs) -> Result<OwnedFd> {
-        open(self.shielded.as_ref().unwrap_or(&self.content), path, proc)
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(&self.content, path, flags, Mode::empty())
+            .map_err(|e| Error::call(format!("open(snapshot of {})", proc.show(path)), e))
+    }
+
+    /// Mounts what is lent, one over the other, where nobody sees it: only what is mounted can be bound.
+    fn take_in(&self, order: &Order<'_>) -> Result<()> {
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        for tree in order.options.shared.trees() {
+            shield::spot(&self.root)
+                .and_then(|spot| Ok(move_mount(tree, "", &spot, "", flags)?))
+                .map_err(|e| Error::call("move_mount(shared, stage of the snapshot)", e))?;
+        }
+        Ok(())
+    }
+
+    /// Makes `key` a mount of its own where the stage's will not do: it turns read-only, and what is lent is not on it.
+    fn place(&self, order: &Order<'_>, key: &SysctlKey, writable: bool) -> Result<()> {
+        let (proc, path) = (order.proc, key.path());
+        let on = self.open(path, proc)?;
+        let failed = |call: &str, e: std::io::Error| Error::call(format!("{call}(snapshot {path})"), e);
+        let Some(file) = order.options.shared.file(key) else {
+            return match writable {
+                true => bind(&on, &on).map_err(|e| failed("mount(MS_BIND)", e)),
+                false => Ok(()),
+            };
+        };
+        file.and_then(|file| bind(&file, &on))
+            .map_err(|e| failed("mount(shared, MS_BIND)", e))?;
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        let ro = MsFlags::MS_RDONLY;
+        // What is lent comes with the flags that it has where it is from.
+        let (dropped, set) = if writable {
+            (ro, flags)
+        } else {
+            (MsFlags::empty(), flags | ro)
+        };
+        remount_without(&self.open(path, proc)?, dropped, set)
+            .map_err(|e| failed("mount(MS_REMOUNT|MS_BIND)", e))
     }
 
     /// Binds `original` on the node at `path` and takes from it what it must not have.
@@ -125,18 +167,14 @@ impl Stage {
                 e,
             )
         };
-        remount_read_only(&self.root).map_err(|e| failed("MS_REMOUNT|MS_BIND|MS_RDONLY", e))?;
+        for mount in self.shield.iter().chain([&self.root]) {
+            remount_read_only(mount).map_err(|e| failed("MS_REMOUNT|MS_BIND|MS_RDONLY", e))?;
+        }
         match proc.filesystem() {
             Filesystem::Proc => make_private(&self.root).map_err(|e| failed("MS_PRIVATE|MS_REC", e)),
             Filesystem::Sys => make_slaves(&self.root).map_err(|e| failed("MS_SLAVE|MS_REC", e)),
         }
     }
-}
-
-fn open(content: &OwnedFd, path: &str, proc: &Procfs) -> Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(content, path, flags, Mode::empty())
-        .map_err(|e| Error::call(format!("open(snapshot of {})", proc.show(path)), e))
 }
 
 /// The folder that holds `path`.
