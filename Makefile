@@ -2,7 +2,7 @@
 CARGO ?= cargo
 export CARGO
 
-.PHONY: build demo test e2e-gvisor lint bench bench-gvisor setup
+.PHONY: build demo demo-gvisor test e2e-gvisor lint bench bench-gvisor setup
 
 build:
 	$(CARGO) build --workspace --locked
@@ -14,6 +14,11 @@ setup:
 demo:
 	scripts/setup.sh test
 	scripts/demo.sh
+
+# A one-node Kubernetes cluster in a gVisor sandbox, without us and with us.
+demo-gvisor:
+	scripts/setup.sh test gvisor
+	scripts/demo-gvisor.sh
 
 # `scripts/test.sh --test runtimes cap_last_cap` runs one file's tests by name.
 test:
