@@ -215,7 +215,7 @@ const PRINT_SYS: &str =
 /// Both are there for the program, the first takes its write, and detaching leaves nothing; nothing of sysfs is lost.
 fn sysfs(bed: &Bed) -> TestResult {
     let text = format!(
-        "cgroups; mkdir /sys/fs/cgroup/cpuacct/pods; cp /proc/self/mountinfo before
+        "cgroup_v1; mkdir /sys/fs/cgroup/cpuacct/pods; cp /proc/self/mountinfo before
         ls -R /sys/class /sys/devices /sys/fs > names
         \"$NSPREP\" exec --table \"$TABLE\" -- sh -c '{PRINT_SYS}; cd /sys/module/nf_conntrack/parameters
             echo 7 > hashsize; cat hashsize; mkdir /sys/fs/cgroup/cpuacct/pods/one; ls /sys/fs/cgroup/cpuacct/pods | grep one
@@ -234,7 +234,7 @@ fn sysfs(bed: &Bed) -> TestResult {
 
 fn sysfs_without_cap_sys_admin(bed: &Bed) -> TestResult {
     let text = format!(
-        "cgroups; setpriv --bounding-set=-sys_admin --inh-caps=-all \"$NSPREP\" exec --table \"$TABLE\" -- sh -c '{PRINT_SYS}'"
+        "cgroup_v1; setpriv --bounding-set=-sys_admin --inh-caps=-all \"$NSPREP\" exec --table \"$TABLE\" -- sh -c '{PRINT_SYS}'"
     );
     let script = bed.sandbox(GVISOR_LACKING, &text)?;
     let output = script.env("TABLE", bed.table("sys.toml", &SYS_KEYS)?).succeed()?;
@@ -246,7 +246,7 @@ fn sysfs_nested(bed: &Bed) -> TestResult {
     let table = bed.table("node.toml", &SYS_KEYS[..1])?;
     let percpu = bed.table("percpu.toml", &SYS_KEYS[1..])?;
     let text = format!(
-        "cgroups; mount --make-rshared /; mkdir volume
+        "cgroup_v1; mount --make-rshared /; mkdir volume
         in_node() {{ \"$NSPREP\" exec --ns node --profile kubelet --table \"$TABLE\" -- \"$@\"; }}
         in_node \"$NSPREP\" exec --table \"$PERCPU\" -- sh -c '{PRINT_SYS}; mount -t tmpfs v volume; echo in > volume/file'
         in_node sh -c 'cat volume/file; ! {PRINT_SYS} 2> /dev/null'"

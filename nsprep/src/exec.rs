@@ -78,7 +78,7 @@ impl Exec {
             return Ok(());
         }
         let roots = Roots::private(if self.map_root { Ids::Root } else { Ids::Kept })?;
-        attach_prepared(&Place { roots, ..outside }, &prepared)?;
+        attach_prepared(&Place { roots, ..outside }, &prepared)?.keep();
         Ok(())
     }
 
@@ -105,6 +105,6 @@ impl Exec {
 fn attach_here(table: &mut Table) -> Result<(), Failure> {
     let place = Place::here()?;
     let prepared = place.prepare(table, &place.roots)?;
-    attach_prepared(&place, &prepared)?;
+    attach_prepared(&place, &prepared)?.keep();
     Ok(())
 }

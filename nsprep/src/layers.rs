@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use clap::Args;
-use procemu::{Check, Filesystem, Options, Roots, Step, Table};
+use procemu::{Attached, Check, Filesystem, Options, Roots, Step, Table};
 use serde_json::{Value, json};
 
 use crate::exit::{Exit, Failure};
@@ -39,18 +39,15 @@ pub struct Detach {
     json: bool,
 }
 
-/// Attaches what was prepared as the next layer; gives its name, or nothing where nothing was lacking.
-pub fn attach_prepared(place: &Place, prepared: &Prepared) -> Result<Option<String>, Failure> {
+/// Attaches what was prepared as the next layer.
+pub fn attach_prepared(place: &Place, prepared: &Prepared) -> Result<Attached, Failure> {
     let options = Options {
         spare: place.kind == Kind::Program,
         ..Options::default()
     };
-    let attached = place
+    Ok(place
         .roots
-        .attach(&prepared.plans, &prepared.snapshots, &options)?;
-    let layer = attached.layer().map(str::to_owned);
-    attached.keep();
-    Ok(layer)
+        .attach(&prepared.plans, &prepared.snapshots, &options)?)
 }
 
 impl TableInPlace {
@@ -69,18 +66,23 @@ impl TableInPlace {
     pub fn attach(&self) -> Result<Exit, Failure> {
         self.with(|place, mut table, host| {
             let prepared = place.prepare(&mut table, host)?;
-            let layer = attach_prepared(place, &prepared)?;
+            let attached = attach_prepared(place, &prepared)?;
             let keys: Vec<String> = prepared
                 .plans
                 .emulated()
                 .map(|(key, _)| key.to_string())
                 .collect();
-            match (self.json, layer) {
-                (true, layer) => print_json(&json!({ "layer": layer, "keys": keys }))?,
-                (false, Some(layer)) => print(&format!("{layer}: attached {}\n", keys.join(", ")))?,
-                (false, None) => print("nothing attached: no key of the table is lacking\n")?,
+            let said = match (self.json, attached.layer()) {
+                (true, layer) => print_json(&json!({ "layer": layer, "keys": keys })),
+                (false, Some(layer)) => print(&format!("{layer}: attached {}\n", keys.join(", "))),
+                (false, None) => print("nothing attached: no key of the table is lacking\n"),
+            };
+            // Who is told of a failure has nothing attached.
+            match said {
+                Ok(()) => attached.keep(),
+                Err(_) => attached.detach()?,
             }
-            Ok(Exit::Done)
+            said.map(|()| Exit::Done)
         })
     }
 

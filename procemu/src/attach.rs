@@ -7,11 +7,9 @@ mod shield;
 
 use std::os::fd::OwnedFd;
 
-use nix::mount::{MntFlags, umount2};
-
 use crate::error::{Error, Result};
 use crate::layer;
-use crate::mount::{bind, by_fd, take_off};
+use crate::mount::{bind, take_off, take_off_name};
 use crate::mountinfo::{self, Mount};
 use crate::plan::{Plan, Step};
 use crate::procfs::Procfs;
@@ -257,7 +255,8 @@ impl Order<'_> {
 fn is_refusal(error: &Error) -> bool {
     matches!(
         error.errno(),
-        Some(libc::ENOSYS | libc::EINVAL | libc::EPERM | libc::EOPNOTSUPP)
+        // gVisor's open_tree(2) clones folders alone, ENOTDIR.
+        Some(libc::ENOSYS | libc::EINVAL | libc::EPERM | libc::EOPNOTSUPP | libc::ENOTDIR)
     )
 }
 
@@ -322,12 +321,7 @@ fn bind_into(proc: &Procfs, piece: &Piece) -> Result<OwnedFd> {
             e,
         )
     })?;
-    target(proc, piece).inspect_err(|_| {
-        let _ = umount2(
-            &*format!("{}/{name}", by_fd(&folder)),
-            MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW,
-        );
-    })
+    target(proc, piece).inspect_err(|_| take_off_name(&folder, name))
 }
 
 /// The steps that belong to one overmount or replacement.

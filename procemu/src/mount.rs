@@ -55,6 +55,14 @@ pub(crate) fn take_off(at: impl AsFd) -> io::Result<()> {
     Ok(umount2(&*by_fd(at), MntFlags::MNT_DETACH)?)
 }
 
+/// The same for what was just mounted on `name` in `folder` and cannot be opened: on the way out of that failure.
+pub(crate) fn take_off_name(folder: impl AsFd, name: &str) {
+    let path = format!("{}/{name}", by_fd(folder));
+    let slave = MsFlags::MS_SLAVE | MsFlags::MS_REC;
+    let _ = mount(None::<&str>, &*path, None::<&str>, slave, None::<&str>);
+    let _ = umount2(&*path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
+}
+
 /// Makes the mount whose root `at` is read-only.
 pub(crate) fn remount_read_only(at: impl AsFd) -> io::Result<()> {
     remount(at, MsFlags::MS_RDONLY)

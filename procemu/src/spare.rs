@@ -7,21 +7,22 @@
 //! It lies inside because that is a mount that is cut off from its peers anyway: anywhere else it would propagate to the
 //! host.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::mount::MsFlags;
-use rustix::fs::{FileType, fstat};
+use rustix::fs::{AtFlags, FileType, StatxFlags, fstat, statx};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
 use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
-use crate::mount::{by_fd, make_slaves, take_off};
+use crate::mount::{by_fd, make_slaves, take_off, take_off_name};
 use crate::mountinfo;
 use crate::plan::Plan;
 use crate::procfs::{Procfs, list};
 
-/// In procfs: always there, always empty; the kernel keeps it for programs that look for it (fs/proc/proc_tty.c).
-const IN_PROC: [&str; 1] = ["tty/ldisc"];
+/// In procfs the first is always there, always empty; the kernel keeps it for programs that look for it (fs/proc/proc_tty.c). In
+/// gVisor `bus` is empty.
+const IN_PROC: [&str; 4] = ["tty/ldisc", "bus", "driver", "fs"];
 
 /// In sysfs no folder is. These are empty on most machines (drivers/base/swnode.c, drivers/iommu/iommu.c), or in gVisor, and
 /// nobody takes what lies in them for a device.
@@ -32,7 +33,8 @@ const IN_SYS: [&str; 4] = [
     "firmware",
 ];
 
-fn preferred(filesystem: Filesystem) -> &'static [&'static str] {
+/// The folders that are empty, or may be, on most kernels.
+fn usual(filesystem: Filesystem) -> &'static [&'static str] {
     match filesystem {
         Filesystem::Proc => &IN_PROC,
         Filesystem::Sys => &IN_SYS,
@@ -46,11 +48,14 @@ pub(crate) fn mount(proc: &Procfs, plan: &Plan) -> Result<Option<(String, OwnedF
         return Ok(None);
     }
     let folder = empty_folder(proc, plan)?;
-    let name = proc.filesystem().name();
+    let kind = proc.filesystem().name();
     let failed = |call: &str, e: std::io::Error| {
-        Error::call(format!("spare {name}: {call}({})", proc.show(&folder)), e)
+        Error::call(format!("spare {kind}: {call}({})", proc.show(&folder)), e)
     };
     let on = proc.folder(&folder).map_err(|e| failed("open", e))?;
+    // Opened before there is something to take off: that must not fail for want of a descriptor.
+    let (above, name) = folder.rsplit_once('/').unwrap_or(("", &folder));
+    let above = proc.folder(above).map_err(|e| failed("open", e))?;
     let mut flags =
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
     if must_keep_mounts(proc) {
@@ -64,7 +69,10 @@ pub(crate) fn mount(proc: &Procfs, plan: &Plan) -> Result<Option<(String, OwnedF
     moved
         .or_else(|_| classic(proc, &on))
         .map_err(|e| failed("mount", e))?;
-    let handle = proc.folder(&folder).map_err(|e| failed("open", e))?;
+    let handle = proc.folder(&folder).map_err(|e| {
+        take_off_name(&above, name);
+        failed("open", e)
+    })?;
     // What a recursive clone brought along has peers; a clone of procfs, which is private, has none.
     make_slaves(&handle)
         .inspect_err(|_| take_off(&handle).unwrap_or_default())
@@ -112,49 +120,68 @@ fn must_keep_mounts(proc: &Procfs) -> bool {
 
 /// The folder of a spare that is already mounted.
 fn existing(proc: &Procfs) -> Option<String> {
-    candidates(proc).into_iter().find(|path| {
-        let is_spare = || -> std::io::Result<bool> {
+    let is_spare = |path: &String| {
+        let is_root = || -> std::io::Result<bool> {
             let fd = proc.folder(path)?;
             Ok(proc.is_same(&fd)? && fstat(&fd)?.st_ino == fstat(proc.root())?.st_ino)
         };
-        is_spare().unwrap_or(false)
+        is_root().unwrap_or(false)
+    };
+    // While one of the usual folders is empty, and no overmount passes it through, there is none elsewhere.
+    usual_in(proc).find(is_spare).or_else(|| {
+        let none = usual_in(proc).any(|path| is_empty(proc, &path) && is_uncovered(proc, &path));
+        if none { None } else { others(proc).find(is_spare) }
     })
 }
 
-/// A folder for a short-lived mount: an empty one, else the spare's own.
+/// A folder for a short-lived mount while `plan` is carried out: an empty one, else the spare's own.
 pub(crate) fn spot(proc: &Procfs, plan: &Plan) -> Result<String> {
     empty_folder(proc, plan).or_else(|error| existing(proc).ok_or(error))
 }
 
 fn empty_folder(proc: &Procfs, plan: &Plan) -> Result<String> {
-    let empty = |path: &String| {
-        proc.folder(path)
-            .and_then(|fd| {
-                // Mountpoints of sysfs, which are for others, take no entries (`make_empty_dir_inode` in fs/libfs.c).
-                let takes = proc.filesystem().is_proc() || fstat(&fd)?.st_mode & 0o200 != 0;
-                Ok(takes && proc.is_same(&fd)? && list(fd.as_fd())?.is_empty())
-            })
-            .unwrap_or(false)
-    };
-    let free = |path: &String| !plan.crosses(path) && empty(path);
-    candidates(proc).into_iter().find(free).ok_or_else(|| {
+    let free = |path: &String| !plan.crosses(path) && is_empty(proc, path);
+    let mut found = usual_in(proc).chain(others(proc)).filter(free);
+    found.next().ok_or_else(|| {
         let name = proc.filesystem().name();
         Error::place(format!(
             "{} has no empty folder for a spare {name}; one such as {} is needed",
             proc.shown().display(),
-            proc.show(preferred(proc.filesystem())[0])
+            proc.show(usual(proc.filesystem())[0])
         ))
     })
 }
 
-/// Folders outside `/proc/sys` and of no process, or outside `/sys/fs`: the preferred ones, then those of the root and one
-/// level below.
-fn candidates(proc: &Procfs) -> Vec<String> {
+fn is_empty(proc: &Procfs, path: &str) -> bool {
+    let empty = || -> std::io::Result<bool> {
+        let folder = proc.folder(path)?;
+        // Mountpoints of sysfs, which are for others, take no entries (`make_empty_dir_inode` in fs/libfs.c).
+        let takes = proc.filesystem().is_proc() || fstat(&folder)?.st_mode & 0o200 != 0;
+        Ok(takes && proc.is_same(&folder)? && list(folder.as_fd())?.is_empty())
+    };
+    empty().unwrap_or(false)
+}
+
+/// Whether the folder is reached without crossing a mount; no where that cannot be told (before Linux 5.8).
+fn is_uncovered(proc: &Procfs, path: &str) -> bool {
+    let mount = |fd: BorrowedFd<'_>| -> Option<u64> {
+        let found = statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?;
+        (found.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(found.stx_mnt_id)
+    };
+    let folder = proc.folder(path).ok().and_then(|folder| mount(folder.as_fd()));
+    folder.is_some() && folder == mount(proc.root())
+}
+
+fn usual_in(proc: &Procfs) -> impl Iterator<Item = String> {
+    usual(proc.filesystem()).iter().map(|path| (*path).to_owned())
+}
+
+/// Every folder of the root and one level below: outside `/proc/sys` and of no process, or outside `/sys/fs`. Looked for only
+/// when asked for the first: in procfs it costs a listing of every process.
+fn others(proc: &Procfs) -> impl Iterator<Item = String> {
     let in_proc = proc.filesystem().is_proc();
-    let preferred = preferred(proc.filesystem());
     let left_out = if in_proc { "sys" } else { "fs" };
-    let mut found: Vec<String> = preferred.iter().map(|path| (*path).to_owned()).collect();
-    let folders = |path: &str| -> Vec<String> {
+    let folders = move |path: &str| -> Vec<String> {
         let listed = proc
             .folder(path)
             .and_then(|fd| list(fd.as_fd()))
@@ -168,14 +195,10 @@ fn candidates(proc: &Procfs) -> Vec<String> {
         names.sort_unstable();
         names
     };
-    if in_proc && proc.folder(preferred[0]).is_ok() {
-        // Without a look at the rest, which costs a listing of every process.
-        found.extend(["driver", "fs"].map(str::to_owned));
-    } else {
-        for top in folders("") {
-            found.extend(folders(&top).into_iter().map(|name| format!("{top}/{name}")));
-            found.push(top);
-        }
-    }
-    found
+    std::iter::once(())
+        .flat_map(move |()| folders(""))
+        .flat_map(move |top| {
+            let below = folders(&top).into_iter().map(|name| format!("{top}/{name}"));
+            below.chain([top.clone()]).collect::<Vec<_>>()
+        })
 }

@@ -41,18 +41,19 @@ read_only_proc_sys() {
 # folder would take the mount from every namespace.
 hide_unified() { ! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified; }
 
-# cgroups: what runtimes need of them and a gVisor sandbox has not mounted: v2 in one that was started for it, else v1.
-cgroups() {
+# cgroup_v1: the hierarchies that runtimes need, which a gVisor sandbox has not mounted.
+cgroup_v1() {
   local controller
-  if grep -q cgroup2 /proc/filesystems; then
-    mount -t cgroup2 cgroup2 /sys/fs/cgroup
-    return
-  fi
   mount -t tmpfs tmpfs /sys/fs/cgroup
   for controller in cpu cpuacct cpuset memory pids devices; do
     mkdir "/sys/fs/cgroup/$controller"
     mount -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller"
   done
+}
+
+# cgroups: v2 in a sandbox that was started for it, else v1.
+cgroups() {
+  if grep -q cgroup2 /proc/filesystems; then mount -t cgroup2 cgroup2 /sys/fs/cgroup; else cgroup_v1; fi
 }
 
 # rt ARGS...: the runtime with a state folder of this bed, and with $OPTIONS.

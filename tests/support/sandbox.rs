@@ -1,5 +1,7 @@
 //! gVisor: scripts inside a sandbox, over a view of this machine's files that keeps what is written there to itself.
 
+use std::path::PathBuf;
+
 use super::{Bed, Runtime, Script, TestResult, binaries, need};
 
 const LIB: &str = include_str!("lib.sh");
@@ -35,26 +37,37 @@ pub const GVISOR_LACKING_V2: Gvisor = Gvisor {
 /// The version that was measured.
 const VERSION: &str = "0.0.0-20260905035102-160fafc42237";
 
+impl Gvisor {
+    /// The program.
+    ///
+    /// # Errors
+    /// Skips the test where it was not built.
+    pub fn path(self) -> TestResult<PathBuf> {
+        need::root()?;
+        let name = self.name;
+        match binaries::built(&format!("{name}-{VERSION}"), "runsc") {
+            Some(path) => Ok(path),
+            None => need::skip(format!(
+                "needs gVisor: scripts/tools.sh {name} builds it where Go >= 1.26 is"
+            )),
+        }
+    }
+}
+
 impl Bed {
     /// A script as [`Bed::script`] makes it, but as root of a gVisor sandbox. The sandbox and all that is in it end with it.
     ///
     /// # Errors
     /// Skips the test where gVisor was not built.
     pub fn sandbox(&self, gvisor: Gvisor, text: &str) -> TestResult<Script> {
-        need::root()?;
-        let Gvisor { name, options } = gvisor;
-        let Some(runsc) = binaries::built(&format!("{name}-{VERSION}"), "runsc") else {
-            return need::skip(format!(
-                "needs gVisor: scripts/tools.sh {name} builds it where Go >= 1.26 is"
-            ));
-        };
+        let runsc = gvisor.path()?;
         let inside = self.file("inside.sh", format!("set -eu\n{LIB}\n{text}"))?;
         let start = r#"exec "$RUNSC" --root "$BED/runsc" --network=none --ignore-cgroups --platform=systrap $OPTS \
             do bash "$INSIDE""#;
         Ok(self
             .script(start)?
             .env("RUNSC", runsc)
-            .env("OPTS", options)
+            .env("OPTS", gvisor.options)
             .env("INSIDE", inside))
     }
 

@@ -13,6 +13,7 @@ use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
 use crate::mount::{
     bind, by_fd, make_private, make_slaves, remount, remount_read_only, remount_without, take_off,
+    take_off_name,
 };
 use crate::plan::Step;
 use crate::procfs::Procfs;
@@ -185,9 +186,14 @@ fn parent(path: &str) -> &str {
 fn mount_tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
     let proc = order.proc;
     let spot = spare::spot(proc, order.plan)?;
-    let on = proc
-        .folder(&spot)
-        .map_err(|e| Error::call(format!("open({})", proc.show(&spot)), e))?;
+    let open = |path: &str| {
+        proc.folder(path)
+            .map_err(|e| Error::call(format!("open({})", proc.show(path)), e))
+    };
+    let on = open(&spot)?;
+    // Opened before there is something to take off: that must not fail for want of a descriptor.
+    let (above, name) = spot.rsplit_once('/').unwrap_or(("", &spot));
+    let above = open(above)?;
     let (size, inodes) = order.snapshot.limits();
     let mut data = format!("size={size},nr_inodes={inodes},mode=0755");
     if let Some(label) = &order.options.label {
@@ -202,9 +208,5 @@ fn mount_tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
         Some(&*data),
     )
     .map_err(|e| Error::call(format!("mount({}, tmpfs, {data})", proc.show(&spot)), e))?;
-    proc.folder(&spot).map_err(|e| {
-        // Not reachable: take off the topmost mount there, which is the one just made.
-        let _ = take_off(&on);
-        Error::call(format!("open({})", proc.show(&spot)), e)
-    })
+    open(&spot).inspect_err(|_| take_off_name(&above, name))
 }

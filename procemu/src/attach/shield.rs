@@ -26,6 +26,8 @@ const FOLDER: Mode = Mode::from_raw_mode(0o555);
 pub(super) fn cover(tmpfs: &OwnedFd, layer: &str) -> Result<Option<(OwnedFd, OwnedFd)>> {
     let failed = |call: &str, e: std::io::Error| Error::call(format!("shield of the snapshot: {call}"), e);
     mkdirat(tmpfs, SPOT, FOLDER).map_err(|e| failed("mkdir", e.into()))?;
+    // The process's umask may be anything, and root may be without CAP_DAC_OVERRIDE.
+    chmodat(tmpfs, SPOT, FOLDER, AtFlags::empty()).map_err(|e| failed("chmod", e.into()))?;
     let spot = open(tmpfs, SPOT).map_err(|e| failed("open", e))?;
     if is_protected(tmpfs, &spot, layer).map_err(|e| failed("trying a read-only bind", e))? {
         return Ok(None);
