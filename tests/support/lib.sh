@@ -51,6 +51,11 @@ cgroup_v1() {
   done
 }
 
+# cgroups: v2 in a sandbox that was started for it, else v1.
+cgroups() {
+  if grep -q cgroup2 /proc/filesystems; then mount -t cgroup2 cgroup2 /sys/fs/cgroup; else cgroup_v1; fi
+}
+
 # rt ARGS...: the runtime with a state folder of this bed, and with $OPTIONS.
 rt() { "$RUNTIME" --root "$BED/state" ${OPTIONS:-} "$@"; }
 

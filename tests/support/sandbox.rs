@@ -28,6 +28,11 @@ pub const GVISOR_V2: Gvisor = Gvisor {
     name: "runsc",
     options: "--in-sandbox-cgroup=v2",
 };
+/// The same with a kernel that also lacks kernel/cap_last_cap.
+pub const GVISOR_LACKING_V2: Gvisor = Gvisor {
+    name: "runsc-lacking",
+    options: "--in-sandbox-cgroup=v2",
+};
 
 /// The version that was measured.
 const VERSION: &str = "0.0.0-20260905035102-160fafc42237";
@@ -72,7 +77,7 @@ impl Bed {
     /// Skips the test where gVisor or the runtime is not there.
     pub fn runtime_sandbox(&self, gvisor: Gvisor, runtime: &Runtime, text: &str) -> TestResult<Script> {
         let path = runtime.path()?;
-        let script = self.sandbox(gvisor, &format!("cgroup_v1\n{text}"))?;
+        let script = self.sandbox(gvisor, &format!("cgroups\n{text}"))?;
         Ok(script.env("RUNTIME", path))
     }
 }
