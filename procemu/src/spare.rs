@@ -7,10 +7,10 @@
 //! It lies inside because that is a mount that is cut off from its peers anyway: anywhere else it would propagate to the
 //! host.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::mount::MsFlags;
-use rustix::fs::{AtFlags, FileType, StatxFlags, fstat, statx};
+use rustix::fs::{FileType, fstat};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
 use crate::error::{Error, Result};
@@ -127,11 +127,15 @@ fn existing(proc: &Procfs) -> Option<String> {
         };
         is_root().unwrap_or(false)
     };
-    // While one of the usual folders is empty, and no overmount passes it through, there is none elsewhere.
-    usual_in(proc).find(is_spare).or_else(|| {
-        let none = usual_in(proc).any(|path| is_empty(proc, &path) && is_uncovered(proc, &path));
-        if none { None } else { others(proc).find(is_spare) }
-    })
+    let (point, mounts) = (proc.mountpoint().ok()?, mountinfo::read().ok()?);
+    let whole = |mount: &&mountinfo::Mount| {
+        mount.fs == proc.filesystem().kind() && mount.root.as_os_str() == "/" && mount.point != point
+    };
+    let mut below = mounts
+        .iter()
+        .filter(whole)
+        .filter_map(|mount| Some(mount.point.strip_prefix(&point).ok()?.to_str()?.to_owned()));
+    below.find(is_spare)
 }
 
 /// A folder for a short-lived mount while `plan` is carried out: an empty one, else the spare's own.
@@ -160,16 +164,6 @@ fn is_empty(proc: &Procfs, path: &str) -> bool {
         Ok(takes && proc.is_same(&folder)? && list(folder.as_fd())?.is_empty())
     };
     empty().unwrap_or(false)
-}
-
-/// Whether the folder is reached without crossing a mount; no where that cannot be told (before Linux 5.8).
-fn is_uncovered(proc: &Procfs, path: &str) -> bool {
-    let mount = |fd: BorrowedFd<'_>| -> Option<u64> {
-        let found = statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?;
-        (found.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(found.stx_mnt_id)
-    };
-    let folder = proc.folder(path).ok().and_then(|folder| mount(folder.as_fd()));
-    folder.is_some() && folder == mount(proc.root())
 }
 
 fn usual_in(proc: &Procfs) -> impl Iterator<Item = String> {
