@@ -20,13 +20,7 @@ fn main() -> ExitCode {
 /// fails whatever the runtime.
 fn pods(bed: &Bed, runtime: Runtime) -> TestResult {
     let script = bed.runtime_node(GVISOR_LACKING, runtime, include_str!("gvisor_cri.sh"))?;
-    // For `exec` crun 1.8 reads whether the cgroup is frozen, which gVisor's cgroups do not say.
-    let options = if runtime == CRUN {
-        "--cgroup-manager=disabled"
-    } else {
-        ""
-    };
-    let output = script.env("OPTIONS", options).succeed()?;
+    let output = script.succeed()?;
     for (network, text) in [
         ("NODE", bare_on_node(runtime)),
         ("POD", bare_on_pod_network(runtime)),

@@ -1,5 +1,5 @@
-# Pods by the CRI alone, without a kubelet; node.sh comes before. $NAME is the runtime, $RUNTIME its program, called with
-# $OPTIONS. containerd asks for net.ipv4.ip_unprivileged_port_start in every pod on a pod network, as it does unless told otherwise.
+# Pods by the CRI alone, without a kubelet; node.sh comes before. $NAME is the runtime, $RUNTIME its program.
+# containerd asks for net.ipv4.ip_unprivileged_port_start in every pod on a pod network, as it does unless told otherwise.
 
 # sandbox HANDLER NETWORK PID: makes a pod's sandbox with these namespaces of the pod's or not; its id is $pod.
 sandbox() {
@@ -37,8 +37,7 @@ there() {
 nothing_is_left() { (there || true) > "$NODE/after"; cmp -s "$NODE/before" "$NODE/after"; }
 
 node
-printf '#!/bin/sh\nexec "%s" %s "$@"\n' "$RUNTIME" "$OPTIONS" > "$NODE/bin/$NAME"
-chmod +x "$NODE/bin/$NAME"
+ln -s "$RUNTIME" "$NODE/bin/$NAME"
 PATH=$NODE/bin:$PATH
 handler bare "$NODE/bin/$NAME"
 handler cured "$(wrapper "$NAME")"

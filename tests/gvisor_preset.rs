@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use support::{
-    Bed, Bundle, CRUN, GVISOR, GVISOR_LACKING, GVISOR_V2, RUNC_1_1, RUNC_1_5, RUNTIMES, Runtime, Script,
-    Suite, TestResult, equal,
+    Bed, Bundle, CRUN, GVISOR, GVISOR_LACKING, GVISOR_V2, Gvisor, RUNC_1_1, RUNC_1_5, RUNTIMES, Runtime,
+    Script, Suite, TestResult, equal,
 };
 
 const PRESET: &str = "preset = \"gvisor\"\n";
@@ -53,6 +53,18 @@ fn main() -> ExitCode {
         let script = no_cgroups(bed, "wrapped", PRESET)?.env("OPTIONS", "--cgroup-manager=cgroupfs");
         script.run()?.fails_with("could not join cgroup")
     });
+    for (version, file) in [("v1", "freezer.state"), ("v2", "cgroup.freeze")] {
+        suite.test(format!("bare::no_freezer::{version}"), move |bed| {
+            no_freezer(bed, version, "rt")?.run()?.fails_with(file)
+        });
+        suite.test(format!("cured::no_freezer::{version}"), move |bed| {
+            equal(
+                "said",
+                no_freezer(bed, version, "wrapped")?.succeed()?,
+                "exec\nup",
+            )
+        });
+    }
     for runtime in [RUNC_1_5, CRUN] {
         suite.test(format!("bare::unified::{}", runtime.name), move |bed| {
             unified(bed, runtime, "rt")?.run()?.fails_with(match runtime {
@@ -136,13 +148,28 @@ fn cgroup_namespace(bed: &Bed, runtime: Runtime, call: &str, config: &str) -> Te
 
 /// crun's whole life of a container where nothing is mounted at /sys/fs/cgroup.
 fn no_cgroups(bed: &Bed, call: &str, config: &str) -> TestResult<Script> {
+    life(bed, GVISOR, "true", call, config)
+}
+
+/// The same where the cgroups have no freezer.
+fn no_freezer(bed: &Bed, version: &str, call: &str) -> TestResult<Script> {
+    match version {
+        "v1" => life(bed, GVISOR, "cgroup_v1", call, PRESET),
+        _ => {
+            let mount = "mount -t cgroup2 cgroup2 /sys/fs/cgroup";
+            life(bed, GVISOR_V2, mount, call, PRESET)
+        }
+    }
+}
+
+fn life(bed: &Bed, gvisor: Gvisor, cgroups: &str, call: &str, config: &str) -> TestResult<Script> {
     Bundle::new(bed, "b", "echo up; exec sleep 60")?.write()?;
     let text = format!(
-        r#"inside() {{ "{call}" exec "$ID-b" echo exec; wait_for_line "$BED/b.out"; cat "$BED/b.out"; {call} kill "$ID-b" KILL; }}
+        r#"{cgroups}; inside() {{ "{call}" exec "$ID-b" echo exec; wait_for_line "$BED/b.out"; cat "$BED/b.out"; {call} kill "$ID-b" KILL; }}
         wait_for_line() {{ local turns=0; until [ -s "$1" ]; do turns=$((turns + 1)); [ $turns -lt 500 ]; sleep 0.02; done; }}
         container {call} b inside"#
     );
-    let script = bed.sandbox(GVISOR, &text)?;
+    let script = bed.sandbox(gvisor, &text)?;
     Ok(script
         .env("RUNTIME", CRUN.path()?)
         .env("CONFIG", bed.config_with(config)?))
@@ -162,9 +189,14 @@ fn unified(bed: &Bed, runtime: Runtime, call: &str) -> TestResult<Script> {
         find /sys/fs/cgroup -mindepth 1 -type d; echo none left"#
     );
     let script = bed.sandbox(GVISOR_V2, &text)?;
+    // With the whole preset crun would make no cgroup.
+    let config = match runtime {
+        CRUN => "[policy]\nunified_resources = \"auto\"\n",
+        _ => PRESET,
+    };
     Ok(script
         .env("RUNTIME", runtime.path()?)
-        .env("CONFIG", bed.config_with(PRESET)?))
+        .env("CONFIG", bed.config_with(config)?))
 }
 
 fn linux_program(bed: &Bed) -> TestResult {

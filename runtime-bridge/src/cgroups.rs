@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, statfs};
+use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, FsType, statfs};
 use nix::sys::statvfs::FsFlags;
 use procemu::ask_child;
 use std::collections::BTreeSet;
@@ -21,16 +21,27 @@ pub struct Lacking {
     pub unified: BTreeSet<String>,
 }
 
-/// Whether no cgroup can be made: none of the file systems at `/sys/fs/cgroup` and in its folders is one of cgroups and takes
-/// writes. crun says `could not join cgroup` there, or names the first read-only file.
-pub fn are_missing() -> bool {
-    let takes_cgroups = |path: PathBuf| {
-        statfs(&path).is_ok_and(|fs| {
-            [CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC].contains(&fs.filesystem_type())
-                && !fs.flags().contains(FsFlags::ST_RDONLY)
-        })
-    };
-    !takes_cgroups(ROOT.into()) && !folders(Path::new(ROOT)).any(takes_cgroups)
+/// Whether crun cannot use them: no cgroup can be made, or it cannot be frozen.
+///
+/// Where none of the file systems at `/sys/fs/cgroup` and in its folders is one of cgroups that takes writes, crun says `could
+/// not join cgroup`, or names the first read-only file. Before each `exec` it reads whether the container is frozen
+/// (`libcrun_is_container_paused`), which takes cgroup v1's freezer, or cgroup v2's `cgroup.freeze` (Linux 5.2).
+pub fn fail_crun() -> bool {
+    let root = Path::new(ROOT);
+    if kind(root) == Some(CGROUP2_SUPER_MAGIC) {
+        return !takes_cgroups(root)
+            || in_one(|_| true, |cgroup| !cgroup.join("cgroup.freeze").exists()) == Some(true);
+    }
+    !folders(root).any(|path| takes_cgroups(&path)) || kind(&root.join("freezer")) != Some(CGROUP_SUPER_MAGIC)
+}
+
+fn takes_cgroups(path: &Path) -> bool {
+    kind(path).is_some_and(|kind| [CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC].contains(&kind))
+        && statfs(path).is_ok_and(|fs| !fs.flags().contains(FsFlags::ST_RDONLY))
+}
+
+fn kind(path: &Path) -> Option<FsType> {
+    Some(statfs(path).ok()?.filesystem_type())
 }
 
 /// Whether the kernel has no cgroup namespaces: from Linux 4.6 on it has, gVisor has them with cgroup v2 only.
@@ -44,29 +55,30 @@ pub fn have_no_namespaces() -> bool {
 }
 
 /// Those of `files` that a cgroup v2 lacks although it has their controller.
-///
-/// The root has none of them, so that another cgroup with these controllers is asked; where there is none, one is made for
-/// the question.
 pub fn missing_files(files: &[String]) -> BTreeSet<String> {
-    let root = Path::new(ROOT);
-    if !statfs(root).is_ok_and(|fs| fs.filesystem_type() == CGROUP2_SUPER_MAGIC) {
+    if kind(Path::new(ROOT)) != Some(CGROUP2_SUPER_MAGIC) {
         return BTreeSet::new();
     }
-    let has_controllers = |cgroup: &PathBuf| {
+    let has_controllers = |cgroup: &Path| {
         let controllers = controllers(cgroup);
         files.iter().all(|file| has_controller(&controllers, file))
     };
-    if let Some(cgroup) = folders(root).find(has_controllers) {
-        return missing_in(&cgroup, files);
+    in_one(has_controllers, |cgroup| missing_in(cgroup, files)).unwrap_or_default()
+}
+
+/// Asks a cgroup v2 that `fits`. The root has not all the files that others have; where there is no other, one is made for the
+/// question.
+fn in_one<T>(fits: impl Fn(&Path) -> bool, ask: impl Fn(&Path) -> T) -> Option<T> {
+    let root = Path::new(ROOT);
+    if let Some(cgroup) = folders(root).find(|cgroup| fits(cgroup)) {
+        return Some(ask(&cgroup));
     }
     let made = root.join(format!("procemu-{}", std::process::id()));
-    if fs::create_dir(&made).is_err() {
-        return BTreeSet::new();
-    }
-    let missing = missing_in(&made, files);
+    fs::create_dir(&made).ok()?;
+    let answer = ask(&made);
     // Nobody else knows it, so it is empty.
     let _ = fs::remove_dir(&made);
-    missing
+    Some(answer)
 }
 
 fn missing_in(cgroup: &Path, files: &[String]) -> BTreeSet<String> {

@@ -175,8 +175,8 @@ fn prepare(
     // What the engine says about cgroups stands: a manager like systemd makes them where this process cannot.
     let without_cgroups = config.cures(config.policy.crun_cgroups)
         && !invocation.cgroup_manager
-        && cgroups::are_missing()
-        && identify(path, &config.state_dir).kind == Kind::Crun;
+        && identify(path, &config.state_dir).kind == Kind::Crun
+        && cgroups::fail_crun();
     Ok(Prepared {
         no_new_keyring,
         without_cgroups,
