@@ -42,7 +42,7 @@ lint:
 bench:
 	scripts/setup.sh test
 	$(CARGO) build --release --workspace --locked
-	$(CARGO) bench --package procemu-tests --bench attach --bench runtimes --locked
+	$(CARGO) bench --package procemu-tests --bench attach_cost --bench runtime_cost --locked
 
 # The same inside a real gVisor: docs/gvisor.md.
 bench-gvisor:

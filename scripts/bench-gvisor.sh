@@ -9,8 +9,8 @@ cd "$here/.."
 runsc=$("$here/tools.sh" runsc)
 [ -n "$runsc" ] || exit 0
 
-# "  Executable benches/attach.rs (target/release/deps/attach-0123456789abcdef)"
-mapfile -t built < <(${CARGO:-cargo} bench --no-run --locked --package procemu-tests --bench attach --bench runtimes 2>&1 |
+# "  Executable benches/attach_cost.rs (target/release/deps/attach_cost-0123456789abcdef)"
+mapfile -t built < <(${CARGO:-cargo} bench --no-run --locked --package procemu-tests --bench attach_cost --bench runtime_cost 2>&1 |
   sed -n 's/.*Executable .*(\(.*\))$/\1/p')
 [ ${#built[@]} = 2 ] || { echo "bench-gvisor: the benches do not build" >&2; exit 1; }
 
