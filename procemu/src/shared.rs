@@ -16,10 +16,11 @@ use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 
 use crate::error::{Error, Result};
+use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
 use crate::mount::by_fd;
 use crate::mountinfo;
-use crate::procfs::Procfs;
+use crate::root::Root;
 
 /// Keys borrowed from another mount namespace, for [`crate::Options`].
 #[derive(Clone, Debug, Default)]
@@ -103,14 +104,14 @@ impl Lender {
     ///
     /// # Errors
     /// `Input` if there is no such process; `Denied` if its namespaces may not be looked at.
-    pub fn open(proc: &Procfs, pid: u32) -> Result<Self> {
+    pub fn open(proc: &Root, pid: u32) -> Result<Self> {
         let failed = |what: &str, errno: Errno| match errno {
             Errno::NOENT | Errno::SRCH => Error::input(format!("pid {pid}: no such process")),
             _ => Error::call(format!("open({})", proc.show(&format!("{pid}{what}"))), errno),
         };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let process =
-            openat(proc.root(), pid.to_string(), flags, Mode::empty()).map_err(|e| failed("", e))?;
+            openat(proc.handle(), pid.to_string(), flags, Mode::empty()).map_err(|e| failed("", e))?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let namespace = openat(&process, "ns/mnt", flags, Mode::empty()).map_err(|e| failed("/ns/mnt", e))?;
         Ok(Self {
@@ -165,7 +166,7 @@ impl Lender {
             .map_err(|e| Error::call("setns(mnt)", e).explained())?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(CWD, "/", flags, Mode::empty()).map_err(|e| Error::call("open(/)", e))?;
-        let proc = Procfs::beneath(&root, "/")?;
+        let proc = Root::beneath(Filesystem::Proc, &root, "/")?;
         let mut shared = Shared::default();
         for key in keys {
             let failed =
@@ -213,7 +214,7 @@ impl Lender {
 }
 
 /// The id of the file of `key`, if it is a regular file on a mount that an attach made. Nobody vouches for anything else.
-fn layer_file(proc: &Procfs, key: &SysctlKey, layers: &BTreeSet<u64>) -> io::Result<Option<Id>> {
+fn layer_file(proc: &Root, key: &SysctlKey, layers: &BTreeSet<u64>) -> io::Result<Option<Id>> {
     let file = match proc.walk(key.path()) {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(None);
