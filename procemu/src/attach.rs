@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 
 use crate::error::{Error, Result};
 use crate::layer;
-use crate::mount::{bind, take_off, take_off_name};
+use crate::mount::{bind, move_to, take_off, take_off_name};
 use crate::mountinfo::{self, Mount};
 use crate::plan::{Plan, Step};
 use crate::root::Root;
@@ -300,12 +300,10 @@ fn target(root: &Root, piece: &Piece) -> Result<OwnedFd> {
 }
 
 fn move_into(root: &Root, piece: &Piece) -> Result<OwnedFd> {
-    use rustix::mount::{MoveMountFlags, move_mount};
     let target = target(root, piece)?;
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     let failed =
         |e: std::io::Error| Error::call(format!("move_mount(snapshot, {})", root.show(&piece.target)), e);
-    move_mount(&piece.tree, "", &target, "", flags).map_err(|e| failed(e.into()))?;
+    move_to(&piece.tree, &target).map_err(failed)?;
     piece.tree.try_clone().map_err(failed)
 }
 

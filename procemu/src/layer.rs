@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, StatxFlags, statx};
-
 use crate::error::{Error, Result};
-use crate::mount::{remount_read_only, take_off};
+use crate::mount::{self, remount_read_only, take_off};
 use crate::mountinfo::{self, Mount};
 use crate::root::Root;
 use crate::{spare, sys};
@@ -61,9 +59,8 @@ pub(crate) fn hold<'a>(root: &Root, layer: &'a Layer) -> Result<Vec<(&'a str, Ow
     for (path, id) in &layer.mounts {
         let failed = |call: &str, e| Error::call(format!("detach: {call}({})", root.show(path)), e);
         let handle = root.walk(path).map_err(|e| failed("open", e))?;
-        let top = statx(&handle, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)
-            .map_err(|e| failed("statx", e.into()))?;
-        if top.stx_mnt_id != *id {
+        let top = mount::id(&handle).map_err(|e| failed("statx", e))?;
+        if top != *id {
             return Err(Error::place(format!(
                 "{}: {} is covered by a later mount (a runtime's readonlyPaths, or somebody's own); take that off first",
                 layer.source,

@@ -8,11 +8,12 @@ use std::{fs, io};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, fstatfs, openat, readlinkat, statat};
 use rustix::io::Errno;
+use rustix::mount::OpenTreeFlags;
 
 use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
-use crate::mount::by_fd;
+use crate::mount::{by_fd, clone};
 use crate::plan::UNDERLAY;
 
 /// Inode number of a procfs root, `PROC_ROOT_INO` in linux/proc_fs.h, and of a sysfs root. gVisor's are others.
@@ -84,10 +85,7 @@ impl Root {
     /// `Denied` without CAP_SYS_ADMIN over the mount namespace; `System` (EINVAL) where what is mounted below is locked
     /// to it, (ENOSYS) before Linux 5.2.
     pub fn unshadowed(&self) -> Result<Self> {
-        use rustix::mount::{OpenTreeFlags, open_tree};
-        let flags =
-            OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-        let root = open_tree(&self.handle, "", flags)
+        let root = clone(&self.handle, OpenTreeFlags::empty())
             .map_err(|e| Error::call(format!("open_tree({}, OPEN_TREE_CLONE)", self.shown.display()), e))?;
         Self::verified(self.filesystem, root, self.shown.clone())
     }

@@ -11,14 +11,14 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use nix::sched::{CloneFlags, setns, unshare};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags, fstat, openat, statat, statx};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, openat, statat};
 use rustix::io::Errno;
-use rustix::mount::{OpenTreeFlags, open_tree};
+use rustix::mount::OpenTreeFlags;
 
 use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
-use crate::mount::by_fd;
+use crate::mount::{self, by_fd, clone};
 use crate::mountinfo;
 use crate::root::Root;
 
@@ -221,11 +221,7 @@ fn layer_file(proc: &Root, key: &SysctlKey, layers: &BTreeSet<u64>) -> io::Resul
         }
         other => other?,
     };
-    let found = statx(&file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
-    if found.stx_mask & StatxFlags::MNT_ID.bits() == 0 {
-        return Err(Errno::NOSYS.into());
-    }
-    if !layers.contains(&found.stx_mnt_id) {
+    if !layers.contains(&mount::id(&file)?) {
         return Ok(None);
     }
     file_id(&file)
@@ -234,10 +230,4 @@ fn layer_file(proc: &Root, key: &SysctlKey, layers: &BTreeSet<u64>) -> io::Resul
 fn id_of(folder: &OwnedFd, name: &str) -> io::Result<Id> {
     let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok((stat.st_dev, stat.st_ino))
-}
-
-fn clone(folder: &OwnedFd, flags: OpenTreeFlags) -> io::Result<OwnedFd> {
-    let clone =
-        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-    Ok(open_tree(folder, "", clone | flags)?)
 }

@@ -11,11 +11,11 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::mount::MsFlags;
 use rustix::fs::{FileType, fstat};
-use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+use rustix::mount::OpenTreeFlags;
 
 use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
-use crate::mount::{by_fd, make_slaves, take_off, take_off_name};
+use crate::mount::{by_fd, clone, make_slaves, move_to, take_off, take_off_name};
 use crate::mountinfo;
 use crate::plan::Plan;
 use crate::root::{Root, list};
@@ -56,17 +56,15 @@ pub(crate) fn mount(root: &Root, plan: &Plan) -> Result<Option<(String, OwnedFd)
     // Opened before there is something to take off: that must not fail for want of a descriptor.
     let (above, name) = folder.rsplit_once('/').unwrap_or(("", &folder));
     let above = root.folder(above).map_err(|e| failed("open", e))?;
-    let mut flags =
-        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-    if must_keep_mounts(root) {
-        flags |= OpenTreeFlags::AT_RECURSIVE;
-    }
-    let cloned = open_tree(root.handle(), "", flags)
+    let flags = match must_keep_mounts(root) {
+        true => OpenTreeFlags::AT_RECURSIVE,
+        false => OpenTreeFlags::empty(),
+    };
+    let cloned = clone(root.handle(), flags)
         // In a user namespace what the parent mounted below /proc is locked to it and comes along or not at all.
-        .or_else(|_| open_tree(root.handle(), "", flags | OpenTreeFlags::AT_RECURSIVE));
-    let to = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    let moved = cloned.and_then(|tree| move_mount(&tree, "", &on, "", to));
-    moved
+        .or_else(|_| clone(root.handle(), OpenTreeFlags::AT_RECURSIVE));
+    cloned
+        .and_then(|tree| move_to(&tree, &on))
         .or_else(|_| classic(root, &on))
         .map_err(|e| failed("mount", e))?;
     let handle = root.folder(&folder).map_err(|e| {

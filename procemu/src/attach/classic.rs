@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::mount::{MsFlags, mount};
 use rustix::fs::{Mode, OFlags, openat};
-use rustix::mount::{MoveMountFlags, move_mount};
 
 use super::folders::Folders;
 use super::{Order, Piece, parts, shield};
@@ -13,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
 use crate::mount::{
-    bind, by_fd, make_private, make_slaves, remount, remount_read_only, remount_without, take_off,
+    bind, by_fd, make_private, make_slaves, move_to, remount, remount_read_only, remount_without, take_off,
     take_off_name,
 };
 use crate::plan::Step;
@@ -106,10 +105,9 @@ impl Stage {
 
     /// Mounts what is lent, one over the other, where nobody sees it: only what is mounted can be bound.
     fn take_in(&self, order: &Order<'_>) -> Result<()> {
-        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
         for tree in order.options.shared.trees() {
             shield::spot(&self.tmpfs)
-                .and_then(|spot| Ok(move_mount(tree, "", &spot, "", flags)?))
+                .and_then(|spot| move_to(tree, &spot))
                 .map_err(|e| Error::call("move_mount(shared, stage of the snapshot)", e))?;
         }
         Ok(())

@@ -6,12 +6,11 @@
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MsFlags, mount};
-use rustix::fs::{AtFlags, StatxFlags, statx};
 
 use super::Order;
 use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
-use crate::mount::{make_private, make_slave};
+use crate::mount::{self, make_private, make_slave};
 use crate::mountinfo::{self, Mount};
 
 /// The mountpoints of mounts that were in a peer group.
@@ -117,13 +116,9 @@ fn carrier<'a>(order: &Order<'a>, path: &str) -> Result<&'a Mount> {
         root.folder(path).or_else(|_| root.walk(path))
     };
     let handle = handle.map_err(|e| Error::call(format!("open({at})"), e))?;
-    let id = statx(&handle, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)
-        .ok()
-        .filter(|found| found.stx_mask & StatxFlags::MNT_ID.bits() != 0)
-        .map(|found| found.stx_mnt_id);
-    let found = match id {
-        Some(id) => order.mounts.iter().find(|m| m.id == id),
-        None => mountinfo::carrier(order.mounts, &root.mountpoint()?.join(path)),
+    let found = match mount::id(&handle) {
+        Ok(id) => order.mounts.iter().find(|m| m.id == id),
+        Err(_) => mountinfo::carrier(order.mounts, &root.mountpoint()?.join(path)),
     };
     found.ok_or_else(|| {
         Error::place(format!(
