@@ -31,8 +31,9 @@ install_packages() {
   export DEBIAN_FRONTEND=noninteractive
   # A package list may be absent or older than the archive: the first try decides whether it has to be fetched.
   apt-get install -qq -y --no-install-recommends "${missing[@]}" > /dev/null 2>&1 || {
-    apt-get update -qq
-    apt-get install -qq -y --no-install-recommends "${missing[@]}" > /dev/null
+    apt-get update -qq || true
+    apt-get install -qq -y --no-install-recommends "${missing[@]}" > /dev/null ||
+      echo "setup: apt-get cannot install ${missing[*]}" >&2
   }
 }
 
