@@ -53,7 +53,9 @@ for part in "${@:-test}"; do
       "$here/tools.sh" runc > /dev/null
       ;;
     gvisor)
-      for tool in runsc runsc-lacking containerd kubelet etcd kube-apiserver kubectl node-client; do "$here/tools.sh" "$tool" > /dev/null; done
+      for tool in runsc runsc-lacking containerd kubelet etcd kube-apiserver kubectl node-client; do
+        "$here/tools.sh" "$tool" > /dev/null
+      done
       "$here/dockerd.sh" > /dev/null
       ;;
     *) echo "setup: unknown part '$part', expected lint, test or gvisor" >&2; exit 2 ;;

@@ -280,8 +280,8 @@ impl Roots {
         held.iter().try_for_each(|(root, handles)| take(root, handles))
     }
 
-    /// Makes every layer over `filesystem` read-only, with all that is mounted on it: keys that take writes, and originals that were passed
-    /// through. For a mount namespace that is the caller's own.
+    /// Makes every layer over `filesystem` read-only, with all that is mounted on it: keys that take writes, and originals
+    /// that were passed through. For a mount namespace that is the caller's own.
     ///
     /// # Errors
     /// `System` or `Denied` if a mount cannot be changed; those before it are read-only then.

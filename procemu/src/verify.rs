@@ -46,8 +46,8 @@ pub enum Writes {
     AsPlaced,
 }
 
-/// Compares every key of `table` that lies in the file system of `root` with what that shows. A kernel's own key may have any value, unless the table
-/// replaces it; `host` is where values of `host` entries come from.
+/// Compares every key of `table` that lies in the file system of `root` with what that shows. A kernel's own key may have any
+/// value, unless the table replaces it; `host` is where values of `host` entries come from.
 ///
 /// # Errors
 /// As [`Root::observe`]; a difference is no error but a [`Check`] with a problem.
