@@ -11,7 +11,7 @@ use crate::root::Root;
 use crate::{spare, sys};
 
 /// Every layer's name begins with it; the layer's number follows.
-pub const PREFIX: &str = "procemu:";
+pub(crate) const PREFIX: &str = "procemu:";
 
 /// What one attach put over a procfs, or over a sysfs. The two parts of an attach to both have one name.
 #[derive(Clone, Debug, PartialEq, Eq)]

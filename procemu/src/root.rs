@@ -243,7 +243,7 @@ impl Root {
     ///
     /// # Errors
     /// The errno of the open.
-    pub fn open_file(&self, path: &str, access: OFlags) -> io::Result<fs::File> {
+    pub(crate) fn open_file(&self, path: &str, access: OFlags) -> io::Result<fs::File> {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
         let dir = self.folder(parent)?;
         let flags = access | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;

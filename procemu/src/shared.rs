@@ -33,13 +33,8 @@ pub struct Shared {
 
 impl Shared {
     /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.keys.is_empty()
-    }
-
-    /// Which keys.
-    pub fn keys(&self) -> impl Iterator<Item = &SysctlKey> {
-        self.keys.keys()
     }
 
     /// What `key` reads as now; `None` where it is not shared.
