@@ -159,6 +159,14 @@ pod_is_ready() { pod_shows "$1" '"type":"Ready"[^}]*"status":"True"'; }
 
 no_pods() { kubelet_get /pods | grep -q '"items":null'; }
 
+# seen_before: remembers what `there`, the script's own function, prints.
+seen_before() { (there || true) > "$NODE/before"; }
+
+nothing_is_left() { (there || true) > "$NODE/after"; cmp -s "$NODE/before" "$NODE/after"; }
+
+# print_left: waits until `there` prints the same again, and prints what does not go.
+print_left() { until_true "nothing to be left" nothing_is_left || diff "$NODE/before" "$NODE/after" || true; }
+
 # cri METHOD: one call of the CRI; the request is standard input.
 cri() { "$CLIENT" cri "$NODE/containerd.sock" "$1"; }
 
