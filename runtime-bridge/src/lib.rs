@@ -6,6 +6,7 @@ pub mod config;
 pub mod document;
 pub mod hook;
 pub mod hooks;
+pub mod install;
 pub mod job;
 pub mod keyring;
 pub mod locate;

@@ -1,5 +1,7 @@
 //! `runtime-bridge`: hook and tools under its own name; under any other, the runtime of that name.
 
+mod install_cli;
+
 use clap::{Parser, Subcommand};
 use runtime_bridge::bundle::{self, Options};
 use runtime_bridge::config::Config;
@@ -43,6 +45,12 @@ enum Cmd {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Tell an engine of the bridge: a runtime `procemu` beside its own
+    Install(install_cli::Install),
+    /// Take out again what `install` put in
+    Uninstall(install_cli::Uninstall),
+    /// Show where the bridge is installed
+    Status,
     /// Stand in for a runtime: prepare what ARGS ask for, then execute it with them
     Runtime {
         /// The real runtime
@@ -77,6 +85,9 @@ fn main() -> ExitCode {
             config,
             dry_run,
         } => ended(rewrite(&bundle, runtime.as_deref(), config.as_deref(), dry_run)),
+        Cmd::Install(args) => ended(args.run()),
+        Cmd::Uninstall(args) => ended(args.run()),
+        Cmd::Status => ended(install_cli::status()),
         Cmd::Runtime { exec, config, args } => stand_in(&Program::At(exec), &args, config.as_deref()),
     }
 }
