@@ -234,10 +234,14 @@ pub fn install(request: &Request) -> Result<Installation, InstallError> {
     }
     match target {
         Target::K3sV2 | Target::K3sV3 if request.default => {
-            return Err(unsupported("sets its default runtime itself; start it with --default-runtime procemu"));
+            return Err(unsupported(
+                "sets its default runtime itself; start it with --default-runtime procemu",
+            ));
         }
         Target::Cdi if request.default => {
-            return Err(unsupported("has no default; a container asks for the device procemu.io/keys=all"));
+            return Err(unsupported(
+                "has no default; a container asks for the device procemu.io/keys=all",
+            ));
         }
         _ => {}
     }
@@ -250,12 +254,12 @@ pub fn install(request: &Request) -> Result<Installation, InstallError> {
         Target::Containerd if known.now().is_none() => new_containerd()?,
         _ => "",
     };
+    if target == Target::Containerd {
+        refuse_imports(known.path(), known.now().unwrap_or_default())?;
+    }
     let runtime = match (&request.runtime, target) {
         (Some(runtime), _) => runtime.clone(),
-        (None, Target::Containerd) => {
-            refuse_imports(known.path(), known.now().unwrap_or_default())?;
-            containerd::runtime(known.now().unwrap_or(fresh)).map_err(refused)?
-        }
+        (None, Target::Containerd) => containerd::runtime(known.now().unwrap_or(fresh)).map_err(refused)?,
         (None, Target::Podman) => podman_runtime().to_owned(),
         (None, _) => "runc".to_owned(),
     };
@@ -358,7 +362,10 @@ fn leads_to(link: &Path, bridge: &Path) -> Result<bool, InstallError> {
         Ok(_) if fs::canonicalize(link).ok() == fs::canonicalize(bridge).ok() => Ok(true),
         Ok(_) => Err(InstallError::Refused {
             path: link.to_owned(),
-            refusal: Refusal::new(format!("exists and does not lead to {}; move it away", bridge.display())),
+            refusal: Refusal::new(format!(
+                "exists and does not lead to {}; move it away",
+                bridge.display()
+            )),
         }),
     }
 }
@@ -368,7 +375,9 @@ fn refuse_foreign(target: Target, known: &Known) -> Result<(), InstallError> {
     match known.now() {
         Some(text) if own::installed(target, text).is_none() => Err(InstallError::Refused {
             path: known.path().to_owned(),
-            refusal: Refusal::new("is not by runtime-bridge; move it away, or name another file with --config"),
+            refusal: Refusal::new(
+                "is not by runtime-bridge; move it away, or name another file with --config",
+            ),
         }),
         _ => Ok(()),
     }
@@ -383,7 +392,11 @@ fn refuse_imports(path: &Path, text: &str) -> Result<(), InstallError> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     for pattern in containerd::imports(text).map_err(refused)? {
         let pattern = folder.join(pattern);
-        for file in glob::glob(&pattern.to_string_lossy()).into_iter().flatten().flatten() {
+        for file in glob::glob(&pattern.to_string_lossy())
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             let imported = fs::read_to_string(&file).unwrap_or_default();
             if file != path && containerd::has_runtimes(&imported) {
                 return Err(refused(Refusal::new(format!(
@@ -400,10 +413,13 @@ fn refuse_imports(path: &Path, text: &str) -> Result<(), InstallError> {
 fn new_containerd() -> Result<&'static str, InstallError> {
     let unknown = |what: &str| InstallError::Unsupported {
         target: Target::Containerd.name(),
-        what: format!("has no configuration, and {what}; `containerd config default` prints one to start from"),
+        what: format!(
+            "has no configuration, and {what}; `containerd config default` prints one to start from"
+        ),
     };
     let output = Command::new("containerd").arg("--version").output();
-    let output = output.map_err(|error| unknown(&format!("containerd cannot be asked for its version ({error})")))?;
+    let output =
+        output.map_err(|error| unknown(&format!("containerd cannot be asked for its version ({error})")))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut words = text.split_whitespace().map(|word| word.trim_start_matches('v'));
     // `containerd github.com/containerd/containerd/v2 v2.2.9 REVISION`

@@ -130,7 +130,11 @@ pub fn status() -> Result<(), Box<dyn Error>> {
                 default,
                 no_new_keyring,
             }) => {
-                let whom = if default { "all containers" } else { "those that ask for it" };
+                let whom = if default {
+                    "all containers"
+                } else {
+                    "those that ask for it"
+                };
                 let keyring = if no_new_keyring { ", --no-new-keyring" } else { "" };
                 format!("{program}, for {whom}{keyring}")
             }
@@ -167,11 +171,16 @@ fn targets(name: Name, file: Option<&Path>) -> Vec<Target> {
 fn k3s(file: Option<&Path>) -> Vec<Target> {
     let is = |file: &Path, target: Target| file.file_name() == target.file().file_name();
     if let Some(file) = file {
-        let target = if is(file, Target::K3sV2) { Target::K3sV2 } else { Target::K3sV3 };
+        let target = if is(file, Target::K3sV2) {
+            Target::K3sV2
+        } else {
+            Target::K3sV3
+        };
         return vec![target];
     }
     // What k3s made of its templates last.
-    let made = std::fs::read_to_string(Target::K3sV2.file().with_file_name("config.toml")).unwrap_or_default();
+    let made =
+        std::fs::read_to_string(Target::K3sV2.file().with_file_name("config.toml")).unwrap_or_default();
     match made.lines().find_map(|line| line.strip_prefix("version = ")) {
         Some("2") => vec![Target::K3sV2],
         Some("3") => vec![Target::K3sV3],

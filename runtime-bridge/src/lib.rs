@@ -14,6 +14,7 @@ pub mod place;
 pub mod report;
 pub mod rewrite;
 pub mod runtime;
+pub mod shim;
 pub mod spec;
 pub mod sysctl;
 pub mod wrapper;

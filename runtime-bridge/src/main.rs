@@ -8,6 +8,7 @@ use runtime_bridge::config::Config;
 use runtime_bridge::hook::{self, HookError};
 use runtime_bridge::locate;
 use runtime_bridge::report::chain;
+use runtime_bridge::shim;
 use runtime_bridge::wrapper::{self, Program};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,8 @@ use std::process::ExitCode;
 
 /// Give containers the /proc/sys keys that their kernel lacks, behind an unchanged OCI runtime
 ///
-/// Called by another name (a link `runc` or `procemu-runc`), stands in for the runtime of that name.
+/// Called by another name (a link `runc` or `procemu-runc`), stands in for the runtime of that name; as
+/// `containerd-shim-procemu-v2` it is containerd's shim for runc, which then finds it as its runc.
 #[derive(Parser)]
 #[command(name = "runtime-bridge", version)]
 struct Cli {
@@ -71,6 +73,9 @@ fn main() -> ExitCode {
     let name = Path::new(&called)
         .file_name()
         .unwrap_or(OsStr::new("runtime-bridge"));
+    if name == shim::NAME {
+        return ended(Err(shim::run(&args.collect::<Vec<_>>()).into()));
+    }
     if name != "runtime-bridge" {
         return stand_in(&Program::Named(name.to_owned()), &args.collect::<Vec<_>>(), None);
     }

@@ -63,7 +63,10 @@ pub fn add(text: &str, handler: &Handler) -> Result<String, Refusal> {
     let annotations = annotations
         .as_array_mut()
         .ok_or_else(|| Refusal::new("has pod_annotations that are no array"))?;
-    if !annotations.iter().any(|known| known.as_str() == Some(ANNOTATIONS)) {
+    if !annotations
+        .iter()
+        .any(|known| known.as_str() == Some(ANNOTATIONS))
+    {
         annotations.push(ANNOTATIONS);
     }
     let options = ours.entry("options").or_insert(Table::new().into());
@@ -124,7 +127,11 @@ pub fn remove(text: &str) -> Result<String, Refusal> {
             give_default_back(containerd);
         }
     }
-    Ok(if changed { document.to_string() } else { text.to_owned() })
+    Ok(if changed {
+        document.to_string()
+    } else {
+        text.to_owned()
+    })
 }
 
 /// Whether our handler is there, its program, and whether it is the default.
@@ -163,7 +170,11 @@ pub fn imports(text: &str) -> Result<Vec<String>, Refusal> {
 /// Whether the text sets the part that holds the runtimes: as an import it would have the last word.
 pub fn has_runtimes(text: &str) -> bool {
     let document = parse(text).unwrap_or_default();
-    let plugin = |name| document.get("plugins").and_then(|all| all.get(name)?.get("containerd"));
+    let plugin = |name| {
+        document
+            .get("plugins")
+            .and_then(|all| all.get(name)?.get("containerd"))
+    };
     plugin("io.containerd.grpc.v1.cri").is_some() || plugin("io.containerd.cri.v1.runtime").is_some()
 }
 
@@ -191,7 +202,9 @@ fn base(document: &DocumentMut, plugin: &str) -> Result<Option<Table>, Refusal> 
     let Some(base) = containerd.and_then(|all| all.get("runtimes")?.get(name)) else {
         return match name {
             DEFAULT => Ok(None),
-            _ => Err(Refusal::new(format!("has no runtime {name}, which is its default"))),
+            _ => Err(Refusal::new(format!(
+                "has no runtime {name}, which is its default"
+            ))),
         };
     };
     let base = base
@@ -261,7 +274,10 @@ fn decor(value: &Value) -> (String, String) {
     let text = |raw: Option<&toml_edit::RawString>, default: &str| {
         raw.and_then(|raw| raw.as_str()).unwrap_or(default).to_owned()
     };
-    (text(value.decor().prefix(), " "), text(value.decor().suffix(), ""))
+    (
+        text(value.decor().prefix(), " "),
+        text(value.decor().suffix(), ""),
+    )
 }
 
 /// The table below `path`, made where it is missing.

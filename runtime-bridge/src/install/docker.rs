@@ -22,7 +22,12 @@ pub fn add(text: &str, handler: &Handler) -> Result<String, Refusal> {
             "has a runtime {HANDLER} that runtime-bridge did not make; rename it"
         )));
     }
-    runtimes.set(HANDLER, style.render(&json!({"path": handler.program}), 2), &style, 2);
+    runtimes.set(
+        HANDLER,
+        style.render(&json!({"path": handler.program}), 2),
+        &style,
+        2,
+    );
     top.set("runtimes", runtimes.to_string(), &style, 1);
     if handler.default {
         top.set("default-runtime", json!(HANDLER).to_string(), &style, 1);
@@ -51,9 +56,9 @@ pub fn remove(text: &str, before: Option<&str>) -> Result<String, Refusal> {
     }
     if top.get("default-runtime").and_then(string).as_deref() == Some(HANDLER) {
         let former = match before {
-            Some(before) if !before.trim().is_empty() => object(before, "")?
-                .get("default-runtime")
-                .map(str::to_owned),
+            Some(before) if !before.trim().is_empty() => {
+                object(before, "")?.get("default-runtime").map(str::to_owned)
+            }
             _ => None,
         };
         match former {
@@ -73,7 +78,9 @@ pub fn installed(text: &str) -> Result<Option<Handler>, Refusal> {
         return Ok(None);
     }
     let top = object(text, "")?;
-    let ours = runtimes(&top)?.get(HANDLER).and_then(|raw| serde_json::from_str::<Value>(raw).ok());
+    let ours = runtimes(&top)?
+        .get(HANDLER)
+        .and_then(|raw| serde_json::from_str::<Value>(raw).ok());
     let program = ours.as_ref().and_then(|ours| ours.get("path")?.as_str());
     Ok(program.filter(|program| is_ours(program)).map(|program| Handler {
         program: program.to_owned(),
@@ -83,9 +90,8 @@ pub fn installed(text: &str) -> Result<Option<Handler>, Refusal> {
 }
 
 fn object(text: &str, at: &str) -> Result<Node, Refusal> {
-    Node::object(text, at).map_err(|error| {
-        Refusal::new(crate::report::chain(&error).trim_start_matches(": ").to_owned())
-    })
+    Node::object(text, at)
+        .map_err(|error| Refusal::new(crate::report::chain(&error).trim_start_matches(": ").to_owned()))
 }
 
 fn runtimes(top: &Node) -> Result<Node, Refusal> {

@@ -171,7 +171,8 @@ impl Edit {
     /// # Errors
     /// For a call that failed; the file is as it was then.
     pub fn apply(&self) -> Result<(), InstallError> {
-        let copy = |name, content: &Option<String>| put(&beside(&self.path, name), content.as_deref(), &self.path);
+        let copy =
+            |name, content: &Option<String>| put(&beside(&self.path, name), content.as_deref(), &self.path);
         match &self.copies {
             Copies::Keep(before) if self.changes() => {
                 let had = text(&beside(&self.path, BEFORE))?;
@@ -232,6 +233,7 @@ fn put(path: &Path, content: Option<&str>, like: &Path) -> Result<(), InstallErr
     };
     fs::set_permissions(new.path(), permissions).map_err(failed("chmod"))?;
     new.as_file().sync_all().map_err(failed("write"))?;
-    new.persist(path).map_err(|error| failed("replace")(error.error))?;
+    new.persist(path)
+        .map_err(|error| failed("replace")(error.error))?;
     Ok(())
 }

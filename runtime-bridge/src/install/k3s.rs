@@ -27,7 +27,10 @@ pub fn add(text: &str, plugin: &str, handler: &Handler) -> String {
 
 /// The template without it.
 pub fn remove(text: &str) -> String {
-    let block = text.find(BEGIN).zip(text.find(END)).filter(|(begin, end)| begin < end);
+    let block = text
+        .find(BEGIN)
+        .zip(text.find(END))
+        .filter(|(begin, end)| begin < end);
     match block {
         Some((begin, end)) => format!("{}{}", &text[..begin], &text[end + END.len()..]),
         None => text.to_owned(),
@@ -37,7 +40,9 @@ pub fn remove(text: &str) -> String {
 /// Our handler in the template.
 pub fn installed(text: &str) -> Option<Handler> {
     let block = &text[text.find(BEGIN)?..text.find(END)?];
-    let line = block.lines().find_map(|line| line.strip_prefix("BinaryName = "))?;
+    let line = block
+        .lines()
+        .find_map(|line| line.strip_prefix("BinaryName = "))?;
     let program: toml::Table = toml::from_str(&format!("it = {line}")).ok()?;
     Some(Handler {
         program: program.get("it")?.as_str()?.to_owned(),

@@ -33,7 +33,9 @@ pub fn content(target: Target, handler: &Handler, bridge: &str) -> Option<String
         Target::HooksDir => {
             let when = match handler.default {
                 true => json!({"always": true}),
-                false => json!({"annotations": {format!("^{}$", PROFILE_ANNOTATION.replace('.', "\\.")): ".*"}}),
+                false => {
+                    json!({"annotations": {format!("^{}$", PROFILE_ANNOTATION.replace('.', "\\.")): ".*"}})
+                }
             };
             let hook = json!({
                 "version": "1.0.0",
@@ -44,7 +46,8 @@ pub fn content(target: Target, handler: &Handler, bridge: &str) -> Option<String
             format!("{hook:#}\n")
         }
         Target::Cdi => {
-            let hook = json!({"hookName": "createContainer", "path": bridge, "args": ["runtime-bridge", "hook"]});
+            let hook =
+                json!({"hookName": "createContainer", "path": bridge, "args": ["runtime-bridge", "hook"]});
             let spec = json!({
                 "cdiVersion": "0.5.0",
                 "kind": "procemu.io/keys",
@@ -68,7 +71,9 @@ pub fn installed(target: Target, text: &str) -> Option<Handler> {
         }
         _ => {
             let file: toml::Table = toml::from_str(text.strip_prefix(HEAD)?).ok()?;
-            let engine = file.get("engine").or(file.get("crio").and_then(|crio| crio.get("runtime")))?;
+            let engine = file
+                .get("engine")
+                .or(file.get("crio").and_then(|crio| crio.get("runtime")))?;
             let ours = engine.get("runtimes")?.get(HANDLER)?;
             let program = ours.get(0).or(ours.get("runtime_path"))?.as_str()?.to_owned();
             let default = engine.get("runtime").or(engine.get("default_runtime"));
