@@ -2,7 +2,7 @@
 CARGO ?= cargo
 export CARGO
 
-.PHONY: build demo test e2e-gvisor lint bench setup
+.PHONY: build demo demo-gvisor test e2e-gvisor lint bench bench-gvisor setup
 
 build:
 	$(CARGO) build --workspace --locked
@@ -15,6 +15,11 @@ demo:
 	scripts/setup.sh test
 	scripts/demo.sh
 
+# A one-node Kubernetes cluster in a gVisor sandbox, without us and with us.
+demo-gvisor:
+	scripts/setup.sh test gvisor
+	scripts/demo-gvisor.sh
+
 # `scripts/test.sh --test runtimes cap_last_cap` runs one file's tests by name.
 test:
 	scripts/setup.sh test
@@ -23,7 +28,8 @@ test:
 # Inside a real gVisor, which is built first where Go >= 1.26 is: docs/gvisor.md.
 e2e-gvisor:
 	scripts/setup.sh test gvisor
-	scripts/test.sh --test gvisor --test gvisor_runtimes --test gvisor_kubelet
+	$(CARGO) test --no-run --workspace --locked
+	scripts/test.sh $(patsubst tests/%.rs,--test %,$(wildcard tests/gvisor*.rs))
 
 lint:
 	scripts/setup.sh lint
@@ -36,4 +42,10 @@ lint:
 bench:
 	scripts/setup.sh test
 	$(CARGO) build --release --workspace --locked
-	$(CARGO) bench --package procemu-tests --bench attach --bench runtimes --locked
+	$(CARGO) bench --package procemu-tests --bench attach_cost --bench runtime_cost --locked
+
+# The same inside a real gVisor: docs/gvisor.md.
+bench-gvisor:
+	scripts/setup.sh test gvisor
+	$(CARGO) build --release --workspace --locked
+	scripts/bench-gvisor.sh

@@ -5,7 +5,7 @@ set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 
 # command:package, for the commands the tests and the build call
-tools=(gcc:gcc pkg-config:pkg-config runc:runc crun:crun busybox:busybox-static strace:strace sysctl:procps)
+tools=(gcc:gcc pkg-config:pkg-config runc:runc crun:crun busybox:busybox-static strace:strace sysctl:procps openssl:openssl)
 # header or file:package, for what has no command
 files=(/usr/include/stdlib.h:libc6-dev /usr/include/seccomp.h:libseccomp-dev)
 
@@ -52,7 +52,8 @@ for part in "${@:-test}"; do
       "$here/tools.sh" runc > /dev/null
       ;;
     gvisor)
-      for tool in runsc runsc-lacking containerd kubelet; do "$here/tools.sh" "$tool" > /dev/null; done
+      for tool in runsc runsc-lacking containerd kubelet etcd kube-apiserver kubectl node-client; do "$here/tools.sh" "$tool" > /dev/null; done
+      "$here/dockerd.sh" > /dev/null
       ;;
     *) echo "setup: unknown part '$part', expected lint, test or gvisor" >&2; exit 2 ;;
   esac

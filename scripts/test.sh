@@ -20,8 +20,8 @@ read -r suites passed failed skipped < <(awk '
   END { print suites + 0, passed + 0, failed + 0, skipped + 0 }' "$log")
 if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then
   echo "test: cargo test failed (status $status) after $suites suites: see above"
-elif [ "$status" -eq 0 ] && [ "$passed" -eq 0 ]; then
-  echo "test: nothing passed, is the filter right?"
+elif [ "$status" -eq 0 ] && [ "$((passed + skipped))" -eq 0 ]; then
+  echo "test: nothing was run, is the filter right?"
   status=1
 fi
 echo "test: $passed passed, $failed failed, $skipped skipped"

@@ -1,10 +1,12 @@
 #!/bin/bash
 # Build a program that no Debian 12 package has, as an ordinary Go tool module, and print its path: tools.sh NAME
 #   runc, containerd (its shim and ctr lie beside it), kubelet, kube-apiserver, kubectl, etcd,
-#   runsc (gVisor), runsc-lacking (gVisor as it was before its kernel had kernel/cap_last_cap)
+#   runsc (gVisor), runsc-lacking (gVisor as it was before its kernel had kernel/cap_last_cap),
+#   node-client (ours: what a node is asked by the CRI and the kubelet's API)
 # Each is kept outside the checkout, one per version of itself and of Go. Where Go >= 1.26 is missing this says so and
 # succeeds.
 set -euo pipefail
+here=$(dirname "$(readlink -f "$0")")
 name=${1:-}
 cgo=0 flags=() packages=()
 case $name in
@@ -33,9 +35,14 @@ case $name in
     version=3.6.5 module=go.etcd.io/etcd/server/v3
     packages=("$module")
     ;;
+  # Its version is what its source sums up to.
+  node-client)
+    module=$here/../tests/support/node-client
+    version=$(cat "$module"/{main.go,go.mod,go.sum} | sha256sum) version=${version:0:16}
+    ;;
   *)
     echo "tools: unknown program '$name', expected runc, containerd, kubelet, kube-apiserver, kubectl, etcd," \
-      "runsc or runsc-lacking" >&2
+      "runsc, runsc-lacking or node-client" >&2
     exit 2
     ;;
 esac
@@ -69,6 +76,8 @@ take_key_out() {
 }
 
 build() {
+  # A module of our own, with its versions in its go.mod.
+  [ "$name" != node-client ] || { go build -C "$module" -o "$work/built/" .; return; }
   cd "$work"
   go mod init bed
   case $name in

@@ -125,7 +125,7 @@ fn replace_stuck(bed: &Bed) -> TestResult {
     let table = bed.table(
         "t.toml",
         &[
-            ("vm/swappiness", r#"{ value = 7, when = "always" }"#),
+            ("vm/max_map_count", r#"{ value = 7, when = "always" }"#),
             (
                 "vm/overcommit_memory",
                 r#"{ value = 1, mode = "0644", when = "unwritable" }"#,
@@ -135,11 +135,11 @@ fn replace_stuck(bed: &Bed) -> TestResult {
     )?;
     let text = r#"read_only_proc_sys
         "$NSPREP" attach --table "$TABLE" > /dev/null
-        cat /proc/sys/vm/swappiness /proc/sys/vm/overcommit_memory /proc/sys/kernel/ostype
+        for key in vm/max_map_count vm/overcommit_memory kernel/ostype; do echo $(cat /proc/sys/$key); done
         echo 2 > /proc/sys/vm/overcommit_memory; cat /proc/sys/vm/overcommit_memory
         stat -f -c %T /proc/sys/vm
         { true >> /proc/sys/vm/dirty_ratio; } 2> /dev/null && echo "dirty_ratio became writable"
-        { true >> /proc/sys/vm/swappiness; } 2> /dev/null && echo "swappiness became writable"
+        { true >> /proc/sys/vm/max_map_count; } 2> /dev/null && echo "max_map_count became writable"
         true"#;
     equal(
         "values",

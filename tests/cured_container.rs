@@ -150,7 +150,7 @@ fn nothing_lacking(bed: &Bed, runtime: Runtime) -> TestResult {
     let bundle = Bundle::new(
         bed,
         "b",
-        "cat /proc/sys/kernel/ostype; cat /proc/self/mountinfo | grep -c procemu:",
+        "echo $(cat /proc/sys/kernel/ostype); cat /proc/self/mountinfo | grep -c procemu:",
     )?
     .write()?;
     let config = bed.config(&bed.table("t.toml", &[("kernel/ostype", r#"{ value = "not this" }"#)])?)?;

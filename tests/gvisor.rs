@@ -44,6 +44,10 @@ fn main() -> ExitCode {
     suite.test("layers::pid", layers_of_a_process);
     suite.test("layers::wrong_order", layers_in_the_wrong_order);
     suite.test("nothing_left_by_a_failure", nothing_left_by_a_failure);
+    suite.test("sysfs::values", sysfs);
+    suite.test("sysfs::no_cap_sys_admin", sysfs_without_cap_sys_admin);
+    suite.test("sysfs::nested", sysfs_nested);
+    suite.test("sysfs::root", sysfs_root);
     suite.run()
 }
 
@@ -62,13 +66,14 @@ fn made_up(bed: &Bed) -> TestResult {
     equal("values", output, format!("{}\n1", made_up_values()))
 }
 
-/// Root without CAP_SYS_ADMIN, and a user without any capability: in a user namespace of nsprep's own.
+/// Root without CAP_SYS_ADMIN, and a user without any capability: in a user namespace of nsprep's own; root with that alone.
 fn no_cap_sys_admin(bed: &Bed) -> TestResult {
     let text = format!(
         "cat > program <<'END'\n{}echo $(id -u)\nEND
         setpriv --bounding-set=-sys_admin --inh-caps=-all \"$NSPREP\" exec --table \"$TABLE\" -- sh program
         setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all \
-            \"$NSPREP\" exec --table \"$TABLE\" -- sh program",
+            \"$NSPREP\" exec --table \"$TABLE\" -- sh program
+        setpriv --inh-caps=-all --bounding-set=-all,+sys_admin \"$NSPREP\" exec --table \"$TABLE\" -- sh program",
         print_made_up()
     );
     let output = bed
@@ -76,7 +81,11 @@ fn no_cap_sys_admin(bed: &Bed) -> TestResult {
         .env("TABLE", made_up_table(bed)?)
         .succeed()?;
     let values = made_up_values();
-    equal("values and ids", output, format!("{values}\n0\n{values}\n65534"))
+    equal(
+        "values and ids",
+        output,
+        format!("{values}\n0\n{values}\n65534\n{values}\n0"),
+    )
 }
 
 fn user_namespace_inside(bed: &Bed) -> TestResult {
@@ -186,4 +195,77 @@ fn nothing_left_by_a_failure(bed: &Bed) -> TestResult {
         echo "$limit" > /proc/sys/fs/mount-max; "$NSPREP" attach --table "$TABLE" | cut -d: -f1"#;
     let script = bed.sandbox(GVISOR, text)?.env("TABLE", made_up_table(bed)?);
     equal("said", script.succeed()?, "procemu")
+}
+
+/// A key of kube-proxy's and one of the kubelet's, in sysfs and in a cgroup that is mounted there.
+const SYS_KEYS: [(&str, &str); 2] = [
+    (
+        "/sys/module/nf_conntrack/parameters/hashsize",
+        r#"{ value = 65536, mode = "0644" }"#,
+    ),
+    (
+        "/sys/fs/cgroup/cpuacct/cpuacct.usage_percpu",
+        r#"{ value = "0 0" }"#,
+    ),
+];
+
+const PRINT_SYS: &str =
+    "cat /sys/module/nf_conntrack/parameters/hashsize /sys/fs/cgroup/cpuacct/cpuacct.usage_percpu";
+
+/// Both are there for the program, the first takes its write, and detaching leaves nothing; nothing of sysfs is lost.
+fn sysfs(bed: &Bed) -> TestResult {
+    let text = format!(
+        "cgroup_v1; mkdir /sys/fs/cgroup/cpuacct/pods; cp /proc/self/mountinfo before
+        ls -R /sys/class /sys/devices /sys/fs > names
+        \"$NSPREP\" exec --table \"$TABLE\" -- sh -c '{PRINT_SYS}; cd /sys/module/nf_conntrack/parameters
+            echo 7 > hashsize; cat hashsize; mkdir /sys/fs/cgroup/cpuacct/pods/one; ls /sys/fs/cgroup/cpuacct/pods | grep one
+            for try in \"echo 1 > new\" \"mkdir /sys/module/new\" \"chmod 666 /sys/fs/cgroup/cpuacct/cpuacct.usage_percpu\" \
+                \"echo 1 > /sys/fs/cgroup/cpuacct/cpuacct.usage_percpu\"; do
+                ! sh -c \"$try\" 2> /dev/null || echo could $try; done
+            ls -R /sys/class /sys/devices /sys/fs > $BED/names.after'
+        diff names names.after | grep '^<' || true
+        \"$NSPREP\" attach --table \"$TABLE\" | cut -d: -f2; \"$NSPREP\" verify --table \"$TABLE\" | cut -d' ' -f1
+        \"$NSPREP\" detach | cut -d: -f2; diff before /proc/self/mountinfo"
+    );
+    let script = bed.sandbox(GVISOR_LACKING, &text)?;
+    let output = script.env("TABLE", bed.table("sys.toml", &SYS_KEYS)?).succeed()?;
+    equal("said", output, "65536\n0 0\n7\none\n1\nok\nok\n1")
+}
+
+fn sysfs_without_cap_sys_admin(bed: &Bed) -> TestResult {
+    let text = format!(
+        "cgroup_v1; setpriv --bounding-set=-sys_admin --inh-caps=-all \"$NSPREP\" exec --table \"$TABLE\" -- sh -c '{PRINT_SYS}'"
+    );
+    let script = bed.sandbox(GVISOR_LACKING, &text)?;
+    let output = script.env("TABLE", bed.table("sys.toml", &SYS_KEYS)?).succeed()?;
+    equal("values", output, "65536\n0 0")
+}
+
+/// The kubelet alone sees its key; its mounts reach containerd, which is in the same prepared namespace otherwise.
+fn sysfs_nested(bed: &Bed) -> TestResult {
+    let table = bed.table("node.toml", &SYS_KEYS[..1])?;
+    let percpu = bed.table("percpu.toml", &SYS_KEYS[1..])?;
+    let text = format!(
+        "cgroup_v1; mount --make-rshared /; mkdir volume
+        in_node() {{ \"$NSPREP\" exec --ns node --profile kubelet --table \"$TABLE\" -- \"$@\"; }}
+        in_node \"$NSPREP\" exec --table \"$PERCPU\" -- sh -c '{PRINT_SYS}; mount -t tmpfs v volume; echo in > volume/file'
+        in_node sh -c 'cat volume/file; ! {PRINT_SYS} 2> /dev/null'"
+    );
+    let script = bed.sandbox(GVISOR_LACKING, &text)?;
+    let output = script.env("TABLE", table).env("PERCPU", percpu).succeed()?;
+    equal("said", output, "65536\n0 0\nin\n65536")
+}
+
+fn sysfs_root(bed: &Bed) -> TestResult {
+    let table = bed.table(
+        "t.toml",
+        &[
+            ("kernel/made_up", "{ value = 1 }"),
+            ("/sys/made_up", "{ value = 1 }"),
+        ],
+    )?;
+    let text = r#"cp /proc/self/mountinfo before; status=0; "$NSPREP" attach --table "$TABLE" || status=$?
+        diff before /proc/self/mountinfo; exit $status"#;
+    let script = bed.sandbox(GVISOR, text)?.env("TABLE", table);
+    script.run()?.refuses(2, &["/sys/made_up", "root of sysfs"])
 }

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
             let wrapped = cap_last_cap(bed, runtime, "wrapped")?;
             equal("value", wrapped.succeed()?, "started\n40")
         });
+        suite.test(format!("cured::sysfs::{name}"), move |bed| sysfs(bed, runtime));
         for protected in [true, false] {
             let which = if protected { "protected" } else { "privileged" };
             suite.test(format!("nothing_writable::{which}::{name}"), move |bed| {
@@ -102,4 +103,19 @@ fn nothing_writable(bed: &Bed, runtime: Runtime, protected: bool) -> TestResult 
         .env("CONFIG", bed.config(&table)?);
     let writable: u32 = script.succeed()?.trim().parse()?;
     equal("some are writable", writable > 0, !protected)
+}
+
+/// A key below the container's own /sys, which is read-only.
+fn sysfs(bed: &Bed, runtime: Runtime) -> TestResult {
+    let program = "cd /sys/module/nf_conntrack/parameters; cat hashsize
+        for try in 'echo 1 > hashsize' 'chmod 666 hashsize' 'touch hashsize' 'mkdir new' 'rm hashsize'; do
+            ! sh -c \"$try\" 2> /dev/null || echo could $try
+        done; cat hashsize";
+    Bundle::new(bed, "b", program)?.write()?;
+    let key = "/sys/module/nf_conntrack/parameters/hashsize";
+    let table = bed.table("table.toml", &[(key, r#"{ value = 65536, mode = "0644" }"#)])?;
+    let script = bed
+        .runtime_sandbox(GVISOR, &runtime, "run wrapped b")?
+        .env("CONFIG", bed.config(&table)?);
+    equal("values", script.succeed()?, "65536\n65536")
 }

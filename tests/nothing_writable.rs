@@ -57,8 +57,8 @@ fn main() -> ExitCode {
             Bundle::new(bed, "b", SCAN)?.unprotected().write()?;
             let found = bed.runtime_script(&runtime, "run rt b")?.succeed()?;
             let expected = [
-                "write /proc/sys/vm/swappiness",
-                "write /proc/sys/kernel/core_pattern",
+                "write /proc/sys/kernel/pid_max",
+                "write /proc/sys/kernel/randomize_va_space",
             ];
             equal(
                 "found",
@@ -124,14 +124,16 @@ fn default_spec(bed: &Bed, runtime: Runtime, stage: &str) -> TestResult {
 fn masked(bed: &Bed) -> TestResult<Bundle> {
     let program =
         "cat /proc/sys/kernel/core_pattern; ls -A /proc/sys/kernel/random; cat /proc/sys/kernel/pty/max
-        ls -A /proc/sys/kernel/keys; cat /proc/sys/fs/file-max; echo end";
+        ls -A /proc/sys/kernel/keys; cat /proc/sys/fs/file-max /proc/sys/kernel/osrelease /proc/sys/vm/max_map_count; echo end";
     let bundle = Bundle::new(bed, "b", program)?;
     Ok(bundle
         .mask("/proc/sys/kernel/core_pattern")
         .mask("/proc/sys/kernel/random")
         .mask("/proc/sys/kernel/pty/max")
         .mask("/proc/sys/kernel/keys")
-        .mask("/proc/sys/fs/file-max"))
+        .mask("/proc/sys/fs/file-max")
+        .mask("/proc/sys/kernel/osrelease")
+        .mask("/proc/sys/vm/max_map_count"))
 }
 
 fn masks_bare(bed: &Bed, runtime: Runtime) -> TestResult {
@@ -166,6 +168,7 @@ fn unprotected(bed: &Bed, runtime: Runtime) -> TestResult {
     let ours = [
         "write /proc/sys/kernel/made_up_writable",
         "write /proc/sys/net/ipv4/made_up",
+        "write /proc/sys/vm/dirty_ratio",
     ];
     let kept = bare
         .lines()

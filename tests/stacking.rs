@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use support::{Bed, Bundle, RUNTIMES, Runtime, Suite, TestResult, equal, need};
@@ -18,11 +19,13 @@ const OUTER: [(&str, &str); 3] = [
 ];
 
 const READ: &str = "cd /proc/sys; cat kernel/first net/ipv4/first net/made/first kernel/second net/ipv4/second \
-    kernel/random/second; cat kernel/random/boot_id; cat kernel/keys/maxkeys; ls net/ipv4/conf | head -n 2; cat kernel/ostype";
+    kernel/random/second; wc -c < kernel/random/boot_id; cat kernel/keys/maxkeys; ls net/ipv4/conf | head -n 2; \
+    echo $(cat kernel/ostype)";
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
     suite.test("cured::exec_in_exec", exec_in_exec);
+    suite.test("cured::exec_in_exec::namespaces", exec_in_exec_namespaces);
     suite.test("cured::attach_twice", attach_twice);
     suite.test("cured::attach_over_foreign", attach_over_foreign);
     for runtime in RUNTIMES {
@@ -37,28 +40,36 @@ fn main() -> ExitCode {
 
 /// What `READ` has to print here.
 fn union() -> TestResult<String> {
-    let value = |key: &str| std::fs::read_to_string(format!("/proc/sys/{key}"));
-    let (boot, keys) = (value("kernel/random/boot_id")?, value("kernel/keys/maxkeys")?);
-    Ok(format!("1\n1\n1\n2\n2\n2\n{boot}{keys}all\ndefault\nLinux"))
+    let keys = std::fs::read_to_string("/proc/sys/kernel/keys/maxkeys")?;
+    let interfaces = if Path::new("/proc/sys/net/ipv4/conf").exists() {
+        "all\ndefault\n"
+    } else {
+        ""
+    };
+    Ok(format!("1\n1\n1\n2\n2\n2\n37\n{keys}{interfaces}Linux"))
 }
 
 fn exec_in_exec(bed: &Bed) -> TestResult {
+    nested(bed, READ, &union()?)
+}
+
+/// Children in new namespaces reach their own keys through both.
+fn exec_in_exec_namespaces(bed: &Bed) -> TestResult {
+    let program = r#"exec unshare --net --ipc sh -c "
+        echo 77 > /proc/sys/net/ipv4/ip_default_ttl; echo 4321 > /proc/sys/kernel/shmmni
+        cat /proc/sys/net/ipv4/ip_default_ttl /proc/sys/kernel/shmmni /proc/sys/net/ipv4/first /proc/sys/net/ipv4/second""#;
+    nested(bed, program, "77\n4321\n1\n2")
+}
+
+fn nested(bed: &Bed, program: &str, prints: &str) -> TestResult {
     need::root()?;
-    let text = format!(
-        r#""$NSPREP" exec --table "$OUTER" -- "$NSPREP" exec --table "$INNER" -- sh -c '{READ}'
-        "$NSPREP" exec --table "$OUTER" -- "$NSPREP" exec --table "$INNER" -- unshare --net --ipc sh -c '
-            echo 77 > /proc/sys/net/ipv4/ip_default_ttl; echo 4321 > /proc/sys/kernel/shmmni
-            cat /proc/sys/net/ipv4/ip_default_ttl /proc/sys/kernel/shmmni /proc/sys/net/ipv4/first /proc/sys/net/ipv4/second'"#
-    );
+    let text =
+        format!(r#""$NSPREP" exec --table "$OUTER" -- "$NSPREP" exec --table "$INNER" -- sh -c '{program}'"#);
     let script = bed.script(&text)?;
     let script = script
         .env("OUTER", bed.table("outer.toml", &OUTER)?)
         .env("INNER", bed.table("inner.toml", &INNER)?);
-    equal(
-        "union",
-        script.succeed()?,
-        format!("{}\n77\n4321\n1\n2", union()?),
-    )
+    equal("read", script.succeed()?, prints)
 }
 
 fn container_in_exec(bed: &Bed, runtime: Runtime) -> TestResult {
@@ -114,23 +125,23 @@ fn attach_twice(bed: &Bed) -> TestResult {
 /// Somebody else's overmount below ours is passed through, and stays when ours goes.
 fn attach_over_foreign(bed: &Bed) -> TestResult {
     need::root()?;
-    let text = r#"deprive /proc kernel/cap_last_cap vm/overcommit_ratio
+    let text = r#"deprive /proc kernel/cap_last_cap vm/overcommit_memory
         cat /proc/self/mountinfo > before
         "$NSPREP" attach --profile runc --table "$INNER" > /dev/null
-        cat /proc/sys/kernel/cap_last_cap /proc/sys/kernel/second /proc/sys/kernel/random/boot_id /proc/sys/vm/swappiness
+        cat /proc/sys/kernel/cap_last_cap /proc/sys/kernel/second /proc/sys/kernel/random/boot_id /proc/sys/vm/max_map_count
         "$NSPREP" detach > /dev/null
         diff before /proc/self/mountinfo; test ! -e /proc/sys/kernel/cap_last_cap"#;
     let value = |key: &str| std::fs::read_to_string(format!("/proc/sys/{key}"));
-    let (cap, boot, swap) = (
+    let (cap, boot, maps) = (
         value("kernel/cap_last_cap")?,
         value("kernel/random/boot_id")?,
-        value("vm/swappiness")?,
+        value("vm/max_map_count")?,
     );
     let script = bed.script(text)?.env("INNER", bed.table("inner.toml", &INNER)?);
     equal(
         "union with the foreign overmount",
         script.succeed()?,
-        format!("{cap}2\n{boot}{swap}").trim_end(),
+        format!("{cap}2\n{boot}{maps}").trim_end(),
     )
 }
 

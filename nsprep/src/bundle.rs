@@ -34,19 +34,24 @@ pub struct Bundle {
 impl Bundle {
     /// `nsprep bundle`.
     pub fn run(&self) -> Result<Exit, Failure> {
-        let table = self.tables.load()?;
+        let table = self.tables.load_for_bundle()?;
+        let config = Config {
+            preset: self.tables.preset()?,
+            ..Config::default()
+        };
         let hook = match &self.hook {
             Some(path) => std::path::absolute(path).map_err(|e| Failure::usage(format!("--hook: {e}")))?,
             None => installed()?,
         };
         let options = Options {
-            config: &Config::default(),
+            config: &config,
             table: Some(&table),
             runtime: self.runtime.as_deref(),
             hook: &hook,
             log: None,
             stays: false,
             around: None,
+            asking: None,
         };
         let rewriting = rewrite(&self.dir, &options).map_err(|error| Failure::usage(chain(&error)))?;
         if !self.dry_run {

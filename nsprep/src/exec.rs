@@ -6,10 +6,10 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use clap::Args;
-use procemu::{Ids, Table, errno_text};
+use procemu::{Ids, Roots, Table, errno_text};
 
 use crate::exit::{Exit, Failure};
-use crate::layers::{attach_prepared, prepare};
+use crate::layers::attach_prepared;
 use crate::ns::{self, State};
 use crate::pins::{Pins, parse_name};
 use crate::place::Place;
@@ -72,13 +72,13 @@ impl Exec {
             return self.prepare_named(name, &mut table);
         }
         let outside = Place::here()?;
-        let prepared = prepare(&outside, &mut table, &outside.proc)?;
+        let prepared = outside.prepare(&mut table, &outside.roots)?;
         let wants_root = self.map_root && !nix::unistd::geteuid().is_root();
-        if prepared.plan.is_empty() && !wants_root {
+        if prepared.plans.is_empty() && !wants_root {
             return Ok(());
         }
-        let proc = procemu::private(if self.map_root { Ids::Root } else { Ids::Kept })?;
-        attach_prepared(&Place { proc, ..outside }, &prepared)?;
+        let roots = Roots::private(if self.map_root { Ids::Root } else { Ids::Kept })?;
+        attach_prepared(&Place { roots, ..outside }, &prepared)?.keep();
         Ok(())
     }
 
@@ -104,7 +104,7 @@ impl Exec {
 /// Attaches what is lacking in the namespace that the process is in by now.
 fn attach_here(table: &mut Table) -> Result<(), Failure> {
     let place = Place::here()?;
-    let prepared = prepare(&place, table, &place.proc)?;
-    attach_prepared(&place, &prepared)?;
+    let prepared = place.prepare(table, &place.roots)?;
+    attach_prepared(&place, &prepared)?.keep();
     Ok(())
 }

@@ -1,14 +1,14 @@
-//! `attach`, `detach`, `verify` and `plan`: the commands about one procfs.
+//! `attach`, `detach`, `verify` and `plan`: the commands about one place.
 
 use std::fmt::Write;
 
 use clap::Args;
-use procemu::{Check, Options, Placement, Plan, Procfs, Snapshot, Step, Table, layers};
-use serde_json::json;
+use procemu::{Attached, Check, Filesystem, Options, Roots, Step, Table};
+use serde_json::{Value, json};
 
 use crate::exit::{Exit, Failure};
 use crate::output::{print, print_json};
-use crate::place::{Place, PlaceArgs};
+use crate::place::{Kind, Place, PlaceArgs, Prepared};
 use crate::tables::Tables;
 
 /// Options of the commands that compare a table with a place.
@@ -39,74 +39,66 @@ pub struct Detach {
     json: bool,
 }
 
-/// A plan and the values that go with it.
-pub struct Prepared {
-    /// What to do.
-    pub plan: Plan,
-    /// What the tmpfs will hold.
-    pub snapshot: Snapshot,
-}
-
-/// Looks, plans and asks for the values.
-pub fn prepare(place: &Place, table: &mut Table, host: &Procfs) -> Result<Prepared, Failure> {
-    table.apply_sysctls(&Default::default());
-    let seen = place.proc.observe(table, place.probing)?;
-    let plan = Plan::new(table, &seen, &place.placement)?;
-    let snapshot = Snapshot::compile(&plan, table, Some(host))?;
-    Ok(Prepared { plan, snapshot })
-}
-
-/// Attaches what was prepared as the next layer; gives its name, or nothing where nothing was lacking.
-pub fn attach_prepared(place: &Place, prepared: &Prepared) -> Result<Option<String>, Failure> {
-    if prepared.plan.is_empty() {
-        return Ok(None);
-    }
-    let spare = matches!(place.placement, Placement::Program { .. });
+/// Attaches what was prepared as the next layer.
+pub fn attach_prepared(place: &Place, prepared: &Prepared) -> Result<Attached, Failure> {
     let options = Options {
-        spare,
+        spare: place.kind == Kind::Program,
         ..Options::default()
     };
-    let attached = procemu::attach(&place.proc, &prepared.plan, &prepared.snapshot, &options)?;
-    let layer = attached.layer().map(str::to_owned);
-    attached.keep();
-    Ok(layer)
+    Ok(place
+        .roots
+        .attach(&prepared.plans, &prepared.snapshots, &options)?)
 }
 
 impl TableInPlace {
     fn with(
         &self,
-        work: impl FnOnce(&Place, Table, &Procfs) -> Result<Exit, Failure>,
+        work: impl FnOnce(&Place, Table, &Roots) -> Result<Exit, Failure>,
     ) -> Result<Exit, Failure> {
         self.place.prepare()?;
         let table = self.tables.load()?;
         // Opened before any namespace is entered: it is "outside".
-        let host = Procfs::open("/proc")?;
+        let host = Roots::open();
         self.place.enter(|place| work(place, table, &host))
     }
 
     /// `nsprep attach`.
     pub fn attach(&self) -> Result<Exit, Failure> {
         self.with(|place, mut table, host| {
-            let prepared = prepare(place, &mut table, host)?;
-            let layer = attach_prepared(place, &prepared)?;
-            let keys: Vec<String> = prepared.plan.emulated().map(|(key, _)| key.to_string()).collect();
-            match (self.json, layer) {
-                (true, layer) => print_json(&json!({ "layer": layer, "keys": keys }))?,
-                (false, Some(layer)) => print(&format!("{layer}: attached {}\n", keys.join(", ")))?,
-                (false, None) => print("nothing attached: no key of the table is lacking\n")?,
+            let prepared = place.prepare(&mut table, host)?;
+            let attached = attach_prepared(place, &prepared)?;
+            let keys: Vec<String> = prepared
+                .plans
+                .emulated()
+                .map(|(key, _)| key.to_string())
+                .collect();
+            let said = match (self.json, attached.layer()) {
+                (true, layer) => print_json(&json!({ "layer": layer, "keys": keys })),
+                (false, Some(layer)) => print(&format!("{layer}: attached {}\n", keys.join(", "))),
+                (false, None) => print("nothing attached: no key of the table is lacking\n"),
+            };
+            // Who is told of a failure has nothing attached.
+            match said {
+                Ok(()) => attached.keep(),
+                Err(_) => attached.detach()?,
             }
-            Ok(Exit::Done)
+            said.map(|()| Exit::Done)
         })
     }
 
     /// `nsprep plan`.
     pub fn plan(&self) -> Result<Exit, Failure> {
         self.with(|place, mut table, host| {
-            let prepared = prepare(place, &mut table, host)?;
+            let prepared = place.prepare(&mut table, host)?;
             if self.json {
-                print_json(&json!({ "plan": prepared.plan, "snapshot": prepared.snapshot }))?;
+                print_json(&json_of(&prepared))?;
             } else {
-                print(&shown(&prepared))?;
+                let text = shown(&prepared, Filesystem::Proc) + &shown(&prepared, Filesystem::Sys);
+                print(if text.is_empty() {
+                    "nothing to do: no key of the table is lacking\n"
+                } else {
+                    &text
+                })?;
             }
             Ok(Exit::Done)
         })
@@ -116,7 +108,7 @@ impl TableInPlace {
     pub fn verify(&self) -> Result<Exit, Failure> {
         self.with(|place, mut table, host| {
             table.apply_sysctls(&Default::default());
-            let checks = procemu::verify(&place.proc, &table, Some(host), place.writes)?;
+            let checks = place.roots.verify(&table, Some(host), place.writes())?;
             let differs = checks.iter().any(|check| check.problem.is_some());
             if self.json {
                 print_json(&checks)?;
@@ -133,32 +125,23 @@ impl Detach {
     pub fn run(&self) -> Result<Exit, Failure> {
         self.place.prepare()?;
         self.place.enter(|place| {
-            let all = layers(&place.proc)?;
-            let chosen: Vec<_> = match &self.layer {
+            let all = place.roots.layers()?;
+            let names: Vec<_> = match &self.layer {
                 _ if self.all => all.iter().rev().collect(),
                 None => all.iter().rev().take(1).collect(),
-                Some(name) => {
-                    let known = || {
-                        all.iter()
-                            .map(|layer| layer.source.as_str())
-                            .collect::<Vec<_>>()
-                            .join(", ")
+                Some(name) => vec![all.iter().find(|layer| *layer == name).ok_or_else(|| {
+                    let known = if all.is_empty() {
+                        "there are none".to_owned()
+                    } else {
+                        format!("there are {}", all.join(", "))
                     };
-                    let found = all.iter().find(|layer| layer.source == *name);
-                    vec![found.ok_or_else(|| {
-                        let known = if all.is_empty() {
-                            "there are none".to_owned()
-                        } else {
-                            format!("there are {}", known())
-                        };
-                        Failure::usage(format!("layer {name}: not attached here; {known}"))
-                    })?]
-                }
+                    Failure::usage(format!("layer {name}: not attached here; {known}"))
+                })?],
             };
-            for layer in &chosen {
-                procemu::detach(&place.proc, layer)?;
+            for name in &names {
+                place.roots.detach(name)?;
             }
-            let names: Vec<&str> = chosen.iter().map(|layer| layer.source.as_str()).collect();
+            let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
             match (self.json, names.is_empty()) {
                 (true, _) => print_json(&json!({ "detached": names }))?,
                 (false, true) => print("nothing to detach\n")?,
@@ -169,29 +152,35 @@ impl Detach {
     }
 }
 
+/// The plan for procfs, and that for sysfs where it has steps.
+fn json_of(prepared: &Prepared) -> Value {
+    let part = |filesystem| json!({ "plan": prepared.plans.get(filesystem), "snapshot": prepared.snapshots.get(filesystem) });
+    let mut json = part(Filesystem::Proc);
+    if !prepared.plans.sys.is_empty() {
+        json["sys"] = part(Filesystem::Sys);
+    }
+    json
+}
+
 /// A plan for people: each overmount with what it adds, then each replacement.
-fn shown(prepared: &Prepared) -> String {
+fn shown(prepared: &Prepared, filesystem: Filesystem) -> String {
+    let root = filesystem.mountpoint();
+    let (plan, snapshot) = (prepared.plans.get(filesystem), prepared.snapshots.get(filesystem));
     let mut text = String::new();
-    let value = |path: &str| {
-        prepared
-            .snapshot
-            .value(path)
-            .map(|value| value.trim_end_matches('\n').replace('\t', " "))
-            .unwrap_or_default()
-    };
+    let value = |path: &str| snapshot.value(path).map(in_one_line).unwrap_or_default();
     let mode = |writable: &bool| if *writable { "rw" } else { "ro" };
-    for (at, step) in prepared.plan.steps.iter().enumerate() {
+    for (at, step) in plan.steps.iter().enumerate() {
         // Writing to a String does not fail.
         let _ = match step {
             Step::Overmount { folder } => {
-                let rest = prepared.plan.steps[at + 1..].iter();
+                let rest = plan.steps[at + 1..].iter();
                 let own = rest.take_while(|s| !matches!(s, Step::Overmount { .. } | Step::Replace { .. }));
                 let originals = own
                     .filter(|s| matches!(s, Step::Pass { .. } | Step::Link { .. }))
                     .count();
                 writeln!(
                     text,
-                    "overmount /proc/{folder} ({originals} originals passed through)"
+                    "overmount {root}/{folder} ({originals} originals passed through)"
                 )
             }
             Step::Emulate { key, writable } => {
@@ -213,10 +202,16 @@ fn shown(prepared: &Prepared) -> String {
             Step::Folder { .. } | Step::Underlay { .. } | Step::Pass { .. } | Step::Link { .. } => Ok(()),
         };
     }
-    if text.is_empty() {
-        "nothing to do: no key of the table is lacking\n".to_owned()
-    } else {
-        text
+    text
+}
+
+/// A value for people: its first line, with dots where there are more.
+fn in_one_line(value: &str) -> String {
+    let mut lines = value.lines();
+    let first = lines.next().unwrap_or_default().replace('\t', " ");
+    match lines.next() {
+        Some(_) => first + " ...",
+        None => first,
     }
 }
 
@@ -236,7 +231,7 @@ fn listed(checks: &[Check]) -> String {
             .and_then(|origin| origin.as_str())
             .unwrap_or_default();
         let access = if *writable { "rw" } else { "ro" };
-        let value = value.as_deref().unwrap_or_default().replace('\t', " ");
+        let value = in_one_line(value.as_deref().unwrap_or_default());
         let _ = match problem {
             None => writeln!(text, "ok      {key} = {value} ({origin}, {access})"),
             Some(problem) => writeln!(text, "differs {key}: {problem}"),

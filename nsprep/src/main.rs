@@ -50,7 +50,7 @@ enum Commands {
     Bundle(bundle::Bundle),
     /// Write a table from this kernel's /proc/sys
     Capture(capture::Capture),
-    /// List the built-in profiles, or print one
+    /// List the built-in profiles and presets, or print one
     Profiles(profiles::Profiles),
     /// Print the JSON Schema of tables
     Schema,

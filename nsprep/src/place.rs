@@ -1,39 +1,55 @@
-//! `--rootfs` and `--pid`: which procfs a command is about.
+//! `--rootfs` and `--pid`: which procfs and sysfs a command is about.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use clap::Args;
-use procemu::{Placement, Probing, Procfs, Target, Writes, ask_child, errno_text, reexec_sealed};
+use procemu::{
+    Both, Filesystem, Placement, Plan, Probing, Procfs, Roots, Snapshot, Table, Target, Writes, ask_child,
+    errno_text, reexec_sealed,
+};
 
 use crate::exit::{Exit, Failure};
 
-/// Where to look or attach; this mount namespace's /proc where neither is given.
+/// Where to look or attach; this mount namespace's /proc and /sys where neither is given.
 #[derive(Args, Debug, Default)]
 pub struct PlaceArgs {
-    /// Take the procfs mounted at DIR/proc, a container's before pivot_root say; what is attached there takes no writes
+    /// Take the procfs and sysfs mounted at DIR/proc and DIR/sys, a container's before pivot_root say; what is attached
+    /// there takes no writes
     #[arg(long, value_name = "DIR", conflicts_with = "pid")]
     pub rootfs: Option<PathBuf>,
-    /// Take /proc as the process PID sees it, from within all of its namespaces
+    /// Take /proc and /sys as the process PID sees them, from within all of its namespaces
     #[arg(long, value_name = "PID")]
     pub pid: Option<u32>,
 }
 
-/// All of procfs. Before pivot_root runc has not made `linux.readonlyPaths` read-only yet, and what it makes so then does
-/// not reach into our mounts: only what is read-only from the start stays so.
-const PROTECTED: &[&str] = &[""];
-
-/// A procfs and how to attach to it.
+/// A procfs and a sysfs, and how to attach to them.
 pub struct Place {
-    /// The procfs.
-    pub proc: Procfs,
+    /// The two.
+    pub roots: Roots,
     /// Around a program, or in a container.
-    pub placement: Placement,
-    /// How writability is found out there.
-    pub probing: Probing,
-    /// What `verify` expects of entries with mode 0644.
-    pub writes: Writes,
+    pub kind: Kind,
+}
+
+/// What is at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The programs of this mount namespace.
+    Program,
+    /// A running container.
+    Container,
+    /// A container before pivot_root. runc has not made `linux.readonlyPaths` read-only yet, and what it makes so then does
+    /// not reach into our mounts: only what is read-only from the start stays so.
+    Unfinished,
+}
+
+/// What to do at a place, and the values that go with it.
+pub struct Prepared {
+    /// What to do.
+    pub plans: Both<Plan>,
+    /// What the tmpfs will hold.
+    pub snapshots: Both<Snapshot>,
 }
 
 impl PlaceArgs {
@@ -58,17 +74,15 @@ impl PlaceArgs {
                 let folder = folder.map_err(|e| {
                     Failure::usage(format!("rootfs {}: {}", rootfs.display(), errno_text(&e)))
                 })?;
-                let place = Place::container(Procfs::beneath(folder, rootfs)?, PROTECTED)?;
-                work(&place)
+                let roots = Roots::beneath(folder, rootfs);
+                work(&Place::checked(roots, Kind::Unfinished)?)
             }
             (None, Some(pid)) => {
                 let target = Target::open(pid)?;
                 target.join()?;
                 // A joined pid namespace holds for children only.
                 let answer = ask_child(|| {
-                    let place = Procfs::open("/proc")
-                        .map_err(Failure::from)
-                        .and_then(|proc| Place::container(proc, &[]));
+                    let place = Place::checked(Roots::open(), Kind::Container);
                     let exit = place.and_then(|place| work(&place)).unwrap_or_else(crate::fail);
                     vec![exit as u8]
                 });
@@ -87,26 +101,46 @@ impl PlaceArgs {
 impl Place {
     /// Around the programs of this mount namespace.
     pub fn here() -> Result<Self, Failure> {
-        let proc = Procfs::open("/proc")?;
-        Ok(Self {
-            proc,
-            placement: Placement::Program { writes: true },
-            probing: Probing::WriteBack,
-            writes: Writes::Granted,
+        Self::checked(Roots::open(), Kind::Program)
+    }
+
+    /// Without a procfs nothing works; a sysfs is needed for keys there only.
+    fn checked(roots: Roots, kind: Kind) -> Result<Self, Failure> {
+        roots.get(Filesystem::Proc)?;
+        Ok(Self { roots, kind })
+    }
+
+    /// Looks, plans and asks for the values; those of `host` entries are taken from `host`.
+    pub fn prepare(&self, table: &mut Table, host: &Roots) -> Result<Prepared, Failure> {
+        table.apply_sysctls(&Default::default());
+        let probing = match self.kind {
+            Kind::Program => Probing::WriteBack,
+            _ => Probing::Open,
+        };
+        let plans = self.roots.plan(table, probing, |root| self.placement(root))?;
+        let snapshots = plans.compile(table, Some(host))?;
+        Ok(Prepared { plans, snapshots })
+    }
+
+    fn placement(&self, root: &Procfs) -> procemu::Result<Placement> {
+        Ok(match self.kind {
+            Kind::Program => Placement::Program { writes: true },
+            Kind::Container => Placement::Container {
+                read_only: Vec::new(),
+                masked: root.mounted_masks()?,
+            },
+            Kind::Unfinished => Placement::Container {
+                read_only: vec![String::new()],
+                masked: root.mounted_masks()?,
+            },
         })
     }
 
-    /// `read_only`: what has to be protected besides what is seen to be read-only on the mounts there.
-    fn container(proc: Procfs, read_only: &[&str]) -> Result<Self, Failure> {
-        let placement = Placement::Container {
-            read_only: read_only.iter().map(|path| (*path).to_owned()).collect(),
-            masked: proc.mounted_masks()?,
-        };
-        Ok(Self {
-            proc,
-            placement,
-            probing: Probing::Open,
-            writes: Writes::AsPlaced,
-        })
+    /// What `verify` expects of entries with mode 0644.
+    pub fn writes(&self) -> Writes {
+        match self.kind {
+            Kind::Program => Writes::Granted,
+            _ => Writes::AsPlaced,
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use clap::Args;
-use procemu::Profile;
+use procemu::{Preset, Profile};
 
 use crate::exit::{Exit, Failure};
 use crate::output::print;
@@ -21,13 +21,15 @@ impl Profiles {
     pub fn run(&self) -> Result<Exit, Failure> {
         let text = match &self.name {
             Some(name) => Profile::find(name).map_err(Failure::usage)?.toml().to_owned(),
-            None => Profile::names().fold(String::new(), |mut text, name| {
-                let doc = Profile::get(name)
-                    .map(|table| table.doc().to_owned())
-                    .unwrap_or_default();
-                let _ = writeln!(text, "{name:<12} {doc}");
+            None => {
+                let mut text = Profile::ALL.iter().fold(String::new(), |mut text, profile| {
+                    let _ = writeln!(text, "{:<12} {}", profile.name(), profile.table().doc());
+                    text
+                });
+                let presets: Vec<_> = Preset::names().collect();
+                let _ = writeln!(text, "as --preset: {}", presets.join(", "));
                 text
-            }),
+            }
         };
         print(&text)?;
         Ok(Exit::Done)

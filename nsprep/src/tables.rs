@@ -1,11 +1,11 @@
-//! `--profile` and `--table`: which tables, in the order of the command line.
+//! `--profile`, `--table` and `--preset`: which tables, in the order of the command line.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use procemu::{Profile, Table};
+use procemu::{Preset, Profile, Table};
 
 use crate::exit::Failure;
 
@@ -23,19 +23,29 @@ enum Source {
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
     sources: Vec<Source>,
+    preset: Option<String>,
 }
 
 impl Tables {
-    /// Reads and merges them, later ones over earlier ones.
+    /// Reads and merges them, later ones over earlier ones; the preset's lies under all that was chosen.
     pub fn load(&self) -> Result<Table, Failure> {
-        let default = [Source::Profile(DEFAULT.to_owned())];
-        let sources = if self.sources.is_empty() {
-            &default[..]
-        } else {
-            &self.sources[..]
+        self.merged(Preset::table)
+    }
+
+    /// The same for a bundle.
+    pub fn load_for_bundle(&self) -> Result<Table, Failure> {
+        self.merged(Preset::container_table)
+    }
+
+    fn merged(&self, of_preset: fn(&Preset) -> Table) -> Result<Table, Failure> {
+        let mut merged = match self.sources.is_empty() {
+            true => Profile::get(DEFAULT).map_err(Failure::usage)?,
+            false => Table::new(),
         };
-        let mut merged = Table::new();
-        for source in sources {
+        if let Some(preset) = self.preset()? {
+            merged.merge(of_preset(&preset));
+        }
+        for source in &self.sources {
             merged.merge(match source {
                 Source::Profile(name) => Profile::get(name).map_err(Failure::usage)?,
                 Source::File(path) => read(path)?,
@@ -43,6 +53,12 @@ impl Tables {
         }
         merged.forget_removals();
         Ok(merged)
+    }
+
+    /// `--preset`.
+    pub fn preset(&self) -> Result<Option<Preset>, Failure> {
+        let found = self.preset.as_deref().map(Preset::find);
+        found.transpose().map_err(Failure::usage)
     }
 }
 
@@ -84,6 +100,7 @@ impl FromArgMatches for Tables {
         found.extend(indices("table").zip(files));
         found.sort_by_key(|(index, _)| *index);
         self.sources = found.into_iter().map(|(_, source)| source).collect();
+        self.preset = matches.get_one("preset").cloned();
         Ok(())
     }
 }
@@ -103,7 +120,10 @@ impl Args for Tables {
             .action(ArgAction::Append)
             .value_parser(clap::value_parser!(PathBuf))
             .help("Add a table from a TOML or JSON file; repeats, later ones win");
-        command.arg(profile).arg(table)
+        let preset = clap::Arg::new("preset").long("preset").value_name("NAME").help(
+            "Add what an environment needs, under all profiles and tables; `nsprep profiles` lists presets",
+        );
+        command.arg(profile).arg(table).arg(preset)
     }
 
     fn augment_args_for_update(command: Command) -> Command {

@@ -1,22 +1,23 @@
-//! Attaching a snapshot to a procfs: all of it, or nothing.
+//! Attaching a snapshot to a procfs or a sysfs: all of it, or nothing.
 
 mod classic;
 mod detached;
+mod folders;
+mod propagation;
 mod shield;
 
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-
-use nix::mount::{MntFlags, MsFlags, umount2};
 
 use crate::error::{Error, Result};
 use crate::layer;
-use crate::mount::{bind, by_fd, take_off};
+use crate::mount::{bind, take_off, take_off_name};
 use crate::mountinfo::{self, Mount};
 use crate::plan::{Plan, Step};
 use crate::procfs::Procfs;
+use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::spare;
+use propagation::Unshared;
 
 /// Which of the kernel's mount interfaces to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,11 +37,15 @@ pub enum MountApi {
 pub struct Options {
     /// SELinux label of the tmpfs, as in an OCI bundle's `linux.mountLabel`.
     pub label: Option<String>,
-    /// Whether to keep a spare procfs beside the layer, for [`crate::Placement::Program`]: containers with user namespaces
-    /// get no procfs without it.
+    /// Whether to keep a spare procfs beside the layer, for [`crate::Placement::Program`], or a spare sysfs where something
+    /// is put on sysfs itself: containers with user namespaces get none of their own without it.
     pub spare: bool,
     /// Which interface to use.
     pub api: MountApi,
+    /// Files that another mount namespace lends, each in place of the plan's own for that key. Whether one takes writes here
+    /// is the plan's to say, as for any key. They
+    /// are good for one attach, by the classic interface.
+    pub shared: Shared,
 }
 
 /// What an attach has put in place. Dropping it leaves it there; [`Attached::detach`] takes it off.
@@ -50,6 +55,8 @@ pub struct Attached {
     layer: Option<String>,
     /// In the order of placing.
     mounts: Vec<Placed>,
+    /// What was in a peer group before.
+    unshared: Unshared,
 }
 
 #[derive(Debug)]
@@ -68,7 +75,7 @@ impl Attached {
         self.layer.as_deref()
     }
 
-    /// How many mounts were put over the procfs, not counting what is passed through below them.
+    /// How many mounts were put in place, not counting what is passed through below them.
     pub fn len(&self) -> usize {
         self.mounts.len()
     }
@@ -92,11 +99,28 @@ impl Attached {
         }
         outcome
     }
+
+    /// This and what was put in place after it, as one.
+    pub(crate) fn and(mut self, later: Self) -> Self {
+        self.layer = self.layer.or(later.layer);
+        self.mounts.extend(later.mounts);
+        self.unshared.extend(later.unshared);
+        self
+    }
+
+    /// The same as detaching, with mounts shared again that were, on the way out of `error`, which it gives back; that something could
+    /// not be taken off is added.
+    pub(crate) fn undo(mut self, error: Error) -> Error {
+        let unshared = std::mem::take(&mut self.unshared);
+        let error = undo(self, error);
+        unshared.restore();
+        error
+    }
 }
 
 /// A finished tree on its way to its place.
 struct Piece {
-    /// Where it goes, relative to the root of procfs.
+    /// Where it goes, relative to the root of the file system.
     target: String,
     /// Its root.
     tree: OwnedFd,
@@ -104,36 +128,63 @@ struct Piece {
 
 /// Attaches `snapshot`, compiled from `plan`, to `proc`. An empty plan does nothing.
 ///
-/// The mounts of `proc` are made private first, so that nothing propagates to other mount namespaces. The calling
+/// The mounts of a procfs are made private first, so that nothing propagates to other mount namespaces. Of a sysfs and the
+/// mounts below it those that something is put on become slaves: they receive mounts, and send none. The calling
 /// process must be in the namespaces in which the passed-through originals shall be resolved (a container's own,
 /// for a container), and see itself in its `/proc`.
 ///
 /// # Errors
-/// `Denied` without CAP_SYS_ADMIN over the mount namespace, `System` for any other failed call. What had been
-/// done before is undone: the mount table is as before, and so is its propagation, but that mounts which were in
-/// a peer group are then in a new one.
+/// `Denied` without CAP_SYS_ADMIN over the mount namespace, `System` for any other failed call, `Input` for a plan that was
+/// made for the other file system. What had been done before is undone: the mount table is as before, and so is its
+/// propagation, but that mounts which were in a peer group are then in a new one.
 pub fn attach(proc: &Procfs, plan: &Plan, snapshot: &Snapshot, options: &Options) -> Result<Attached> {
     if plan.is_empty() {
         return Ok(Attached::default());
     }
-    let point = proc.mountpoint()?;
+    let source = layer::next(&mountinfo::read()?, &[proc.mountpoint()?]);
+    attach_as(&source, proc, plan, snapshot, options)
+}
+
+/// The same as the layer `source`.
+pub(crate) fn attach_as(
+    source: &str,
+    proc: &Procfs,
+    plan: &Plan,
+    snapshot: &Snapshot,
+    options: &Options,
+) -> Result<Attached> {
+    if plan.is_empty() {
+        return Ok(Attached::default());
+    }
+    if plan.filesystem != proc.filesystem() {
+        return Err(Error::input(format!(
+            "{}: the plan is for {}, and this is {}",
+            proc.shown().display(),
+            plan.filesystem.name(),
+            proc.filesystem().name()
+        )));
+    }
     let mounts = mountinfo::read()?;
-    let source = layer::next(&mounts, &point);
-    let shared = make_private(proc, &mounts, &point)?;
+    let mut unshared = Unshared::default();
     let order = Order {
         proc,
         plan,
         snapshot,
         options,
-        source: &source,
+        source,
+        mounts: &mounts,
     };
-    match order.carry_out() {
+    let outcome = unshared
+        .before(&order)
+        .and_then(|()| order.carry_out(&mut unshared));
+    match outcome {
         Ok(attached) => Ok(Attached {
-            layer: Some(source),
+            layer: Some(source.to_owned()),
+            unshared,
             ..attached
         }),
         Err(error) => {
-            restore_shared(&shared);
+            unshared.restore();
             Err(error.explained().during("attach"))
         }
     }
@@ -146,13 +197,16 @@ struct Order<'a> {
     snapshot: &'a Snapshot,
     options: &'a Options,
     source: &'a str,
+    /// As they were before.
+    mounts: &'a [Mount],
 }
 
 impl Order<'_> {
-    fn carry_out(&self) -> Result<Attached> {
+    fn carry_out(&self, unshared: &mut Unshared) -> Result<Attached> {
         let mut attached = Attached::default();
         if self.options.spare
-            && let Some((folder, handle)) = spare::mount(self.proc)?
+            && propagation::covers(self)?
+            && let Some((folder, handle)) = spare::mount(self.proc, self.plan)?
         {
             attached.mounts.push(Placed {
                 shown: self.proc.show(&folder),
@@ -160,11 +214,17 @@ impl Order<'_> {
             });
         }
         let layer = match self.options.api {
+            MountApi::New if !self.options.shared.is_empty() => Err(Error::input(
+                "keys of another mount namespace: the classic interface alone can show them",
+            )),
             MountApi::New => self.new_api(),
-            MountApi::Classic => self.classic_api(),
+            MountApi::Classic => self.classic_api(unshared),
+            // What another mount namespace lends can be cloned in that one and moved, and not cloned again before it is
+            // mounted: the stage is where.
+            MountApi::Auto if !self.options.shared.is_empty() => self.classic_api(unshared),
             MountApi::Auto => self.new_api().or_else(|error| {
                 if is_refusal(&error) {
-                    self.classic_api()
+                    self.classic_api(unshared)
                 } else {
                     Err(error)
                 }
@@ -181,7 +241,8 @@ impl Order<'_> {
         place(self.proc, &detached::build(self)?, &move_into)
     }
 
-    fn classic_api(&self) -> Result<Attached> {
+    fn classic_api(&self, unshared: &mut Unshared) -> Result<Attached> {
+        unshared.before_stage(self)?;
         let stage = classic::Stage::build(self)?;
         let placed = place(self.proc, stage.pieces(), &bind_into)?;
         match stage.take_off() {
@@ -195,7 +256,8 @@ impl Order<'_> {
 fn is_refusal(error: &Error) -> bool {
     matches!(
         error.errno(),
-        Some(libc::ENOSYS | libc::EINVAL | libc::EPERM | libc::EOPNOTSUPP)
+        // gVisor's open_tree(2) clones folders alone, ENOTDIR.
+        Some(libc::ENOSYS | libc::EINVAL | libc::EPERM | libc::EOPNOTSUPP | libc::ENOTDIR)
     )
 }
 
@@ -260,38 +322,7 @@ fn bind_into(proc: &Procfs, piece: &Piece) -> Result<OwnedFd> {
             e,
         )
     })?;
-    target(proc, piece).inspect_err(|_| {
-        let _ = umount2(
-            &*format!("{}/{name}", by_fd(&folder)),
-            MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW,
-        );
-    })
-}
-
-/// Makes `proc` and all below it private, if anything of it is in a peer group, to which mounts would propagate; gives
-/// the mountpoints that were. What only receives from elsewhere stays as it is.
-fn make_private(proc: &Procfs, mounts: &[Mount], point: &Path) -> Result<Vec<PathBuf>> {
-    let shared = mounts.iter().filter(|m| m.shared && m.point.starts_with(point));
-    let shared: Vec<PathBuf> = shared.map(|m| m.point.clone()).collect();
-    if !shared.is_empty() {
-        let made = crate::mount::make_private(proc.root());
-        let call = format!("mount({}, MS_PRIVATE|MS_REC)", proc.shown().display());
-        made.map_err(|errno| Error::call(call, errno).explained().during("attach"))?;
-    }
-    Ok(shared)
-}
-
-fn restore_shared(points: &[PathBuf]) {
-    for point in points {
-        // Best effort on the way out of a failure that is already being reported.
-        let _ = nix::mount::mount(
-            None::<&str>,
-            point as &Path,
-            None::<&str>,
-            MsFlags::MS_SHARED,
-            None::<&str>,
-        );
-    }
+    target(proc, piece).inspect_err(|_| take_off_name(&folder, name))
 }
 
 /// The steps that belong to one overmount or replacement.

@@ -1,4 +1,4 @@
-//! The validated name of one file of procfs.
+//! The validated name of one file of procfs or sysfs.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,20 +7,23 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::filesystem::Filesystem;
+
 /// Linux' `NAME_MAX`: the longest name of one file, in bytes.
 const MAX_COMPONENT: usize = 255;
-/// Linux' `PATH_MAX` without its terminating NUL, for the whole path below and with `/proc/`, in bytes.
+/// Linux' `PATH_MAX` without its terminating NUL, for the whole path with `/proc/` or `/sys/`, in bytes.
 const MAX_PATH: usize = 4095;
 /// Folders and links of `/proc` that show another process' view to each reader, so that no file can stand in for them.
 const PER_PROCESS: [&str; 4] = ["self", "thread-self", "net", "mounts"];
 
-/// The name of one file of procfs: a sysctl (`kernel/cap_last_cap`) or a file outside `/proc/sys` (`/proc/stat`).
+/// The name of one file of procfs, a sysctl (`kernel/cap_last_cap`) or a file outside `/proc/sys` (`/proc/stat`), or of one
+/// below `/sys` (`/sys/module/nf_conntrack/parameters/hashsize`).
 ///
 /// Keys are read in both of sysctl(8)'s spellings. The first separator decides which it is: after a `/`, slashes separate
 /// and dots are literal; after a `.`, dots separate and a slash stands for a literal dot. A relative name lies below
-/// `/proc/sys`; an absolute one has to begin with `/proc/`.
+/// `/proc/sys`; an absolute one has to begin with `/proc/` or `/sys/`.
 ///
-/// Keys are ordered by path, and two spellings of one file are equal.
+/// Keys are ordered by file system and path, and two spellings of one file are equal.
 ///
 /// ```
 /// use procemu::SysctlKey;
@@ -31,11 +34,16 @@ const PER_PROCESS: [&str; 4] = ["self", "thread-self", "net", "mounts"];
 /// assert_eq!(key.path(), "sys/net/ipv4/conf/eth0.100/forwarding");
 /// assert_eq!(key.to_string(), "net/ipv4/conf/eth0.100/forwarding");
 /// assert_eq!("/proc/stat".parse::<SysctlKey>()?.below_sys(), None);
+///
+/// let hashsize: SysctlKey = "/sys/module/nf_conntrack/parameters/hashsize".parse()?;
+/// assert_eq!(hashsize.path(), "module/nf_conntrack/parameters/hashsize");
+/// assert_eq!(hashsize.filesystem().mountpoint(), "/sys");
 /// # Ok::<(), procemu::KeyError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SysctlKey {
-    /// Relative to `/proc`, checked, without a leading slash.
+    filesystem: Filesystem,
+    /// Relative to where that is mounted, checked, without a leading slash.
     path: String,
 }
 
@@ -43,7 +51,7 @@ pub struct SysctlKey {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// Nothing is named: "", "/proc/" or "/proc/sys".
+    /// Nothing is named: "", "/proc/", "/proc/sys" or "/sys/".
     #[error("key {0:?} names no file; a key looks like kernel/panic, kernel.panic or /proc/stat")]
     Empty(String),
     /// Two separators in a row, or one at the beginning of a relative key.
@@ -61,15 +69,12 @@ pub enum KeyError {
     /// A component of more than 255 bytes.
     #[error("key {0:?} has a component of {1} bytes; a file name has at most 255")]
     LongComponent(String, usize),
-    /// A path of more than 4095 bytes, counted with `/proc/`.
+    /// A path of more than 4095 bytes, counted with `/proc/` or `/sys/`.
     #[error("key {0:?} makes a path of {1} bytes; a path has at most 4095")]
     LongPath(String, usize),
     /// An absolute path outside `/proc` and `/sys`.
-    #[error("key {0:?} lies outside /proc; an absolute key begins with /proc/")]
+    #[error("key {0:?} lies outside /proc and /sys; an absolute key begins with one of them")]
     OutsideProc(String),
-    /// A file of sysfs.
-    #[error("key {0:?} lies in /sys, which is not supported yet; a key is a file of /proc")]
-    Sysfs(String),
     /// A file below `/proc/<pid>`, `/proc/self`, `/proc/thread-self` or `/proc/net`, or `/proc/mounts`.
     #[error("key {0:?} is a different file for each process; a key is one that all processes share")]
     PerProcess(String),
@@ -81,10 +86,24 @@ impl SysctlKey {
     /// # Errors
     /// [`KeyError`], as for any other spelling.
     pub fn from_proc_path(path: &str) -> Result<Self, KeyError> {
-        Self::checked(path, path.split('/').map(Cow::Borrowed))
+        Self::from_path(Filesystem::Proc, path)
     }
 
-    /// The path relative to `/proc`: `sys/kernel/panic`, `stat`.
+    /// The key of a path relative to where `filesystem` is mounted, in which slashes separate.
+    ///
+    /// # Errors
+    /// [`KeyError`], as for any other spelling.
+    pub fn from_path(filesystem: Filesystem, path: &str) -> Result<Self, KeyError> {
+        Self::checked(path, filesystem, path.split('/').map(Cow::Borrowed))
+    }
+
+    /// The file system that it lies in.
+    #[must_use]
+    pub fn filesystem(&self) -> Filesystem {
+        self.filesystem
+    }
+
+    /// The path relative to where its file system is mounted: `sys/kernel/panic`, `stat`.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
@@ -98,13 +117,13 @@ impl SysctlKey {
             .map_or(self.path.as_str(), |(_, name)| name)
     }
 
-    /// The folder the file lies in, relative to `/proc`: `sys/kernel`, and "" for `/proc` itself.
+    /// The folder the file lies in, relative to the same: `sys/kernel`, and "" for `/proc` itself.
     #[must_use]
     pub fn parent(&self) -> &str {
         self.path.rsplit_once('/').map_or("", |(parent, _)| parent)
     }
 
-    /// The names along the path, from `/proc` down; at least one.
+    /// The names along the path, from `/proc` or `/sys` down; at least one.
     pub fn components(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.path.split('/')
     }
@@ -112,7 +131,9 @@ impl SysctlKey {
     /// The path relative to `/proc/sys` (`kernel/panic`), or `None` for a file outside it.
     #[must_use]
     pub fn below_sys(&self) -> Option<&str> {
-        self.path.strip_prefix("sys/")
+        self.path
+            .strip_prefix("sys/")
+            .filter(|_| self.filesystem.is_proc())
     }
 
     /// sysctl(8)'s dotted spelling, as in a bundle's `linux.sysctl`: `net.ipv4.conf.eth0/100.forwarding`.
@@ -135,8 +156,13 @@ impl SysctlKey {
             .is_some_and(|below| below.split('/').next().is_some_and(|first| first.contains('.')))
     }
 
-    /// `path` is the key in text form `text`, split into the names below `/proc`.
-    fn checked<'a>(text: &str, components: impl Iterator<Item = Cow<'a, str>>) -> Result<Self, KeyError> {
+    /// `components` is the key in text form `text`, split into the names below where `filesystem` is mounted.
+    fn checked<'a>(
+        text: &str,
+        filesystem: Filesystem,
+        components: impl Iterator<Item = Cow<'a, str>>,
+    ) -> Result<Self, KeyError> {
+        let in_proc = filesystem.is_proc();
         if let Some(c) = text.chars().find(|c| c.is_control() || c.is_whitespace()) {
             return Err(KeyError::Character(shown(text), c));
         }
@@ -144,7 +170,7 @@ impl SysctlKey {
         for (index, component) in components.iter().enumerate() {
             match component.as_ref() {
                 "" if components.len() == 1
-                    || (index == 1 && components.len() == 2 && components[0] == "sys") =>
+                    || (in_proc && index == 1 && components.len() == 2 && components[0] == "sys") =>
                 {
                     return Err(KeyError::Empty(shown(text)));
                 }
@@ -158,16 +184,16 @@ impl SysctlKey {
             }
         }
         let first = components[0].as_ref();
-        if PER_PROCESS.contains(&first) || first.bytes().all(|b| b.is_ascii_digit()) {
+        if in_proc && (PER_PROCESS.contains(&first) || first.bytes().all(|b| b.is_ascii_digit())) {
             return Err(KeyError::PerProcess(shown(text)));
         }
-        if components.len() == 1 && first == "sys" {
+        if in_proc && components.len() == 1 && first == "sys" {
             return Err(KeyError::Empty(shown(text)));
         }
         let path = components.join("/");
-        match "/proc/".len() + path.len() {
+        match filesystem.mountpoint().len() + 1 + path.len() {
             long if long > MAX_PATH => Err(KeyError::LongPath(shown(text), long)),
-            _ => Ok(Self { path }),
+            _ => Ok(Self { filesystem, path }),
         }
     }
 }
@@ -188,12 +214,15 @@ impl FromStr for SysctlKey {
             return Err(KeyError::Empty(String::new()));
         }
         if text.starts_with('/') {
-            return match text.strip_prefix("/proc") {
-                Some("") => Err(KeyError::Empty(shown(text))),
-                Some(rest) if rest.starts_with('/') => {
-                    Self::checked(text, rest[1..].split('/').map(Cow::Borrowed))
+            let below = |filesystem: &Filesystem| text.strip_prefix(filesystem.mountpoint());
+            let found = Filesystem::ALL
+                .iter()
+                .find_map(|filesystem| Some((*filesystem, below(filesystem)?)));
+            return match found {
+                Some((_, "")) => Err(KeyError::Empty(shown(text))),
+                Some((filesystem, rest)) if rest.starts_with('/') => {
+                    Self::checked(text, filesystem, rest[1..].split('/').map(Cow::Borrowed))
                 }
-                _ if text == "/sys" || text.starts_with("/sys/") => Err(KeyError::Sysfs(shown(text))),
                 _ => Err(KeyError::OutsideProc(shown(text))),
             };
         }
@@ -202,9 +231,12 @@ impl FromStr for SysctlKey {
             Some(at) if text.as_bytes()[at] == b'.' => {
                 // In this spelling a slash is a dot of the name.
                 let names = text.split('.').map(|name| Cow::Owned(name.replace('/', ".")));
-                Self::checked(text, below.chain(names))
+                Self::checked(text, Filesystem::Proc, below.chain(names))
             }
-            _ => Self::checked(text, below.chain(text.split('/').map(Cow::Borrowed))),
+            _ => {
+                let names = text.split('/').map(Cow::Borrowed);
+                Self::checked(text, Filesystem::Proc, below.chain(names))
+            }
         }
     }
 }
@@ -218,11 +250,12 @@ impl TryFrom<&str> for SysctlKey {
 }
 
 impl fmt::Display for SysctlKey {
-    /// The slash spelling, which parses back to the same key: `kernel/panic`, or `/proc/stat` outside `/proc/sys`.
+    /// The slash spelling, which parses back to the same key: `kernel/panic`, or absolute outside `/proc/sys`:
+    /// `/proc/stat`, `/sys/block/vda/size`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.below_sys() {
             Some(below) if !self.first_name_has_dot() => f.write_str(below),
-            _ => write!(f, "/proc/{}", self.path),
+            _ => write!(f, "{}/{}", self.filesystem.mountpoint(), self.path),
         }
     }
 }
@@ -240,15 +273,16 @@ impl<'de> Deserialize<'de> for SysctlKey {
     }
 }
 
-/// The three spellings as regular expressions of JSON Schema (ECMA-262): absolute, with slashes, with dots. What they do
-/// not say is that a name's length counts in bytes.
-fn spellings() -> [String; 3] {
+/// The spellings as regular expressions of JSON Schema (ECMA-262): absolute in either file system, with slashes, with dots.
+/// What they do not say is that a name's length counts in bytes.
+fn spellings() -> [String; 4] {
     const NONE: &str = r"\s\x00-\x1f\x7f-\x9f";
     let name = format!(r"(?!\.{{1,2}}(/|$))[^/{NONE}]{{1,{MAX_COMPONENT}}}");
     let first = format!("[^./{NONE}]{{1,{MAX_COMPONENT}}}");
     let per_process = PER_PROCESS.join("|");
     [
         format!("/proc/(?!sys$|({per_process}|[0-9]+)(/|$)){name}(/{name})*"),
+        format!("/sys/{name}(/{name})*"),
         format!("{first}(/{name})*"),
         // A slash stands for a dot of the name.
         format!(r"{first}(\.(?!//?(\.|$))[^.{NONE}]{{1,{MAX_COMPONENT}}})+"),
@@ -262,7 +296,7 @@ impl JsonSchema for SysctlKey {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "A file of procfs in one of sysctl(8)'s spellings (kernel/panic, kernel.panic), or absolute (/proc/stat)",
+            "description": "A file of procfs in one of sysctl(8)'s spellings (kernel/panic, kernel.panic), or absolute (/proc/stat), or one of sysfs (/sys/block/vda/size)",
             "type": "string",
             "minLength": 1,
             "maxLength": MAX_PATH,

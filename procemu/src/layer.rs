@@ -1,7 +1,8 @@
-//! Layers: what one attach put over a procfs, found again later by the root that its mounts show.
+//! Layers: what one attach put over a procfs or a sysfs, found again later by the root that its mounts show.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, StatxFlags, statx};
 
@@ -14,12 +15,12 @@ use crate::{spare, sys};
 /// Every layer's name begins with it; the layer's number follows.
 pub const PREFIX: &str = "procemu:";
 
-/// What one attach put over a procfs.
+/// What one attach put over a procfs, or over a sysfs. The two parts of an attach to both have one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {
     /// Its name, the source of its mounts, such as `procemu:1`.
     pub source: String,
-    /// Its mounts that lie directly on what was there before: paths relative to the root of procfs, and mount ids.
+    /// Its mounts that lie directly on what was there before: paths relative to its root, and mount ids.
     pub mounts: Vec<(String, u64)>,
 }
 
@@ -31,21 +32,24 @@ pub fn layers(proc: &Procfs) -> Result<Vec<Layer>> {
     Ok(group(&mountinfo::read()?, &proc.mountpoint()?))
 }
 
-/// The name for the next layer over the procfs at `proc`, given all mounts.
-pub(crate) fn next(mounts: &[Mount], proc: &Path) -> String {
-    let last = group(mounts, proc)
-        .iter()
-        .filter_map(|layer| number(&layer.source))
-        .max();
+/// The name for the next layer over what is mounted at `points`, given all mounts.
+pub(crate) fn next(mounts: &[Mount], points: &[PathBuf]) -> String {
+    let layers = points.iter().flat_map(|point| group(mounts, point));
+    let last = layers.filter_map(|layer| number(&layer.source)).max();
     format!("{PREFIX}{}", last.unwrap_or(0) + 1)
 }
 
-/// Takes `layer` off `proc`, and nothing else; with the last layer the spare procfs goes too.
+/// Takes `layer` off `proc`, and nothing else; with the last layer the spare goes too.
 ///
 /// # Errors
 /// `Place` if something was mounted over it since (then nothing is taken off); `System` or `Denied` if an unmount
 /// fails.
 pub fn detach(proc: &Procfs, layer: &Layer) -> Result<()> {
+    take(proc, &hold(proc, layer)?)
+}
+
+/// Handles on the mounts of `layer`, if they can be taken off: nothing lies on them.
+pub(crate) fn hold<'a>(proc: &Procfs, layer: &'a Layer) -> Result<Vec<(&'a str, OwnedFd)>> {
     if let Some((number, later)) = later_below(&mountinfo::read()?, layer) {
         return Err(Error::place(format!(
             "{}: {PREFIX}{number} lies below {}; take that off first",
@@ -66,8 +70,13 @@ pub fn detach(proc: &Procfs, layer: &Layer) -> Result<()> {
                 proc.show(path)
             )));
         }
-        handles.push((path, handle));
+        handles.push((path.as_str(), handle));
     }
+    Ok(handles)
+}
+
+/// Takes off what `hold` gave.
+pub(crate) fn take(proc: &Procfs, handles: &[(&str, OwnedFd)]) -> Result<()> {
     for (path, handle) in handles.iter().rev() {
         take_off(handle)
             .map_err(|e| Error::call(format!("detach: umount2({}, MNT_DETACH)", proc.show(path)), e))?;
@@ -105,11 +114,11 @@ fn later_below<'a>(mounts: &'a [Mount], layer: &Layer) -> Option<(u64, &'a Mount
 ///
 /// # Errors
 /// `System` or `Denied` if a mount cannot be changed; those before it are read-only then.
-pub fn make_layers_read_only(proc: &Procfs) -> Result<()> {
+pub(crate) fn make_layers_read_only(proc: &Procfs) -> Result<()> {
     for (path, _) in layers(proc)?.iter().flat_map(|layer| &layer.mounts) {
         let failed = |call: &str, e| Error::call(format!("{call}({})", proc.show(path)), e);
         let handle = proc.walk(path).map_err(|e| failed("open", e))?;
-        sys::mount_setattr(&handle, libc::MOUNT_ATTR_RDONLY, true)
+        sys::mount_setattr(&handle, libc::MOUNT_ATTR_RDONLY, libc::MS_SLAVE, true)
             .or_else(|_| remount_below(proc, path))
             .map_err(|e| failed("mount_setattr(MOUNT_ATTR_RDONLY, AT_RECURSIVE)", e))?;
     }
@@ -131,14 +140,6 @@ fn remount_below(proc: &Procfs, path: &str) -> std::io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Takes the spare procfs off `proc`, where there is one: a place without user namespaces has no use for it.
-///
-/// # Errors
-/// `Denied` or `System` if it cannot be taken off; it is locked in a user namespace that it was inherited by.
-pub fn drop_spare(proc: &Procfs) -> Result<()> {
-    spare::unmount(proc)
 }
 
 /// The number in a layer's name.

@@ -1,4 +1,5 @@
-//! `/proc/sys` keys that a program needs and a kernel lacks, as a tmpfs snapshot mounted over procfs.
+//! `/proc/sys` keys, and files of `/sys`, that a program needs and a kernel lacks, as a tmpfs snapshot mounted over procfs
+//! and sysfs.
 //!
 //! Once attached, the kernel's own tmpfs serves every read. No process has to stay, and nothing is preloaded or traced.
 //! What the kernel has itself is passed through and stays its own.
@@ -86,6 +87,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Keys in `/sys`
+//!
+//! All of the above is about one file system: of a table with keys in both, [`Procfs::observe`], [`Plan::new`] and what
+//! follows take those of theirs. [`Roots`] holds the procfs and the sysfs of one place and does the same steps for both,
+//! all of it or nothing: [`Roots::plan`], [`Both::compile`], [`Roots::attach`].
+//!
 //! # Afterwards
 //!
 //! [`verify`] compares a table with what a reader sees. [`layers`] lists what was attached to a procfs, also by other
@@ -99,6 +106,7 @@
 mod attach;
 mod child;
 mod error;
+mod filesystem;
 mod key;
 pub mod keyring;
 mod layer;
@@ -108,32 +116,40 @@ mod namespace;
 mod namespaced;
 mod observe;
 mod plan;
+mod preset;
 mod privilege;
 mod probe;
 mod procfs;
 mod profile;
+mod roots;
 mod schema;
 mod sealed;
+mod shared;
 mod snapshot;
 mod spare;
 mod sys;
 mod table;
+mod uptime;
 mod value;
 mod verify;
 
 pub use attach::{Attached, MountApi, Options, attach};
 pub use child::ask_child;
 pub use error::{Error, ErrorKind, Result, errno_text};
+pub use filesystem::Filesystem;
 pub use key::{KeyError, SysctlKey};
-pub use layer::{Layer, detach, drop_spare, layers, make_layers_read_only};
+pub use layer::{Layer, detach, layers};
 pub use namespace::{Ids, Target, private};
 pub use observe::{Folder, Kind, Listed, Observation, Probing, Seen};
 pub use plan::{Placement, Plan, Step, UNDERLAY};
+pub use preset::{Preset, PresetError};
 pub use probe::Probe;
 pub use procfs::Procfs;
 pub use profile::{Profile, ProfileError};
+pub use roots::{Both, Roots};
 pub use schema::json_schema;
 pub use sealed::reexec_sealed;
+pub use shared::{Lender, Shared};
 pub use snapshot::{Node, Snapshot};
 pub use table::{Entry, Mode, Table, TableError, When};
 pub use value::{Scalar, Separator, Value, ValueError, ValueSource};

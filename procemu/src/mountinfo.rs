@@ -43,10 +43,13 @@ impl Mount {
 
 /// The mounts of the calling process's namespace.
 pub(crate) fn read() -> Result<Vec<Mount>> {
-    let text = std::fs::read_to_string("/proc/self/mountinfo");
-    Ok(parse(
-        &text.map_err(|e| Error::call("read(/proc/self/mountinfo)", e))?,
-    ))
+    use std::io::Read;
+    // The file has no length to go by: with room, a reading takes one call and not one for every few lines.
+    let mut text = String::with_capacity(1 << 16);
+    let file = std::fs::File::open("/proc/self/mountinfo");
+    file.and_then(|mut file| file.read_to_string(&mut text))
+        .map_err(|e| Error::call("read(/proc/self/mountinfo)", e))?;
+    Ok(parse(&text))
 }
 
 /// Reads a whole mountinfo file; lines that don't have its form are passed over.
@@ -99,10 +102,10 @@ fn unescape(text: &str) -> PathBuf {
     PathBuf::from(std::ffi::OsString::from_vec(out))
 }
 
-/// Whether something mounted below `proc` may be there to hide or protect, so that a clone of procfs without it would
-/// show or allow more than `proc` does: a mask, a read-only bind, a foreign file system. Folders filled by a writable
-/// tmpfs (an overmount) and procfs's own empty mountpoints are not.
-pub(crate) fn hides(mounts: &[Mount], proc: &Path) -> bool {
+/// Whether something mounted below `proc`, a file system of type `kind`, may be there to hide or protect, so that a clone
+/// without it would show or allow more than `proc` does: a mask, a read-only bind, a foreign file system. Folders filled by
+/// a writable tmpfs (an overmount) and the file system's own empty mountpoints are not.
+pub(crate) fn hides(mounts: &[Mount], proc: &Path, kind: &str) -> bool {
     let read_only = mounts
         .iter()
         .rev()
@@ -111,29 +114,47 @@ pub(crate) fn hides(mounts: &[Mount], proc: &Path) -> bool {
     mounts
         .iter()
         .filter(|m| m.point != proc && m.point.starts_with(proc))
+        // The mountpoint of cgroups, with whatever is there.
+        .filter(|m| kind == "proc" || !m.point.starts_with(proc.join("fs/cgroup")))
         .any(|mount| match mount.fs.as_str() {
-            "proc" => (mount.has("ro") && !read_only) || is_another_file(mount, proc),
-            "tmpfs" => is_mask(mount) || is_filled_by_none(mount, mounts),
+            own if own == kind => (mount.has("ro") && !read_only) || is_another_file(mount, proc),
+            "tmpfs" => is_mask(mount) || is_filled_by_none(mount, mounts, kind),
             "autofs" | "binfmt_misc" | "nfsd" => false,
+            "bpf" | "configfs" | "debugfs" | "efivarfs" | "fusectl" | "pstore" | "securityfs"
+            | "selinuxfs" | "tracefs" => false,
             _ => mount.layer().is_none(),
         })
 }
 
-/// Whether a mount of procfs shows something else than what it covers. Its root (a spare) covers an empty folder.
+/// Whether a mount of the file system itself shows something else than what it covers. Its root (a spare) covers an empty folder.
 fn is_another_file(mount: &Mount, proc: &Path) -> bool {
     mount.root != Path::new("/") && mount.point.strip_prefix(proc).ok() != mount.root.strip_prefix("/").ok()
 }
 
-/// Whether a tmpfs of somebody else's has nothing of procfs on it: an overmount has originals bound back.
-fn is_filled_by_none(tmpfs: &Mount, mounts: &[Mount]) -> bool {
-    tmpfs.layer().is_none() && !mounts.iter().any(|m| m.parent == tmpfs.id && m.fs == "proc")
+/// Whether a tmpfs of somebody else's has nothing of `kind` on it: an overmount has originals bound back.
+fn is_filled_by_none(tmpfs: &Mount, mounts: &[Mount], kind: &str) -> bool {
+    tmpfs.layer().is_none() && !mounts.iter().any(|m| m.parent == tmpfs.id && m.fs == kind)
+}
+
+/// The mount that `path` lies on: the innermost mountpoint on the way to it, and there the mount on which no other lies.
+pub(crate) fn carrier<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
+    let above = mounts.iter().filter(|m| path.starts_with(&m.point));
+    let innermost = &above.max_by_key(|m| m.point.components().count())?.point;
+    let mut there = mounts.iter().filter(|m| m.point == *innermost);
+    there.find(|m| {
+        !mounts
+            .iter()
+            .any(|o| o.parent == m.id && o.id != m.id && o.point == *innermost)
+    })
 }
 
 /// The masks below `proc`, relative to it, as container runtimes make them: `/dev/null` over a file, an empty
-/// read-only tmpfs over a folder.
+/// read-only tmpfs over a folder. One with mounts on it, as `/sys/fs/cgroup` is, is there for those.
 pub(crate) fn masks(mounts: &[Mount], proc: &Path) -> Vec<String> {
+    let carries = |tmpfs: &Mount| mounts.iter().any(|m| m.parent == tmpfs.id);
     let below = mounts.iter().filter(|m| m.point != proc && is_mask(m));
     below
+        .filter(|m| !carries(m))
         .filter_map(|m| Some(m.point.strip_prefix(proc).ok()?.to_str()?.to_owned()))
         .collect()
 }
@@ -189,8 +210,8 @@ mod tests {
     fn a_device_over_a_file_is_a_mask_and_an_overmount_is_not() {
         let mounts = parse(TEXT);
         let proc = Path::new("/proc");
-        assert!(hides(&mounts, proc));
-        assert!(!hides(&mounts[..2], proc));
+        assert!(hides(&mounts, proc, "proc"));
+        assert!(!hides(&mounts[..2], proc, "proc"));
         assert_eq!(masks(&mounts, proc), ["key s"]);
     }
 }

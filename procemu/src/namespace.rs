@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+use caps::{CapSet, Capability};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{Gid, Uid, getegid, geteuid, setgroups, setresgid, setresuid};
@@ -43,8 +44,10 @@ pub fn private(ids: Ids) -> Result<Procfs> {
     match plain {
         Ok(()) => {}
         Err(nix::Error::EPERM) => {
+            // In the new namespace the process has them all.
+            let sets_files = caps::has_cap(None, CapSet::Effective, Capability::CAP_SETFCAP).unwrap_or(true);
             unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).map_err(no_namespace)?;
-            map_ids(uid, gid, ids).map_err(|e| Error::call("private namespace: writing the id maps", e))?;
+            map_ids(uid, gid, ids).map_err(|e| Error::call(no_map(sets_files, uid), e))?;
         }
         Err(errno) => return Err(Error::call("private namespace: unshare(CLONE_NEWNS)", errno)),
     }
@@ -68,6 +71,17 @@ fn no_namespace(errno: nix::Error) -> Error {
     );
     // ENOSPC and EUSERS are limits on namespaces, EINVAL a kernel without them: all of them the place's refusal.
     error.with_kind(ErrorKind::Denied)
+}
+
+/// What is not allowed where ids cannot be mapped. Root may be mapped only by who may set file capabilities, which would hold
+/// outside (`verify_root_map` in kernel/user_namespace.c, Linux 5.12).
+fn no_map(sets_files: bool, uid: Uid) -> &'static str {
+    if uid.is_root() && !sets_files {
+        "private namespace: root needs CAP_SYS_ADMIN, or CAP_SETFCAP for a user namespace, and has neither: \
+         writing the id maps"
+    } else {
+        "private namespace: writing the id maps"
+    }
 }
 
 fn map_ids(uid: Uid, gid: Gid, ids: Ids) -> io::Result<()> {
@@ -107,7 +121,8 @@ impl Target {
     /// Opens `pid` and finds out which of its namespaces are not the caller's.
     ///
     /// # Errors
-    /// `Input` if there is no such process; `Denied` if its namespaces may not be looked at.
+    /// `Input` if there is no such process; `Denied` if its namespaces may not be looked at, or if `/proc` is another pid
+    /// namespace's and the kernel does not tell which process this is there.
     pub fn open(pid: u32) -> Result<Self> {
         let no_such = || Error::input(format!("pid {pid}: no such process"));
         let raw = i32::try_from(pid)
@@ -121,7 +136,10 @@ impl Target {
         };
         // The links are read from /proc, which may belong to another pid namespace than the caller (a hook in a
         // container sees the host's): there the process goes by another number.
-        let pid = number_in_proc(&pidfd).unwrap_or(pid);
+        let pid = number_in_proc(&pidfd).ok_or_else(|| {
+            let what = format!("pid {pid}: cannot be found in /proc, which is that of another pid namespace");
+            Error::place(what).with_kind(ErrorKind::Denied)
+        })?;
         let mut flags = CloneFlags::empty();
         for (kind, flag) in KINDS {
             let theirs = fs::read_link(format!("/proc/{pid}/ns/{kind}"));
@@ -190,13 +208,18 @@ impl Target {
     }
 }
 
-/// The process's number in the pid namespace of `/proc`: "Pid:" in the pidfd's fdinfo, Linux 5.3.
+/// The process's number in the pid namespace of `/proc`. The kernel tells it in the pidfd's fdinfo; gVisor gives the number in
+/// the reader's namespace there, so that it is only good where the caller has the same number in both.
 fn number_in_proc(pidfd: &OwnedFd) -> Option<u32> {
+    let own = pidfd_open(rustix::process::getpid(), PidfdFlags::empty()).ok()?;
+    let shown = fs::read_link("/proc/self").ok()?;
+    let same = shown.to_str()?.parse() == Ok(number_in_fdinfo(&own)?);
+    number_in_fdinfo(pidfd).filter(|_| same)
+}
+
+/// "Pid:" in fdinfo, Linux 5.3.
+fn number_in_fdinfo(pidfd: &OwnedFd) -> Option<u32> {
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
-    info.lines()
-        .find_map(|line| line.strip_prefix("Pid:"))?
-        .trim()
-        .parse()
-        .ok()
-        .filter(|pid| *pid > 0)
+    let number = info.lines().find_map(|line| line.strip_prefix("Pid:"))?;
+    number.trim().parse().ok().filter(|pid| *pid > 0)
 }

@@ -1,4 +1,4 @@
-//! What one procfs has of a table's keys: plain data, gathered once, on which the plan is then computed.
+//! What one procfs, or one sysfs, has of a table's keys: plain data, gathered once, on which the plan is then computed.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
 use crate::namespaced;
 use crate::procfs::{Procfs, link_target, list};
@@ -59,9 +60,9 @@ pub enum Seen {
     Present {
         /// What it is.
         kind: Kind,
-        /// Whether it opens for writing and takes its own value. Asked only for entries with `when = "unwritable"`;
-        /// true for the rest.
-        writable: bool,
+        /// Whether it does what the entry's `when` asks: with `unwritable` it opens for writing and takes its own value, with
+        /// `zero` it says something else than 0. True for the rest, which are not asked.
+        serves: bool,
         /// Whether the mount that it lies on is read-only.
         read_only: bool,
     },
@@ -72,10 +73,13 @@ pub enum Seen {
     },
 }
 
-/// What a procfs has of a table's keys.
+/// What a procfs, or a sysfs, has of a table's keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
-    /// Each key of the table.
+    /// Which of the two was looked at.
+    #[serde(default)]
+    pub filesystem: Filesystem,
+    /// Each key of the table that lies in it.
     pub keys: BTreeMap<SysctlKey, Seen>,
     /// Each existing folder, but for the root, above a key that will have to be added or replaced.
     pub folders: BTreeMap<String, Folder>,
@@ -85,14 +89,15 @@ pub struct Observation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Probing {
     /// Open it for writing, and write back the value that it has: a stuck key is found by nothing less. Keys below
-    /// `/proc/sys/net` are opened only, since what is written there can reach other keys.
+    /// `/proc/sys/net` are opened only, since what is written there can reach other keys, and so are those in `/sys`, where
+    /// a write may be an order to a device.
     WriteBack,
     /// Open it for writing only; nothing is written.
     Open,
 }
 
 impl Procfs {
-    /// Looks at every key of `table`. Only keys with `when = "unwritable"` are opened for writing.
+    /// Looks at every key of `table` that lies in this file system. Only keys with `when = "unwritable"` are opened for writing.
     ///
     /// # Errors
     /// `System` or `Denied` where a folder cannot be looked into.
@@ -105,9 +110,15 @@ impl Procfs {
             probing,
             device,
             handles: BTreeMap::new(),
-            found: Observation::default(),
+            found: Observation {
+                filesystem: self.filesystem(),
+                ..Observation::default()
+            },
         };
-        for (key, entry) in table.iter() {
+        for (key, entry) in table
+            .iter()
+            .filter(|(key, _)| key.filesystem() == self.filesystem())
+        {
             let seen = observer.look(key, entry)?;
             if needs_room(&seen, entry.when) {
                 observer.list_above(key)?;
@@ -126,9 +137,9 @@ impl Procfs {
 fn needs_room(seen: &Seen, when: When) -> bool {
     match seen {
         Seen::Missing { .. } => true,
-        Seen::Present { writable, .. } => match when {
+        Seen::Present { serves, .. } => match when {
             When::Missing => false,
-            When::Unwritable => !writable,
+            When::Unwritable | When::Zero => !serves,
             When::Always => true,
         },
         Seen::Blocked { .. } => false,
@@ -177,7 +188,7 @@ impl Observer<'_> {
         if kind == Kind::Folder || entry.when == When::Missing {
             return Ok(Seen::Present {
                 kind,
-                writable: true,
+                serves: true,
                 read_only: false,
             });
         }
@@ -187,12 +198,24 @@ impl Observer<'_> {
             .map_err(|e| Error::call(self.proc.call("open", key.path()), e))?;
         let read_only =
             read_only(&handle).map_err(|e| Error::call(self.proc.call("fstatvfs", key.path()), e))?;
-        let writable = entry.when != When::Unwritable || self.takes_writes(key)?;
+        let serves = match entry.when {
+            When::Unwritable => self.takes_writes(key)?,
+            When::Zero => !self.is_zero(key),
+            When::Missing | When::Always => true,
+        };
         Ok(Seen::Present {
             kind,
-            writable,
+            serves,
             read_only,
         })
+    }
+
+    /// Whether `key` counts nothing, and would have by now.
+    fn is_zero(&self, key: &SysctlKey) -> bool {
+        // Asked first: no counter has to have moved in a kernel's first tick, and what is replaced then stays replaced.
+        let ticked = crate::uptime::ticks() > 0;
+        let content = self.proc.read(key.path());
+        ticked && content.is_ok_and(|content| first_line_is_zero(&content))
     }
 
     /// Whether `key` opens for writing and, where that may be tried, takes the value that it has.
@@ -210,7 +233,10 @@ impl Observer<'_> {
         };
         // A network key's own value is not nothing to write: `net/ipv6/conf/all/*` copies it to every interface
         // (net/ipv6/addrconf.c), `net/ipv4/conf/*` and `neigh/*` take note that it was set (net/ipv4/devinet.c).
-        if self.probing == Probing::Open || key.path().starts_with("sys/net/") {
+        // In sysfs files are triggers as often as values.
+        let is_value = key.below_sys().is_some_and(|below| !below.starts_with("net/"))
+            || (key.filesystem().is_proc() && key.below_sys().is_none());
+        if self.probing == Probing::Open || !is_value {
             return Ok(true);
         }
         // A trigger that cannot be read has no value of its own to refuse.
@@ -246,7 +272,8 @@ impl Observer<'_> {
             let child = join(path, &name);
             let mut kind = listed;
             let mut own = true;
-            if kind == FileType::Unknown || namespaced::anchor(&child).is_some() {
+            let anchored = self.proc.filesystem().is_proc() && namespaced::anchor(&child).is_some();
+            if kind == FileType::Unknown || anchored {
                 match statat(dir, &*name, AtFlags::SYMLINK_NOFOLLOW) {
                     Ok(stat) => {
                         kind = FileType::from_raw_mode(stat.st_mode);
@@ -283,6 +310,16 @@ impl Observer<'_> {
         self.handles.insert(path.to_owned(), opened.clone());
         Ok(opened)
     }
+}
+
+/// Whether the first line of `content` has numbers, and all are 0: `0`, `cpu  0 0 0 0`.
+pub(crate) fn first_line_is_zero(content: &[u8]) -> bool {
+    let line = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let mut numbers = line
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| word.iter().all(u8::is_ascii_digit) && !word.is_empty())
+        .peekable();
+    numbers.peek().is_some() && numbers.all(|number| number.iter().all(|digit| *digit == b'0'))
 }
 
 fn read_only(fd: &OwnedFd) -> io::Result<bool> {

@@ -1,30 +1,32 @@
-//! The plan: pure, from a table and what a procfs has, to the ordered steps that add what is missing.
+//! The plan: pure, from a table and what a procfs or sysfs has, to the ordered steps that add what is missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
 use crate::namespaced;
 use crate::observe::{Folder, Kind, Observation, Seen};
 use crate::table::{Table, When};
 
-/// Where the plan is to be carried out; it decides how originals are passed through and what may be written.
+/// Where the plan is to be carried out; it decides how originals are passed through and what may be written. Paths are
+/// relative to the root of the procfs, or of the sysfs, that the plan is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Placement {
     /// Around a program, whose children may enter other namespaces: what belongs to a namespace is linked to the
-    /// overmounted folder itself, so that it is resolved by whoever reads it.
+    /// overmounted folder itself, so that it is resolved by whoever reads it. In sysfs nothing does.
     Program {
         /// Whether anything takes writes: entries with mode 0644 then do, and originals as they did before. A program that
-        /// only reads has all originals linked, which costs next to nothing.
+        /// only reads has all originals of procfs linked, which costs next to nothing.
         writes: bool,
     },
     /// In a container, from within all of its namespaces: everything is passed through by bind, and nothing
     /// becomes writable that would not be without us.
     Container {
-        /// Paths (relative to the root of procfs) that the container has, or will have, read-only.
+        /// Paths that the container has, or will have, read-only.
         read_only: Vec<String>,
         /// Paths that the container has, or will have, masked; what lies there is left alone.
         masked: Vec<String>,
@@ -37,7 +39,7 @@ pub enum Placement {
 /// is inside `/proc/sys` because sysctl(8) of procps 4 refuses a key whose resolved path is not.
 pub const UNDERLAY: &str = "procemu";
 
-/// One step. Paths are relative to the root of procfs.
+/// One step. Paths are relative to the root of the file system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
@@ -93,15 +95,19 @@ pub enum Step {
 /// Ordered steps, parents before children. Empty where nothing is lacking.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
+    /// Where they are carried out.
+    #[serde(default, skip_serializing_if = "Filesystem::is_proc")]
+    pub filesystem: Filesystem,
     /// The steps.
     pub steps: Vec<Step>,
 }
 
 impl Plan {
-    /// Computes what has to be done for `table`, whose keys `seen` has looked at, in `placement`.
+    /// Computes what has to be done for those keys of `table` that lie in the file system that `seen` has looked at, in
+    /// `placement`.
     ///
     /// # Errors
-    /// `Input` for a key that names a folder, crosses a file, or would need a new entry in the root of procfs.
+    /// `Input` for a key that names a folder, crosses a file, or would need a new entry in the root of the file system.
     pub fn new(table: &Table, seen: &Observation, placement: &Placement) -> Result<Self> {
         refuse_nested(table)?;
         let wanted = wanted(table, seen, placement)?;
@@ -123,7 +129,10 @@ impl Plan {
                 writable: want.writable,
             });
         }
-        Ok(Self { steps })
+        Ok(Self {
+            filesystem: seen.filesystem,
+            steps,
+        })
     }
 
     /// Whether there is nothing to do.
@@ -147,7 +156,16 @@ impl Plan {
         })
     }
 
-    /// Whether a path (relative to the root of procfs) is changed by the plan, or lies below what is.
+    /// Where its mounts go: the overmounted folders and the replaced keys.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Overmount { folder } => Some(folder.as_str()),
+            Step::Replace { key, .. } => Some(key.path()),
+            _ => None,
+        })
+    }
+
+    /// Whether a path (relative to the root of the file system) is changed by the plan, or lies below what is.
     pub fn crosses(&self, path: &str) -> bool {
         self.steps.iter().any(|step| match step {
             Step::Overmount { folder } => under(path, folder),
@@ -178,7 +196,8 @@ struct Want<'a> {
 fn wanted<'a>(table: &'a Table, seen: &Observation, placement: &Placement) -> Result<Vec<Want<'a>>> {
     let in_container = matches!(placement, Placement::Container { .. });
     let mut wanted = Vec::new();
-    for (key, entry) in table.iter() {
+    let in_place = |(key, _): &(&SysctlKey, _)| key.filesystem() == seen.filesystem;
+    for (key, entry) in table.iter().filter(in_place) {
         if masked(placement, key.path()) {
             continue;
         }
@@ -186,7 +205,7 @@ fn wanted<'a>(table: &'a Table, seen: &Observation, placement: &Placement) -> Re
             |read_only: bool| entry.mode.is_writable() && may_be_written(placement, key, read_only);
         // Around a program, what belongs to a namespace is seen from all of them only below its anchor.
         let anchor = match placement {
-            Placement::Program { .. } => namespaced::anchor(key.path()),
+            Placement::Program { .. } => anchor(seen.filesystem, key.path()),
             Placement::Container { .. } => None,
         };
         match seen.keys.get(key) {
@@ -195,7 +214,8 @@ fn wanted<'a>(table: &'a Table, seen: &Observation, placement: &Placement) -> Re
                 if nearest.is_empty() && in_container && key.below_sys().is_some() => {}
             Some(Seen::Missing { nearest }) if nearest.is_empty() => {
                 return Err(Error::input(format!(
-                    "{key}: cannot be added: that needs a new entry in the root of procfs, which stays the kernel's"
+                    "{key}: cannot be added: that needs a new entry in the root of {}, which stays the kernel's",
+                    seen.filesystem.name()
                 )));
             }
             Some(Seen::Missing { nearest }) => {
@@ -219,12 +239,12 @@ fn wanted<'a>(table: &'a Table, seen: &Observation, placement: &Placement) -> Re
             }
             Some(Seen::Present {
                 kind,
-                writable: takes_writes,
+                serves,
                 read_only,
             }) => {
                 let replace = match entry.when {
                     When::Missing => false,
-                    When::Unwritable => !takes_writes,
+                    When::Unwritable | When::Zero => !serves,
                     When::Always => true,
                 };
                 if replace {
@@ -243,7 +263,8 @@ fn wanted<'a>(table: &'a Table, seen: &Observation, placement: &Placement) -> Re
             }
             Some(Seen::Blocked { at }) => {
                 return Err(Error::input(format!(
-                    "{key}: /proc/{at} is a file of this kernel, not a folder"
+                    "{key}: {}/{at} is a file of this kernel, not a folder",
+                    seen.filesystem.mountpoint()
                 )));
             }
             None => {
@@ -254,6 +275,11 @@ fn wanted<'a>(table: &'a Table, seen: &Observation, placement: &Placement) -> Re
         }
     }
     Ok(wanted)
+}
+
+/// The folder from which down `path` belongs to a namespace; nothing in sysfs does, as far as a key is concerned.
+fn anchor(filesystem: Filesystem, path: &str) -> Option<&'static str> {
+    namespaced::anchor(path).filter(|_| filesystem.is_proc())
 }
 
 fn may_be_written(placement: &Placement, key: &SysctlKey, on_read_only: bool) -> bool {
@@ -384,7 +410,11 @@ impl<'a> Layout<'a> {
                 path,
                 target: target.clone(),
             },
-            (_, Placement::Program { writes }) if own && (!writes || namespaced::anchor(&path).is_some()) => {
+            (_, Placement::Program { writes })
+                if own
+                    && self.seen.filesystem.is_proc()
+                    && (!writes || namespaced::anchor(&path).is_some()) =>
+            {
                 let below = path.strip_prefix(root).unwrap_or(&path).trim_start_matches('/');
                 let up = "../".repeat(below.matches('/').count());
                 Step::Link {

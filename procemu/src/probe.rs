@@ -3,6 +3,7 @@
 mod ipc;
 mod limits;
 mod net;
+mod stat;
 
 use std::fmt;
 
@@ -86,11 +87,15 @@ pub enum Probe {
     MptcpEnabled,
     /// net/ipv6/conf/all/disable_ipv6: 0 if an IPv6 socket can be bound to the unspecified address, 1 if there is no IPv6.
     DisableIpv6,
+    /// /proc/stat: the kernel's own text. Where it counts no time for any CPU, all their time since boot is idle time
+    /// (CLOCK_BOOTTIME); every other number, btime among them, is the kernel's. The text does not advance: the time between two
+    /// reads is none, as it was.
+    Stat,
 }
 
 impl Probe {
     /// Every probe, in the order of the documentation.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::CapLastCap,
         Self::NgroupsMax,
         Self::Ostype,
@@ -118,6 +123,7 @@ impl Probe {
         Self::PingGroupRange,
         Self::MptcpEnabled,
         Self::DisableIpv6,
+        Self::Stat,
     ];
 
     /// Asks the kernel. The answer is the key's content without its line end; `None` means that the kernel tells nothing.
@@ -134,6 +140,7 @@ impl Probe {
             Self::Domainname => return uname(rustix::system::Uname::domainname),
             Self::Sem => return ipc::sem(),
             Self::PingGroupRange => return net::ping_group_range(),
+            Self::Stat => return stat::stat(),
             Self::CapLastCap => limits::cap_last_cap(),
             Self::NgroupsMax => limits::ngroups_max(),
             Self::Shmmax => sys::shm_limits().map(|limits| limits.max),

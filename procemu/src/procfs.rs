@@ -1,31 +1,34 @@
-//! A verified handle on one procfs mount: everything below it is reached from the handle, never by an absolute path.
+//! A verified handle on one procfs or sysfs mount: everything below it is reached from the handle, never by an absolute
+//! path.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatFs, fstat, fstatfs, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, fstatfs, openat, readlinkat, statat};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
+use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
 use crate::mount::by_fd;
 use crate::plan::UNDERLAY;
 
-/// `f_type` of procfs, `PROC_SUPER_MAGIC` in linux/magic.h.
-const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+/// Inode number of a procfs root, `PROC_ROOT_INO` in linux/proc_fs.h, and of a sysfs root. gVisor's are others.
+const ROOT_INO: u64 = 1;
 
-/// Inode number of a procfs root, `PROC_ROOT_INO` in linux/proc_fs.h. gVisor's is another.
-const PROC_ROOT_INO: u64 = 1;
+/// As many links are followed on one path: the kernel's own limit, `MAXSYMLINKS` in linux/namei.h.
+const MAX_LINKS: usize = 40;
 
-/// A procfs mount, proved to be one at its root.
+/// A procfs mount, or a sysfs mount, proved to be one at its root.
 ///
 /// Paths given to its methods are relative to that root (`sys/kernel/cap_last_cap`). They are walked component by
-/// component from the handle; mounts are crossed, since overmounts stack, and a symlink on the way is followed
-/// only where it leads back into procfs, which is what the links of an overmount around a program do.
+/// component from the handle; mounts are crossed, since overmounts stack, and so are relative symlinks that stay below the
+/// root: those of an overmount around a program, those of sysfs, and `/sys/fs/cgroup/cpuacct` where that is one.
 #[derive(Debug)]
 pub struct Procfs {
+    filesystem: Filesystem,
     root: OwnedFd,
     shown: PathBuf,
 }
@@ -36,7 +39,15 @@ impl Procfs {
     /// # Errors
     /// `Place` if what is there is not the root of a procfs.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_at(CWD, path.as_ref(), path.as_ref().to_path_buf())
+        Self::open_at(Filesystem::Proc, CWD, path.as_ref(), path.as_ref().to_path_buf())
+    }
+
+    /// Opens the sysfs mounted at `path`, such as `/sys`, in the same way.
+    ///
+    /// # Errors
+    /// `Place` if what is there is not the root of a sysfs.
+    pub fn open_sysfs(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_at(Filesystem::Sys, CWD, path.as_ref(), path.as_ref().to_path_buf())
     }
 
     /// Opens `proc` directly below the folder `rootfs`, which nobody needs to trust: a symlink, or anything but
@@ -45,7 +56,13 @@ impl Procfs {
     /// # Errors
     /// `Place` if `proc` is not the root of a procfs.
     pub fn beneath(rootfs: impl AsFd, shown: impl AsRef<Path>) -> Result<Self> {
-        Self::open_at(rootfs, Path::new("proc"), shown.as_ref().join("proc"))
+        Self::of_rootfs(Filesystem::Proc, rootfs, shown.as_ref())
+    }
+
+    /// Opens what is mounted below the folder `rootfs` where `filesystem` belongs.
+    pub(crate) fn of_rootfs(filesystem: Filesystem, rootfs: impl AsFd, shown: &Path) -> Result<Self> {
+        let name = filesystem.mountpoint().trim_start_matches('/');
+        Self::open_at(filesystem, rootfs, Path::new(name), shown.join(name))
     }
 
     /// A new, detached mount of the calling process's procfs: the kernel's own view, with nothing over it.
@@ -62,7 +79,7 @@ impl Procfs {
             | MountAttrFlags::MOUNT_ATTR_NOEXEC;
         let root = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags)
             .map_err(|e| Error::call("fsmount(proc)", e))?;
-        Self::verified(root, PathBuf::from("a fresh procfs"))
+        Self::verified(Filesystem::Proc, root, PathBuf::from("a fresh procfs"))
     }
 
     /// A detached clone of this mount without what is mounted below it, so that a key is reached past a read-only bind
@@ -77,11 +94,12 @@ impl Procfs {
             OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
         let root = open_tree(&self.root, "", flags)
             .map_err(|e| Error::call(format!("open_tree({}, OPEN_TREE_CLONE)", self.shown.display()), e))?;
-        Self::verified(root, self.shown.clone())
+        Self::verified(self.filesystem, root, self.shown.clone())
     }
 
-    fn open_at(at: impl AsFd, path: &Path, shown: PathBuf) -> Result<Self> {
+    fn open_at(filesystem: Filesystem, at: impl AsFd, path: &Path, shown: PathBuf) -> Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let name = filesystem.name();
         let root = openat(at.as_fd(), path, flags, Mode::empty()).map_err(|errno| match errno {
             Errno::NOTDIR | Errno::LOOP => {
                 let what = match statat(at.as_fd(), path, AtFlags::SYMLINK_NOFOLLOW) {
@@ -89,33 +107,56 @@ impl Procfs {
                     _ => "not a folder",
                 };
                 Error::place(format!(
-                    "{} is {what}; it must be the root of a procfs mount",
+                    "{} is {what}; it must be the root of a {name} mount",
                     shown.display()
                 ))
             }
             Errno::NOENT => Error::place(format!(
-                "{} does not exist; it must be a procfs mount",
+                "{} does not exist; it must be a {name} mount",
                 shown.display()
             )),
             _ => Error::call(format!("open({})", shown.display()), errno),
         })?;
-        Self::verified(root, shown)
+        Self::verified(filesystem, root, shown)
     }
 
-    fn verified(root: OwnedFd, shown: PathBuf) -> Result<Self> {
-        let proc = Self { root, shown };
-        let refuse = |what| Err(Error::place(format!("{} is {what}", proc.shown.display())));
-        if !is_procfs(&proc.root).map_err(|e| Error::call(format!("fstatfs({})", proc.shown.display()), e))? {
-            return refuse("not procfs; a procfs must be mounted there");
+    fn verified(filesystem: Filesystem, root: OwnedFd, shown: PathBuf) -> Result<Self> {
+        let found = Self {
+            filesystem,
+            root,
+            shown,
+        };
+        let name = filesystem.name();
+        let refuse = |what: String| Err(Error::place(format!("{} is {what}", found.shown.display())));
+        if !found
+            .is_same(&found.root)
+            .map_err(|e| Error::call(format!("fstatfs({})", found.shown.display()), e))?
+        {
+            return refuse(format!("not {name}; a {name} must be mounted there"));
         }
-        let inode = fstat(&proc.root)
-            .map_err(|e| Error::call(format!("fstat({})", proc.shown.display()), e))?
+        let inode = fstat(&found.root)
+            .map_err(|e| Error::call(format!("fstat({})", found.shown.display()), e))?
             .st_ino;
-        // Only a root has the `self` link; a kernel without the fixed inode number is recognised by it.
-        if inode != PROC_ROOT_INO && readlinkat(&proc.root, "self", Vec::new()).is_err() {
-            return refuse("inside procfs, not its root");
+        // A kernel without the fixed inode number is recognised by what only the root has.
+        let is_there = |name| statat(&found.root, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+        let has_all = match filesystem {
+            Filesystem::Proc => is_there("self"),
+            Filesystem::Sys => ["class", "devices", "fs"].into_iter().all(is_there),
+        };
+        if inode != ROOT_INO && !has_all {
+            return refuse(format!("inside {name}, not its root"));
         }
-        Ok(proc)
+        Ok(found)
+    }
+
+    /// Which file system it is.
+    pub fn filesystem(&self) -> Filesystem {
+        self.filesystem
+    }
+
+    /// Whether `fd` lies on a file system of this type.
+    pub(crate) fn is_same(&self, fd: impl AsFd) -> io::Result<bool> {
+        Ok(self.filesystem.is(&fstatfs(fd)?))
     }
 
     /// Where it was opened, for messages.
@@ -155,48 +196,54 @@ impl Procfs {
     /// # Errors
     /// The errno of the component that could not be opened.
     pub fn walk(&self, path: &str) -> io::Result<OwnedFd> {
-        let mut at: Option<OwnedFd> = None;
-        let mut rest = path.split('/').peekable();
-        while let Some(name) = rest.next() {
-            let dir = at.as_ref().map_or(self.root(), |fd| fd.as_fd());
-            let next = enter(dir, name)?;
-            at = Some(if rest.peek().is_some() {
-                self.as_folder(dir, name, next)?
-            } else {
-                next
-            });
-        }
-        at.ok_or_else(|| Errno::INVAL.into())
+        self.resolve(path, false)?.ok_or_else(|| Errno::INVAL.into())
     }
 
-    /// Opens a handle on the folder `path` (`""` is the root), following a link of ours in last place too.
+    /// Opens a handle on the folder `path` (`""` is the root), following a link in last place too.
     ///
     /// # Errors
     /// ENOTDIR if it is not a folder, or the errno of the component that could not be opened.
     pub fn folder(&self, path: &str) -> io::Result<OwnedFd> {
-        let mut at = self.root.try_clone()?;
-        for name in path.split('/').filter(|name| !name.is_empty()) {
-            let next = enter(at.as_fd(), name)?;
-            at = self.as_folder(at.as_fd(), name, next)?;
+        match self.resolve(path, true)? {
+            None => self.root.try_clone(),
+            Some(fd) if is(&fd, FileType::Directory)? => Ok(fd),
+            Some(_) => Err(Errno::NOTDIR.into()),
         }
-        Ok(at)
     }
 
-    /// `fd`, opened as `name` in `dir`, as a folder: itself, or what it links to where that is procfs again.
-    fn as_folder(&self, dir: BorrowedFd<'_>, name: &str, fd: OwnedFd) -> io::Result<OwnedFd> {
-        match FileType::from_raw_mode(fstat(&fd)?.st_mode) {
-            FileType::Directory => Ok(fd),
-            FileType::Symlink => {
-                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                let target = openat(dir, name, flags, Mode::empty())?;
-                if is_procfs(&target)? {
-                    Ok(target)
-                } else {
-                    Err(Errno::LOOP.into())
-                }
-            }
-            _ => Err(Errno::NOTDIR.into()),
+    /// Walks down `path` and the links on it; `None` is the root. No link is followed by the kernel, which would take the
+    /// process's root for the place of an absolute one.
+    fn resolve(&self, path: &str, follows_last: bool) -> io::Result<Option<OwnedFd>> {
+        let mut handles: Vec<OwnedFd> = Vec::new();
+        let mut rest: Vec<String> = names(path).map(str::to_owned).collect();
+        if rest.iter().any(|name| name == "..") {
+            return Err(Errno::INVAL.into());
         }
+        let mut links = 0;
+        while let Some(name) = rest.pop() {
+            if name == ".." {
+                // Above the root there is nothing that is ours to open.
+                handles.pop().ok_or(Errno::LOOP)?;
+                continue;
+            }
+            let dir = handles.last().map_or(self.root(), AsFd::as_fd);
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let next = openat(dir, &*name, flags, Mode::empty())?;
+            let is_last = rest.is_empty();
+            if (follows_last || !is_last) && is(&next, FileType::Symlink)? {
+                let target = link_target(dir, &name)?;
+                links += 1;
+                if links > MAX_LINKS || target.starts_with('/') {
+                    return Err(Errno::LOOP.into());
+                }
+                rest.extend(names(&target).map(str::to_owned));
+            } else if is_last || is(&next, FileType::Directory)? {
+                handles.push(next);
+            } else {
+                return Err(Errno::NOTDIR.into());
+            }
+        }
+        Ok(handles.pop())
     }
 
     /// Opens `path` as a reader would, links of ours followed. Never blocks and never becomes a terminal.
@@ -210,12 +257,19 @@ impl Procfs {
         Ok(fs::File::from(openat(&dir, name, flags, Mode::empty())?))
     }
 
+    /// Whether the file at `path` is the kernel's own, not one of an overmount.
+    pub(crate) fn is_kernels(&self, path: &str) -> io::Result<bool> {
+        Ok(self
+            .filesystem
+            .is_kernels(&fstatfs(self.open_file(path, OFlags::PATH)?)?))
+    }
+
     /// Whether `key` is there and the kernel's own, not a file of an overmount.
     ///
     /// # Errors
     /// The errno with which it cannot be looked at.
     pub fn has_own(&self, key: &SysctlKey) -> Result<bool> {
-        match self.open_file(key.path(), OFlags::PATH).and_then(is_procfs) {
+        match self.is_kernels(key.path()) {
             Ok(own) => Ok(own),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(Error::call(format!("open({})", self.show(key.path())), error)),
@@ -279,27 +333,13 @@ impl Procfs {
     }
 }
 
-/// A handle on `name` in `dir`, a symlink not followed.
-fn enter(dir: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
-    if name.is_empty() || name == "." || name == ".." {
-        return Err(Errno::INVAL.into());
-    }
-    Ok(openat(
-        dir,
-        name,
-        OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?)
+/// The names on a path, the last first.
+fn names(path: &str) -> impl Iterator<Item = &str> {
+    path.rsplit('/').filter(|name| !matches!(*name, "" | "."))
 }
 
-/// Whether `fd` lies on a procfs.
-pub(crate) fn is_procfs(fd: impl AsFd) -> io::Result<bool> {
-    Ok(is_proc(&fstatfs(fd)?))
-}
-
-/// Whether that is what statfs(2) tells of a procfs.
-pub(crate) fn is_proc(found: &StatFs) -> bool {
-    found.f_type as u64 == PROC_SUPER_MAGIC
+fn is(fd: &OwnedFd, kind: FileType) -> io::Result<bool> {
+    Ok(FileType::from_raw_mode(fstat(fd)?.st_mode) == kind)
 }
 
 /// A folder's entries (neither `.` nor `..`) with their type as the folder tells it.

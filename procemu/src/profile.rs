@@ -44,6 +44,7 @@ impl Profile {
         "container",
         "crun",
         "dockerd",
+        "gvisor",
         "kube-proxy",
         "kubelet",
         "podman",

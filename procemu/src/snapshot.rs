@@ -14,7 +14,7 @@ use crate::procfs::Procfs;
 use crate::table::{Entry, Table};
 use crate::value::ValueSource;
 
-/// One node of the tmpfs. Paths are relative to the root of procfs; the tmpfs has the same layout.
+/// One node of the tmpfs. Paths are relative to the root of procfs, or of sysfs; the tmpfs has the same layout.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "node", rename_all = "snake_case")]
 pub enum Node {
@@ -54,7 +54,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Takes the value of each key that `plan` adds or replaces from `table`: literals as they are, computed ones
-    /// by asking the kernel, `host` ones from the procfs `host`.
+    /// by asking the kernel, `host` ones from the procfs, or sysfs, `host`.
     ///
     /// # Errors
     /// `Input` for a key whose source has no value here and that has no `fallback`.
@@ -97,7 +97,7 @@ impl Snapshot {
         &self.nodes
     }
 
-    /// The value of the key at `path` (relative to the root of procfs), as a reader gets it.
+    /// The value of the key at `path` (relative to the root of the file system), as a reader gets it.
     pub fn value(&self, path: &str) -> Option<&str> {
         self.nodes.iter().find_map(|node| match node {
             Node::Key {
@@ -130,21 +130,24 @@ impl Snapshot {
     /// no sources, as gVisor's, shows no other sign of the layer.
     pub(crate) fn write(&self, root: BorrowedFd<'_>, layer: &str) -> Result<OwnedFd> {
         let failed = |call: &str, path: &str, errno: std::io::Error| {
-            Error::call(format!("snapshot: {call}(/proc/{path})"), errno)
+            Error::call(format!("snapshot: {call}({path})"), errno)
         };
-        let folder = FileMode::from_raw_mode(0o555);
+        let none = rustix::fs::AtFlags::empty();
+        // Filled first, and then shown as procfs shows them: root without CAP_DAC_OVERRIDE adds nothing to what it may not
+        // write. The process's umask is not the reader's concern.
+        let (filled, shown) = (FileMode::from_raw_mode(0o755), FileMode::from_raw_mode(0o555));
+        let make = |at: BorrowedFd<'_>, path: &str| {
+            mkdirat(at, path, filled).and_then(|()| chmodat(at, path, filled, none))
+        };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let root = mkdirat(root, layer, folder)
-            .and_then(|()| chmodat(root, layer, folder, rustix::fs::AtFlags::empty()))
-            .and_then(|()| openat(root, layer, flags, FileMode::empty()))
+        let tmpfs = root;
+        let root = make(tmpfs, layer)
+            .and_then(|()| openat(tmpfs, layer, flags, FileMode::empty()))
             .map_err(|e| Error::call(format!("snapshot: mkdir({layer})"), e))?;
         for node in &self.nodes {
             match node {
                 Node::Folder { path } => {
-                    mkdirat(&root, path, folder)
-                        // The process's umask is not the reader's concern.
-                        .and_then(|()| chmodat(&root, path, folder, rustix::fs::AtFlags::empty()))
-                        .map_err(|e| failed("mkdir", path, e.into()))?;
+                    make(root.as_fd(), path).map_err(|e| failed("mkdir", path, e.into()))?;
                 }
                 Node::Spot { path } => {
                     // Nothing is written to it, so it need not be opened, which costs as much again.
@@ -171,6 +174,13 @@ impl Snapshot {
                 }
             }
         }
+        for node in &self.nodes {
+            if let Node::Folder { path } = node {
+                chmodat(&root, path, shown, none).map_err(|e| failed("chmod", path, e.into()))?;
+            }
+        }
+        chmodat(tmpfs, layer, shown, none)
+            .map_err(|e| Error::call(format!("snapshot: chmod({layer})"), e))?;
         Ok(root)
     }
 }
@@ -204,7 +214,7 @@ impl Builder {
 /// What `key` will read as.
 pub(crate) fn content(key: &SysctlKey, entry: &Entry, host: Option<&Procfs>) -> Result<String> {
     let outside = match (&entry.source, host) {
-        (ValueSource::Host, Some(host)) => host
+        (ValueSource::Host, Some(host)) if host.filesystem() == key.filesystem() => host
             .read(key.path())
             .ok()
             .and_then(|bytes| String::from_utf8(bytes).ok()),

@@ -1,9 +1,10 @@
-//! The spare: a second, unshadowed mount of procfs inside procfs itself.
+//! The spare: a second, unshadowed mount of procfs inside procfs itself, or of sysfs inside sysfs.
 //!
 //! A container with a user namespace gets its own procfs only where the kernel finds one mount of it in the same mount
-//! namespace that nothing covers (`mount_too_revealing` in the kernel's fs/namespace.c), and an overmount covers.
+//! namespace that nothing covers (`mount_too_revealing` in the kernel's fs/namespace.c), and an overmount covers. The same
+//! holds for sysfs.
 //!
-//! It lies below `/proc` because that is the only mount that is made private: anywhere else it would propagate to the
+//! It lies inside because that is a mount that is cut off from its peers anyway: anywhere else it would propagate to the
 //! host.
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,24 +14,48 @@ use rustix::fs::{FileType, fstat};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
 use crate::error::{Error, Result};
-use crate::mount::{by_fd, take_off};
+use crate::filesystem::Filesystem;
+use crate::mount::{by_fd, make_slaves, take_off, take_off_name};
 use crate::mountinfo;
-use crate::procfs::{Procfs, is_procfs, list};
+use crate::plan::Plan;
+use crate::procfs::{Procfs, list};
 
-/// Always there, always empty: the kernel keeps it for programs that look for it (fs/proc/proc_tty.c).
-const PREFERRED: &str = "tty/ldisc";
+/// In procfs the first is always there, always empty; the kernel keeps it for programs that look for it (fs/proc/proc_tty.c). In
+/// gVisor `bus` is empty.
+const IN_PROC: [&str; 4] = ["tty/ldisc", "bus", "driver", "fs"];
 
-/// Mounts the spare where there is none yet; gives its folder and handle if it did. `proc` must be private, or
-/// others would see it.
-pub(crate) fn mount(proc: &Procfs) -> Result<Option<(String, OwnedFd)>> {
+/// In sysfs no folder is. These are empty on most machines (drivers/base/swnode.c, drivers/iommu/iommu.c), or in gVisor, and
+/// nobody takes what lies in them for a device.
+const IN_SYS: [&str; 4] = [
+    "kernel/software_nodes",
+    "kernel/iommu_groups",
+    "power",
+    "firmware",
+];
+
+/// The folders that are empty, or may be, on most kernels.
+fn usual(filesystem: Filesystem) -> &'static [&'static str] {
+    match filesystem {
+        Filesystem::Proc => &IN_PROC,
+        Filesystem::Sys => &IN_SYS,
+    }
+}
+
+/// Mounts the spare where there is none yet, on nothing that `plan` covers; gives its folder and handle if it did. `proc`
+/// must be cut off from its peers, or others would see it.
+pub(crate) fn mount(proc: &Procfs, plan: &Plan) -> Result<Option<(String, OwnedFd)>> {
     if existing(proc).is_some() {
         return Ok(None);
     }
-    let folder = empty_folder(proc)?;
+    let folder = empty_folder(proc, plan)?;
+    let kind = proc.filesystem().name();
     let failed = |call: &str, e: std::io::Error| {
-        Error::call(format!("spare procfs: {call}({})", proc.show(&folder)), e)
+        Error::call(format!("spare {kind}: {call}({})", proc.show(&folder)), e)
     };
     let on = proc.folder(&folder).map_err(|e| failed("open", e))?;
+    // Opened before there is something to take off: that must not fail for want of a descriptor.
+    let (above, name) = folder.rsplit_once('/').unwrap_or(("", &folder));
+    let above = proc.folder(above).map_err(|e| failed("open", e))?;
     let mut flags =
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
     if must_keep_mounts(proc) {
@@ -44,7 +69,14 @@ pub(crate) fn mount(proc: &Procfs) -> Result<Option<(String, OwnedFd)>> {
     moved
         .or_else(|_| classic(proc, &on))
         .map_err(|e| failed("mount", e))?;
-    let handle = proc.folder(&folder).map_err(|e| failed("open", e))?;
+    let handle = proc.folder(&folder).map_err(|e| {
+        take_off_name(&above, name);
+        failed("open", e)
+    })?;
+    // What a recursive clone brought along has peers; a clone of procfs, which is private, has none.
+    make_slaves(&handle)
+        .inspect_err(|_| take_off(&handle).unwrap_or_default())
+        .map_err(|e| failed("mount(MS_SLAVE|MS_REC)", e))?;
     Ok(Some((folder, handle)))
 }
 
@@ -81,64 +113,86 @@ fn classic(proc: &Procfs, on: &OwnedFd) -> std::io::Result<()> {
 /// Whether a clone without the mounts below `/proc` would show what they hide.
 fn must_keep_mounts(proc: &Procfs) -> bool {
     match (proc.mountpoint(), mountinfo::read()) {
-        (Ok(point), Ok(mounts)) => mountinfo::hides(&mounts, &point),
+        (Ok(point), Ok(mounts)) => mountinfo::hides(&mounts, &point, proc.filesystem().kind()),
         _ => true,
     }
 }
 
 /// The folder of a spare that is already mounted.
 fn existing(proc: &Procfs) -> Option<String> {
-    candidates(proc).into_iter().find(|path| {
-        let is_spare = || -> std::io::Result<bool> {
+    let is_spare = |path: &String| {
+        let is_root = || -> std::io::Result<bool> {
             let fd = proc.folder(path)?;
-            Ok(is_procfs(&fd)? && fstat(&fd)?.st_ino == fstat(proc.root())?.st_ino)
+            Ok(proc.is_same(&fd)? && fstat(&fd)?.st_ino == fstat(proc.root())?.st_ino)
         };
-        is_spare().unwrap_or(false)
-    })
-}
-
-/// A folder for a short-lived mount: an empty one, else the spare's own.
-pub(crate) fn spot(proc: &Procfs) -> Result<String> {
-    empty_folder(proc).or_else(|error| existing(proc).ok_or(error))
-}
-
-fn empty_folder(proc: &Procfs) -> Result<String> {
-    let empty = |path: &String| {
-        proc.folder(path)
-            .and_then(|fd| Ok(is_procfs(&fd)? && list(fd.as_fd())?.is_empty()))
-            .unwrap_or(false)
+        is_root().unwrap_or(false)
     };
-    candidates(proc).into_iter().find(empty).ok_or_else(|| {
+    let (point, mounts) = (proc.mountpoint().ok()?, mountinfo::read().ok()?);
+    let whole = |mount: &&mountinfo::Mount| {
+        mount.fs == proc.filesystem().kind() && mount.root.as_os_str() == "/" && mount.point != point
+    };
+    let mut below = mounts
+        .iter()
+        .filter(whole)
+        .filter_map(|mount| Some(mount.point.strip_prefix(&point).ok()?.to_str()?.to_owned()));
+    below.find(is_spare)
+}
+
+/// A folder for a short-lived mount while `plan` is carried out: an empty one, else the spare's own.
+pub(crate) fn spot(proc: &Procfs, plan: &Plan) -> Result<String> {
+    empty_folder(proc, plan).or_else(|error| existing(proc).ok_or(error))
+}
+
+fn empty_folder(proc: &Procfs, plan: &Plan) -> Result<String> {
+    let free = |path: &String| !plan.crosses(path) && is_empty(proc, path);
+    let mut found = usual_in(proc).chain(others(proc)).filter(free);
+    found.next().ok_or_else(|| {
+        let name = proc.filesystem().name();
         Error::place(format!(
-            "{} has no empty folder for a spare procfs; one such as /proc/{PREFERRED} is needed",
-            proc.shown().display()
+            "{} has no empty folder for a spare {name}; one such as {} is needed",
+            proc.shown().display(),
+            proc.show(usual(proc.filesystem())[0])
         ))
     })
 }
 
-/// Folders outside `/proc/sys` and of no process: the preferred one, then those of procfs's root and one level below.
-fn candidates(proc: &Procfs) -> Vec<String> {
-    let mut found = vec![PREFERRED.to_owned()];
-    let folders = |path: &str| -> Vec<String> {
+fn is_empty(proc: &Procfs, path: &str) -> bool {
+    let empty = || -> std::io::Result<bool> {
+        let folder = proc.folder(path)?;
+        // Mountpoints of sysfs, which are for others, take no entries (`make_empty_dir_inode` in fs/libfs.c).
+        let takes = proc.filesystem().is_proc() || fstat(&folder)?.st_mode & 0o200 != 0;
+        Ok(takes && proc.is_same(&folder)? && list(folder.as_fd())?.is_empty())
+    };
+    empty().unwrap_or(false)
+}
+
+fn usual_in(proc: &Procfs) -> impl Iterator<Item = String> {
+    usual(proc.filesystem()).iter().map(|path| (*path).to_owned())
+}
+
+/// Every folder of the root and one level below: outside `/proc/sys` and of no process, or outside `/sys/fs`. Looked for only
+/// when asked for the first: in procfs it costs a listing of every process.
+fn others(proc: &Procfs) -> impl Iterator<Item = String> {
+    let in_proc = proc.filesystem().is_proc();
+    let left_out = if in_proc { "sys" } else { "fs" };
+    let folders = move |path: &str| -> Vec<String> {
         let listed = proc
             .folder(path)
             .and_then(|fd| list(fd.as_fd()))
             .unwrap_or_default();
         let kept = listed.into_iter().filter(|(name, kind)| {
-            *kind == FileType::Directory && name != "sys" && !name.starts_with(|c: char| c.is_ascii_digit())
+            *kind == FileType::Directory
+                && name != left_out
+                && !(in_proc && name.starts_with(|c: char| c.is_ascii_digit()))
         });
         let mut names: Vec<String> = kept.map(|(name, _)| name).collect();
         names.sort_unstable();
         names
     };
-    if proc.folder(PREFERRED).is_ok() {
-        // Without a look at the rest, which costs a listing of every process.
-        found.extend(["driver", "fs"].map(str::to_owned));
-    } else {
-        for top in folders("") {
-            found.extend(folders(&top).into_iter().map(|name| format!("{top}/{name}")));
-            found.push(top);
-        }
-    }
-    found
+    std::iter::once(())
+        .flat_map(move |()| folders(""))
+        .flat_map(move |top| {
+            let below = folders(&top).into_iter().map(|name| format!("{top}/{name}"));
+            below.chain([top.clone()]).collect::<Vec<_>>()
+        })
 }

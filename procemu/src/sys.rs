@@ -206,12 +206,12 @@ struct MountAttr {
     userns_fd: u64,
 }
 
-/// Sets attributes (`MOUNT_ATTR_*`) on the mount whose root `mount` is, and makes it private; `recursive` for all
-/// mounts below it too. mount_setattr(2), Linux 5.12.
-pub(crate) fn mount_setattr(mount: impl AsFd, set: u64, recursive: bool) -> io::Result<()> {
+/// Sets attributes (`MOUNT_ATTR_*`) and the propagation (`MS_PRIVATE`, `MS_SLAVE`) of the mount whose root `mount` is;
+/// `recursive` for all mounts below it too. mount_setattr(2), Linux 5.12.
+pub(crate) fn mount_setattr(mount: impl AsFd, set: u64, propagation: u64, recursive: bool) -> io::Result<()> {
     let attr = MountAttr {
         set,
-        propagation: libc::MS_PRIVATE,
+        propagation,
         ..MountAttr::default()
     };
     let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };

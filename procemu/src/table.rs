@@ -149,8 +149,10 @@ impl Table {
     pub fn nested(&self) -> Option<(&SysctlKey, &SysctlKey)> {
         self.entries.keys().find_map(|key| {
             let above = std::iter::successors(Some(key.parent()), |path| Some(path.rsplit_once('/')?.0));
-            let mut above =
-                above.filter_map(|path| self.entries.get_key_value(&SysctlKey::from_proc_path(path).ok()?));
+            let mut above = above.filter_map(|path| {
+                self.entries
+                    .get_key_value(&SysctlKey::from_path(key.filesystem(), path).ok()?)
+            });
             above.next().map(|(folder, _)| (key, folder))
         })
     }

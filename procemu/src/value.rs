@@ -73,7 +73,7 @@ pub enum ValueSource {
 #[non_exhaustive]
 pub enum ValueError {
     /// More than [`Value::MAX_BYTES`]: the length in bytes, line end included.
-    #[error("the value has {0} bytes with its line end; a key has at most 4096, one page")]
+    #[error("the value has {0} bytes with its line end; it may have at most 65536")]
     TooLong(usize),
     /// A NUL byte, which would end the text for most readers.
     #[error("the value contains a NUL character; write text without one")]
@@ -100,8 +100,8 @@ pub enum ValueError {
 }
 
 impl Value {
-    /// The most a rendered value may have: one page, which is also what one non-empty tmpfs file costs.
-    pub const MAX_BYTES: usize = 4096;
+    /// The most a rendered value may have: a key has a page at most, `/proc/stat` of a thousand CPUs some fifteen.
+    pub const MAX_BYTES: usize = 64 << 10;
 
     /// The file's content, as the kernel prints it: the items of a list with `separator` between them, and a line end (not a
     /// second one where the text already has it).

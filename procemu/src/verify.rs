@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::key::SysctlKey;
 use crate::observe::{Kind, Observation, Probing, Seen};
-use crate::procfs::{Procfs, is_procfs};
+use crate::procfs::Procfs;
 use crate::snapshot::content;
 use crate::table::{Entry, Mode, Table, When};
 
@@ -16,7 +16,7 @@ use crate::table::{Entry, Mode, Table, When};
 pub enum Origin {
     /// The kernel's own key.
     Kernel,
-    /// A file over procfs.
+    /// A file over procfs or sysfs.
     Emulated,
     /// Nobody's: there is no such key.
     Missing,
@@ -46,7 +46,7 @@ pub enum Writes {
     AsPlaced,
 }
 
-/// Compares every key of `table` with what `proc` shows. A kernel's own key may have any value, unless the table
+/// Compares every key of `table` that lies in the file system of `proc` with what that shows. A kernel's own key may have any value, unless the table
 /// replaces it; `host` is where values of `host` entries come from.
 ///
 /// # Errors
@@ -56,6 +56,7 @@ pub fn verify(proc: &Procfs, table: &Table, host: Option<&Procfs>, writes: Write
     let seen: Observation = proc.observe(table, Probing::Open)?;
     Ok(table
         .iter()
+        .filter(|(key, _)| key.filesystem() == proc.filesystem())
         .map(|(key, entry)| check(proc, key, entry, seen.keys.get(key), host, writes))
         .collect())
 }
@@ -75,16 +76,16 @@ fn check(
         writable: false,
         problem: Some(problem.to_owned()),
     };
-    match seen {
+    let serves = match seen {
         Some(Seen::Present {
             kind: Kind::Folder, ..
         }) => return nothing("is a folder"),
-        Some(Seen::Present { .. }) => {}
-        Some(Seen::Blocked { at }) => return nothing(&format!("/proc/{at} is a file, not a folder")),
+        Some(Seen::Present { serves, .. }) => *serves,
+        Some(Seen::Blocked { at }) => return nothing(&format!("{} is a file, not a folder", proc.show(at))),
         Some(Seen::Missing { .. }) | None => return nothing("does not exist"),
-    }
+    };
     let read = proc.read(key.path());
-    let origin = match proc.open_file(key.path(), OFlags::PATH).and_then(is_procfs) {
+    let origin = match proc.is_kernels(key.path()) {
         Ok(true) => Origin::Kernel,
         _ => Origin::Emulated,
     };
@@ -96,6 +97,7 @@ fn check(
             When::Unwritable if !writable => {
                 Some("is the kernel's own and not writable; the table replaces it".to_owned())
             }
+            When::Zero if !serves => Some("is the kernel's own and all 0; the table replaces it".to_owned()),
             _ => None,
         },
     };

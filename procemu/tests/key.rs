@@ -1,6 +1,6 @@
 //! Spellings of keys: what they mean, and which are refused.
 
-use procemu::{KeyError, SysctlKey};
+use procemu::{Filesystem, KeyError, SysctlKey};
 use proptest::prelude::*;
 
 fn key(text: &str) -> SysctlKey {
@@ -41,6 +41,35 @@ fn spellings_of_one_key_are_equal() {
 }
 
 #[test]
+fn a_key_of_sysfs_is_absolute() {
+    for (spelling, path, parent) in [
+        (
+            "/sys/module/nf_conntrack/parameters/hashsize",
+            "module/nf_conntrack/parameters/hashsize",
+            "module/nf_conntrack/parameters",
+        ),
+        ("/sys/x", "x", ""),
+        // Names that mean something in /proc only.
+        ("/sys/sys", "sys", ""),
+        ("/sys/sys/kernel/panic", "sys/kernel/panic", "sys/kernel"),
+        ("/sys/self/1", "self/1", "self"),
+        ("/sys/1", "1", ""),
+    ] {
+        let of_sysfs = key(spelling);
+        assert_eq!(of_sysfs.filesystem(), Filesystem::Sys, "{spelling}");
+        assert_eq!((of_sysfs.path(), of_sysfs.parent()), (path, parent), "{spelling}");
+        assert_eq!(of_sysfs.to_string(), spelling);
+        assert_eq!(
+            (of_sysfs.below_sys(), of_sysfs.dotted()),
+            (None, None),
+            "{spelling}"
+        );
+    }
+    assert_ne!(key("/sys/sys/kernel/panic"), key("kernel/panic"));
+    assert!(key("/proc/zoneinfo") < key("/sys/block"));
+}
+
+#[test]
 fn a_key_knows_its_parts() {
     let forwarding = key("net.ipv4.conf.eth0/100.forwarding");
     assert_eq!(forwarding.name(), "forwarding");
@@ -73,7 +102,7 @@ fn what_is_no_key_is_refused_with_the_reason() {
         );
         assert!(message.starts_with(char::is_lowercase), "{message}");
     };
-    for text in ["", "/proc", "/proc/", "/proc/sys", "/proc/sys/"] {
+    for text in ["", "/proc", "/proc/", "/proc/sys", "/proc/sys/", "/sys", "/sys/"] {
         is_refused(text, |error| matches!(error, KeyError::Empty(_)));
     }
     for text in [
@@ -89,6 +118,7 @@ fn what_is_no_key_is_refused_with_the_reason() {
     }
     for text in [
         "kernel/",
+        "/sys/sys/",
         "kernel.",
         "kernel.panic.",
         "/proc/stat/",
@@ -102,6 +132,7 @@ fn what_is_no_key_is_refused_with_the_reason() {
         "kernel.//.x",
         "x./.y",
         "/proc/..",
+        "/sys/../proc/stat",
         "/proc/sys/../stat",
     ] {
         is_refused(text, |error| matches!(error, KeyError::DotComponent(..)));
@@ -118,9 +149,6 @@ fn what_is_no_key_is_refused_with_the_reason() {
     }
     for text in ["/", "/etc/passwd", "/procfs/stat", "/processes", "/system/x"] {
         is_refused(text, |error| matches!(error, KeyError::OutsideProc(_)));
-    }
-    for text in ["/sys", "/sys/", "/sys/module/nf_conntrack/parameters/hashsize"] {
-        is_refused(text, |error| matches!(error, KeyError::Sysfs(_)));
     }
     for text in [
         "/proc/1/status",
@@ -171,11 +199,15 @@ fn names() -> impl Strategy<Value = Vec<String>> {
 
 proptest! {
     #[test]
-    fn every_key_is_read_back_from_both_spellings(names in names()) {
-        let Ok(key) = SysctlKey::from_proc_path(&names.join("/")) else {
+    fn every_key_is_read_back_from_both_spellings(names in names(), in_sysfs: bool) {
+        let filesystem = Filesystem::ALL[usize::from(in_sysfs)];
+        let Ok(key) = SysctlKey::from_path(filesystem, &names.join("/")) else {
             // Processes' folders and the like, which the refusals above cover.
+            prop_assert!(!in_sysfs);
             return Ok(());
         };
+        let json = serde_json::to_string(&key).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<SysctlKey>(&json).unwrap(), &key);
         prop_assert_eq!(&key.to_string().parse::<SysctlKey>().unwrap(), &key);
         if let Some(dotted) = key.dotted() {
             prop_assert_eq!(&dotted.parse::<SysctlKey>().unwrap(), &key);

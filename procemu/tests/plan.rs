@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use procemu::{
-    Entry, Folder, Kind, Listed, Observation, Placement, Plan, Seen, Step, SysctlKey, Table, UNDERLAY, When,
+    Entry, Filesystem, Folder, Kind, Listed, Observation, Placement, Plan, Seen, Step, SysctlKey, Table,
+    UNDERLAY, When,
 };
 use proptest::prelude::*;
 
@@ -114,7 +115,7 @@ fn observe(view: &View, table: &Table, stuck: &BTreeSet<String>) -> Observation 
                     Node::Linked(target) => Kind::Link(target.clone()),
                     Node::Kernel | Node::Ours => Kind::File,
                 },
-                writable: entry.when != When::Unwritable || !stuck.contains(key.path()),
+                serves: !matches!(entry.when, When::Unwritable | When::Zero) || !stuck.contains(key.path()),
                 read_only: false,
             },
         };
@@ -250,7 +251,13 @@ fn path() -> impl Strategy<Value = String> {
 }
 
 fn when() -> impl Strategy<Value = When> {
-    prop::sample::select(vec![When::Missing, When::Missing, When::Unwritable, When::Always])
+    prop::sample::select(vec![
+        When::Missing,
+        When::Missing,
+        When::Unwritable,
+        When::Zero,
+        When::Always,
+    ])
 }
 
 fn placement() -> impl Strategy<Value = Placement> {
@@ -290,9 +297,9 @@ fn due(seen: &Observation, table: &Table) -> BTreeSet<SysctlKey> {
     let due = |(key, entry): (&SysctlKey, &Entry)| {
         let due = match &seen.keys[key] {
             Seen::Missing { .. } => true,
-            Seen::Present { writable, .. } => match entry.when {
+            Seen::Present { serves, .. } => match entry.when {
                 When::Missing => false,
-                When::Unwritable => !writable,
+                When::Unwritable | When::Zero => !serves,
                 When::Always => true,
             },
             Seen::Blocked { .. } => false,
@@ -436,4 +443,52 @@ fn a_plan_survives_json() {
     assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
     assert_eq!(plan.overmounts().collect::<Vec<_>>(), ["sys/net"]);
     assert!(plan.crosses("sys/net/core/somaxconn") && !plan.crosses("sys/netx"));
+}
+
+/// Of a table with both, each plan has its own keys only. In sysfs no name means a namespace: all is passed through by bind,
+/// and the overmount is as small as it can be.
+#[test]
+fn sysfs_has_a_plan_of_its_own() {
+    let keys = [
+        "net/ipv4/made_up",
+        "/sys/sys/net/ipv4/made_up",
+        "/sys/sys/kernel/shmmni",
+    ];
+    let of = |filesystem: Filesystem| -> (Table, Table) {
+        let all = keys.map(|key| (key.parse::<SysctlKey>().unwrap(), Entry::literal(1).writable()));
+        let own = all
+            .clone()
+            .into_iter()
+            .filter(|(key, _)| key.filesystem() == filesystem);
+        (all.into_iter().collect(), own.collect())
+    };
+    let files = [
+        "sys/net/ipv4/ip_forward",
+        "sys/net/core/somaxconn",
+        "sys/kernel/shmmax",
+    ];
+    let view = view_of(&files.map(str::to_owned).into());
+    let plan = |filesystem, writes| {
+        let (all, own) = of(filesystem);
+        let mut seen = observe(&view, &own, &BTreeSet::new());
+        seen.filesystem = filesystem;
+        Plan::new(&all, &seen, &Placement::Program { writes }).unwrap()
+    };
+    assert_eq!(
+        plan(Filesystem::Proc, true).overmounts().collect::<Vec<_>>(),
+        ["sys/net"]
+    );
+    for writes in [true, false] {
+        let sys = plan(Filesystem::Sys, writes);
+        assert_eq!(sys.filesystem, Filesystem::Sys);
+        assert_eq!(
+            sys.overmounts().collect::<Vec<_>>(),
+            ["sys/kernel", "sys/net/ipv4"]
+        );
+        let passed = |step: &Step| matches!(step, Step::Pass { read_only, .. } if *read_only != writes);
+        assert_eq!(sys.steps.iter().filter(|step| passed(step)).count(), 2, "{sys:?}");
+        assert!(sys.emulated().all(|(_, writable)| writable == writes));
+        let text = serde_json::to_string(&sys).unwrap();
+        assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), sys);
+    }
 }

@@ -82,7 +82,7 @@ fn every_probe_has_a_name_of_its_own() {
         assert_eq!(serde_json::to_value(probe).unwrap(), probe.to_string());
         if let Some(answer) = probe.compute() {
             assert!(
-                !answer.is_empty() && !answer.contains('\n'),
+                !answer.is_empty() && (probe == Probe::Stat || !answer.contains('\n')),
                 "{probe}: {answer:?}"
             );
         }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use procemu::{Mode, Probe, Profile, SysctlKey, Table, ValueSource, When, json_schema};
+use procemu::{Filesystem, Mode, Preset, Probe, Profile, SysctlKey, Table, ValueSource, When, json_schema};
 
 fn docs(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(file)
@@ -18,11 +18,16 @@ fn every_profile_is_a_table_with_a_reason_for_each_key() {
         for (key, entry) in &table {
             let place = format!("{}: {key}", profile.name());
             assert!(entry.doc.len() > 10 && !entry.doc.contains('\n'), "{place}");
-            assert_eq!(
-                entry.mode == Mode::ReadWrite,
-                entry.when == When::Unwritable,
-                "{place}"
-            );
+            // A key in /sys that exists may be an order to a device; nobody else has to take it.
+            if key.filesystem() == Filesystem::Proc {
+                assert_eq!(
+                    entry.mode == Mode::ReadWrite,
+                    entry.when == When::Unwritable,
+                    "{place}"
+                );
+            } else {
+                assert_eq!(entry.when, When::Missing, "{place}");
+            }
             // What cannot be asked for has to have something to say instead.
             assert!(
                 entry.source != ValueSource::Host || entry.fallback.is_some(),
@@ -52,6 +57,7 @@ fn profile_names_are_listed_where_one_is_wrong() {
             "container",
             "crun",
             "dockerd",
+            "gvisor",
             "kube-proxy",
             "kubelet",
             "podman",
@@ -61,7 +67,19 @@ fn profile_names_are_listed_where_one_is_wrong() {
     let error = Profile::get("kublet").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "there is no profile \"kublet\"; the profiles are container, crun, dockerd, kube-proxy, kubelet, podman, runc"
+        "there is no profile \"kublet\"; the profiles are container, crun, dockerd, gvisor, kube-proxy, kubelet, podman, runc"
+    );
+}
+
+#[test]
+fn every_preset_has_the_profile_of_its_name() {
+    for preset in Preset::ALL {
+        assert_eq!(preset.table(), Profile::get(preset.name()).unwrap());
+    }
+    let error = Preset::find("gvizor").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "there is no preset \"gvizor\"; the presets are gvisor"
     );
 }
 
@@ -109,6 +127,7 @@ fn the_schema_refuses_what_reading_refuses() {
     assert!(Table::from_toml("[keys]\nx = { value = 1, fallback = 2 }\n", "t").is_err());
     let pattern = schema["$defs"]["SysctlKey"]["pattern"].as_str().unwrap();
     for (part, refused) in [
+        ("/sys/", "/system/x"),
         ("self", "/proc/self/status"),
         ("[0-9]+", "/proc/1/status"),
         (r"(?!\.{1,2}(/|$))", "kernel/../x"),

@@ -124,8 +124,8 @@ fn values_are_rendered_as_the_kernel_prints_them() {
 #[test]
 fn values_that_no_key_can_have_are_refused() {
     let render = |value: Value| value.render(Separator::Tab);
-    assert_eq!(render("x".repeat(4095).into()).map(|text| text.len()), Ok(4096));
-    assert_eq!(render("x".repeat(4096).into()), Err(ValueError::TooLong(4097)));
+    assert_eq!(render("x".repeat(65535).into()).map(|text| text.len()), Ok(65536));
+    assert_eq!(render("x".repeat(65536).into()), Err(ValueError::TooLong(65537)));
     assert_eq!(render("a\0b".into()), Err(ValueError::Nul));
     assert!(matches!(render(["a\nb"].into()), Err(ValueError::LineBreak(_))));
     let (a, no) = (key("a/b"), "the entry has neither value nor fallback");
@@ -221,7 +221,7 @@ fn entries() -> impl Strategy<Value = Entry> {
         Some(fallback) => entry.with_fallback(fallback),
         None => entry,
     });
-    let when = prop::sample::select(vec![When::Missing, When::Unwritable, When::Always]);
+    let when = prop::sample::select(vec![When::Missing, When::Unwritable, When::Zero, When::Always]);
     let mode = prop::sample::select(vec![Mode::ReadOnly, Mode::ReadWrite]);
     let separator = prop::sample::select(vec![Separator::Tab, Separator::Space]);
     let entry = prop_oneof![with_fallback, values().prop_map(Entry::literal)];

@@ -46,6 +46,8 @@ pub struct Invocation {
     pub config: Option<OsString>,
     /// Whether `--no-new-keyring` is given already.
     pub no_new_keyring: bool,
+    /// Whether `--cgroup-manager` or `--systemd-cgroup` is given already.
+    pub cgroup_manager: bool,
     /// `--log`, as given.
     pub log: Option<OsString>,
     /// `--log-format`, as given.
@@ -93,6 +95,7 @@ pub fn parse(args: &[OsString]) -> Invocation {
         bundle: None,
         config: None,
         no_new_keyring: false,
+        cgroup_manager: false,
         log: None,
         log_format: None,
     };
@@ -106,6 +109,7 @@ pub fn parse(args: &[OsString]) -> Invocation {
         match (name, value) {
             (b"log" | b"l", Some(value)) => found.log = Some(value.to_owned()),
             (b"log-format", Some(value)) => found.log_format = Some(value.to_owned()),
+            (b"cgroup-manager" | b"systemd-cgroup", _) => found.cgroup_manager = true,
             (b"help" | b"h" | b"?" | b"usage" | b"version" | b"v" | b"V", _) => asks_only = true,
             _ => {}
         }
@@ -159,6 +163,36 @@ pub fn with_no_new_keyring(args: &[OsString], invocation: &Invocation) -> Vec<Os
         && !invocation.no_new_keyring
     {
         args.insert(index + 1, "--no-new-keyring".into());
+    }
+    args
+}
+
+/// What stands before the subcommand, for another call of the runtime about the same containers: without the log, which is
+/// this call's.
+pub fn global_flags(args: &[OsString], invocation: &Invocation) -> Vec<OsString> {
+    let mut flags = Flags {
+        args: &args[..invocation.index.unwrap_or(0)],
+        at: 0,
+        valued: GLOBAL,
+    };
+    let mut kept = Vec::new();
+    let mut start = 0;
+    while let Some((name, _)) = flags.next() {
+        if !matches!(name, b"log" | b"l" | b"log-format") {
+            kept.extend_from_slice(&args[start..flags.at]);
+        }
+        start = flags.at;
+    }
+    kept
+}
+
+/// `args` with crun's `--cgroup-manager=disabled` in front of the subcommand, where it makes a container and no manager is
+/// chosen yet; else as they are.
+pub fn without_cgroups(args: &[OsString], invocation: &Invocation) -> Vec<OsString> {
+    let mut args = args.to_vec();
+    if invocation.subcommand.makes_container() && !invocation.cgroup_manager {
+        // In front of all: behind `--` no flag is one any more.
+        args.insert(0, "--cgroup-manager=disabled".into());
     }
     args
 }
@@ -418,6 +452,46 @@ mod tests {
             assert_eq!(found.log.as_deref(), log.map(OsStr::new), "{line}");
             assert_eq!(found.log_format.as_deref(), format.map(OsStr::new), "{line}");
             assert_eq!(with_no_new_keyring(&args, &found), words(with_flag), "{line}");
+        }
+    }
+
+    #[test]
+    fn another_call_gets_the_global_flags_but_the_log() {
+        for (line, flags) in [
+            (
+                "--root /r --log /l --log-format json --systemd-cgroup create --bundle /b ID",
+                "--root /r --systemd-cgroup",
+            ),
+            (
+                "--root=/r --log=/l -l/l -l /l --cgroup-manager cgroupfs run ID",
+                "--root=/r --cgroup-manager cgroupfs",
+            ),
+            ("-- create ID", ""),
+            ("create ID", ""),
+        ] {
+            let args = words(line);
+            assert_eq!(global_flags(&args, &parse(&args)), words(flags), "{line}");
+        }
+    }
+
+    #[test]
+    fn cgroups_are_disabled_only_where_nobody_chose() {
+        for (line, want) in [
+            (
+                "--root /r create ID",
+                "--cgroup-manager=disabled --root /r create ID",
+            ),
+            ("-- run ID", "--cgroup-manager=disabled -- run ID"),
+            (
+                "--cgroup-manager cgroupfs create ID",
+                "--cgroup-manager cgroupfs create ID",
+            ),
+            ("--systemd-cgroup run ID", "--systemd-cgroup run ID"),
+            ("exec ID true", "exec ID true"),
+            ("create --help", "create --help"),
+        ] {
+            let args = words(line);
+            assert_eq!(without_cgroups(&args, &parse(&args)), words(want), "{line}");
         }
     }
 

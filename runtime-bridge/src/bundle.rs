@@ -1,9 +1,11 @@
 //! A bundle on disk: its `config.json` read, rewritten and replaced.
 
+use crate::cgroups::{self, Lacking};
 use crate::config::{Config, ConfigError};
 use crate::document::DocumentError;
 use crate::job::Log;
 use crate::place::{self, Around};
+use crate::pod::{Asking, PodError};
 use crate::rewrite::{Change, Draft, Facts, RewriteError, STDERR};
 use crate::runtime::{Runtime, identify};
 use crate::spec::Spec;
@@ -57,6 +59,9 @@ pub enum BundleError {
     /// `bridge.toml`, a table or the pod's choice is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// What the container has in common with its pod cannot be told.
+    #[error(transparent)]
+    Pod(#[from] PodError),
     /// What the container lacks cannot be told.
     #[error("cannot tell what the container lacks")]
     Place(#[source] procemu::Error),
@@ -87,6 +92,8 @@ pub struct Options<'a> {
     pub stays: bool,
     /// What the runtime's own `/proc` will have, if it gets one: a sysctl below that is not the runtime's to set.
     pub around: Option<&'a Around>,
+    /// Whom to ask for a pod's sandbox; `None` = the container has nothing in common with its pod.
+    pub asking: Option<Asking<'a>>,
 }
 
 /// A bundle whose `config.json` has been read and compared, and is not yet changed.
@@ -153,10 +160,17 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
             .into(),
         )
     })?;
-    let table = match options.table {
+    let mut table = match options.table {
         Some(table) => table.clone(),
         None => options.config.table(&spec.annotations)?,
     };
+    let pod = match &options.asking {
+        Some(asking) => asking.pod(&spec)?,
+        None => None,
+    };
+    for (key, entry) in pod.iter().flat_map(|pod| &pod.table) {
+        table.insert(key.clone(), entry.clone());
+    }
     let draft = Draft::read(&bundle.text, spec.owned_namespaces(), &table).map_err(wrong)?;
     let mut place = place::facts(&spec, &draft.table()).map_err(BundleError::Place)?;
     place
@@ -173,7 +187,9 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
     let facts = Facts {
         runtime,
         place,
+        cgroups: lacking(options.config, &spec, &draft),
         hook,
+        lending: pod.map(|pod| pod.lending),
         log: options.log.clone(),
         // With a log of its own, crun's standard error is the engine's to use.
         stderr: options.stays && options.log.is_none() && opens(STDERR),
@@ -187,6 +203,23 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
         text,
         changes,
     })
+}
+
+/// What of cgroups cannot be had, of that which the bundle asks for and which may be left out.
+fn lacking(config: &Config, spec: &Spec, draft: &Draft) -> Lacking {
+    let policy = &config.policy;
+    let namespace = config.cures(policy.cgroup_namespace) && spec.lists("cgroup");
+    let unified = match config.cures(policy.unified_resources) {
+        true => draft.unified(),
+        false => Vec::new(),
+    };
+    Lacking {
+        namespace: namespace && cgroups::have_no_namespaces(),
+        unified: match unified.is_empty() {
+            true => Default::default(),
+            false => cgroups::missing_files(&unified),
+        },
+    }
 }
 
 /// Whether `path` is a pipe or a terminal that opens for writing. A socket does not, and a regular file would be written

@@ -1,6 +1,6 @@
 //! The administrator's file, `bridge.toml`: tables, policy, runtimes.
 
-use procemu::{Profile, Table};
+use procemu::{Preset, Profile, Table};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -50,6 +50,17 @@ impl OnFailure {
     }
 }
 
+/// Whether something that the engine asks for, and that cannot be had here, is done without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cure {
+    /// It stays, and the runtime fails in its own words.
+    #[default]
+    Keep,
+    /// It is done without where trying shows that it cannot be had.
+    Auto,
+}
+
 /// `[policy]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -58,11 +69,19 @@ pub struct Policy {
     pub no_new_keyring: NoNewKeyring,
     /// `on_failure`.
     pub on_failure: OnFailure,
+    /// `crun_cgroups`; without it, the preset's.
+    pub crun_cgroups: Option<Cure>,
+    /// `cgroup_namespace`; without it, the preset's.
+    pub cgroup_namespace: Option<Cure>,
+    /// `unified_resources`; without it, the preset's.
+    pub unified_resources: Option<Cure>,
 }
 
 /// A whole, checked `bridge.toml`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
+    /// What the machine as a whole needs: its table lies under all others, and cures are `auto` where nothing else is said.
+    pub preset: Option<Preset>,
     /// Built-in profiles, later ones winning.
     pub profiles: Vec<String>,
     /// Table files, laid over the profiles, later ones winning.
@@ -80,6 +99,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            preset: None,
             profiles: DEFAULT_PROFILES.map(str::to_owned).to_vec(),
             tables: Vec::new(),
             allowed_profiles: Vec::new(),
@@ -142,6 +162,7 @@ fn choices(allowed: &[String]) -> String {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Form {
+    preset: Option<Spanned<String>>,
     profiles: Option<Vec<Spanned<String>>>,
     #[serde(default)]
     tables: Vec<Spanned<PathBuf>>,
@@ -227,7 +248,11 @@ impl Config {
             )),
         };
         let default = Self::default();
+        let preset = |name: Spanned<String>| {
+            Preset::find(name.get_ref()).map_err(|error| wrong(name.span().start, error.to_string()))
+        };
         Ok(Self {
+            preset: form.preset.map(preset).transpose()?,
             profiles: match form.profiles {
                 Some(names) => names.into_iter().map(profile).collect::<Result<_, _>>()?,
                 None => default.profiles,
@@ -248,7 +273,15 @@ impl Config {
         })
     }
 
-    /// The table for a container: the profiles (or the one that its annotations choose), then the table files.
+    /// Whether this cure is to be tried.
+    pub fn cures(&self, chosen: Option<Cure>) -> bool {
+        match chosen {
+            Some(chosen) => chosen == Cure::Auto,
+            None => self.preset.is_some(),
+        }
+    }
+
+    /// The table for a container: the preset's, then the profiles (or the one that its annotations choose), then the table files.
     ///
     /// # Errors
     /// [`ConfigError::NotAllowed`] for a choice that is not allowed; a table file that cannot be read or is wrong.
@@ -263,7 +296,10 @@ impl Config {
                 });
             }
         };
-        let mut table = Table::new();
+        let mut table = self
+            .preset
+            .map(|preset| preset.container_table())
+            .unwrap_or_default();
         for name in chosen {
             table.merge(Profile::get(name)?);
         }
@@ -328,9 +364,11 @@ mod tests {
             tables = ["/etc/procemu/site.toml"]
             allowed_profiles = ["container", "runc"]
             state_dir = "/var/run/p"
+            preset = "gvisor"
             [policy]
             no_new_keyring = "always"
             on_failure = "warn"
+            cgroup_namespace = "keep"
             [runtimes]
             runc = "/usr/sbin/runc"
             "#,
@@ -341,12 +379,18 @@ mod tests {
             config.policy,
             Policy {
                 no_new_keyring: NoNewKeyring::Always,
-                on_failure: OnFailure::Warn
+                on_failure: OnFailure::Warn,
+                cgroup_namespace: Some(Cure::Keep),
+                ..Policy::default()
             }
         );
+        assert_eq!(config.preset, Preset::find("gvisor").ok());
+        assert!(!config.cures(config.policy.cgroup_namespace));
+        assert!(config.cures(config.policy.crun_cgroups));
         assert_eq!(config.runtimes["runc"], Path::new("/usr/sbin/runc"));
         assert_eq!(config.state_dir, Path::new("/var/run/p"));
         assert_eq!(parse("").unwrap(), Config::default());
+        assert!(!Config::default().cures(None));
     }
 
     #[test]
@@ -354,11 +398,15 @@ mod tests {
         for (text, want) in [
             (
                 "\nprofile = []\n",
-                "/etc/procemu/bridge.toml:2: unknown field `profile`, expected one of `profiles`, `tables`, `allowed_profiles`, `policy`, `runtimes`, `state_dir`",
+                "/etc/procemu/bridge.toml:2: unknown field `profile`, expected one of `preset`, `profiles`, `tables`, `allowed_profiles`, `policy`, `runtimes`, `state_dir`",
             ),
             (
                 "[policy]\nkeyring = 1\n",
-                "/etc/procemu/bridge.toml:2: unknown field `keyring`, expected `no_new_keyring` or `on_failure`",
+                "/etc/procemu/bridge.toml:2: unknown field `keyring`, expected one of `no_new_keyring`, `on_failure`, `crun_cgroups`, `cgroup_namespace`, `unified_resources`",
+            ),
+            (
+                "profiles = []\npreset = \"gvizor\"\n",
+                "/etc/procemu/bridge.toml:2: there is no preset \"gvizor\"; the presets are gvisor",
             ),
             (
                 "[policy]\n\non_failure = \"ignore\"\n",
@@ -413,6 +461,17 @@ mod tests {
             Config::default().table(&choice("runc")).unwrap_err().to_string(),
             "annotation procemu.io/profile: profile \"runc\" is not allowed, allowed_profiles in bridge.toml names none"
         );
+    }
+
+    #[test]
+    fn the_preset_lies_under_all_that_is_chosen() {
+        let config = parse("preset = 'gvisor'\nprofiles = ['kubelet']").unwrap();
+        let table = config.table(&BTreeMap::new()).unwrap();
+        assert!(table.contains_key(&"/proc/stat".parse().unwrap()));
+        let key = "vm/overcommit_memory".parse().unwrap();
+        assert_eq!(table.get(&key), Profile::get("kubelet").unwrap().get(&key));
+        let config = parse("preset = 'gvisor'\nprofiles = []").unwrap();
+        assert!(!config.table(&BTreeMap::new()).unwrap().contains_key(&key));
     }
 
     #[test]

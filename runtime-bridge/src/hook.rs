@@ -1,4 +1,4 @@
-//! The OCI hook: prepares one container's `/proc`, in the container's namespaces, before pivot_root.
+//! The OCI hook: prepares one container's `/proc` and `/sys`, in the container's namespaces, before pivot_root.
 
 use std::fs::OpenOptions;
 use std::io::Read;
@@ -6,14 +6,15 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use procemu::{
-    Entry, Error, ErrorKind, Mode, Options, Placement, Plan, Probing, Procfs, Snapshot, SysctlKey, Table,
-    Target, When, ask_child, drop_spare, reexec_sealed,
+    Entry, Error, ErrorKind, Filesystem, Mode, Options, Placement, Plan, Probing, Procfs, Roots, Shared,
+    SysctlKey, Table, Target, When, ask_child, reexec_sealed,
 };
 
 use crate::bundle;
 use crate::config::{Config, ConfigError, OnFailure};
 use crate::job::{Job, Log};
-use crate::place::{has_proc_sys, placement, read_only_through_links};
+use crate::place::{has, is_given, placement, read_only_through_links, without_absent};
+use crate::pod::Lending;
 use crate::report::{Level, chain};
 use crate::spec::Spec;
 use crate::sysctl;
@@ -78,7 +79,8 @@ struct Order {
     rootfs: PathBuf,
     table: Table,
     sysctl: Vec<(String, SysctlKey, String)>,
-    host: Procfs,
+    host: Roots,
+    lending: Option<Lending>,
     on_failure: OnFailure,
     log: Option<Log>,
 }
@@ -118,7 +120,10 @@ pub fn run(input: &mut dyn Read, config: Option<&Path>) -> Result<(), HookError>
 }
 
 fn carry_out(state: &State, text: &[u8], order: &Order) -> Result<(), HookError> {
-    if !has_proc_sys(&order.spec) {
+    if !Filesystem::ALL
+        .iter()
+        .any(|filesystem| has(&order.spec, *filesystem))
+    {
         return Ok(());
     }
     match container(state)? {
@@ -188,13 +193,13 @@ fn order(state: &State, config: Option<&Path>) -> Result<Order, HookError> {
     }
     let rootfs = state.bundle.join(&spec.root.path);
     let job = Job::of(&text).map_err(|e| wrong(e.to_string()))?;
-    let (table, requested, on_failure, log) = match job {
-        Some(job) => (job.table, job.sysctl, job.on_failure, job.log),
+    let (table, requested, lending, on_failure, log) = match job {
+        Some(job) => (job.table, job.sysctl, job.lending, job.on_failure, job.log),
         None => {
             let config = Config::load(config)?;
             let mut table = config.table(&spec.annotations)?;
             table.apply_sysctls(&Default::default());
-            (table, Default::default(), config.policy.on_failure, None)
+            (table, Default::default(), None, config.policy.on_failure, None)
         }
     };
     let mut sysctl = Vec::new();
@@ -211,7 +216,8 @@ fn order(state: &State, config: Option<&Path>) -> Result<Order, HookError> {
         rootfs,
         table,
         sysctl,
-        host: Procfs::open("/proc")?,
+        host: Roots::open(),
+        lending,
         on_failure,
         log,
     })
@@ -239,28 +245,75 @@ fn from_outside(target: &Target, text: &[u8], order: &Order) -> Result<(), HookE
 /// Prepares the container, in whose namespaces the calling process is.
 fn prepare(order: &Order) -> Result<(), Error> {
     let folder = rootfs(&order.rootfs)?;
-    let proc = Procfs::beneath(&folder, &order.rootfs)?;
-    // A /proc bound from a prepared place brings its spare along, which no mask of this container covers. One that is
-    // locked here belongs to a user namespace, whose ids protect what it shows.
-    let _ = drop_spare(&proc);
-    let table = set_sysctls(&proc, order)?;
-    let seen = proc.observe(&table, Probing::Open)?;
-    let mut placement = placement(&order.spec);
-    if let Placement::Container { read_only, .. } = &mut placement {
-        read_only.extend(read_only_through_links(&folder, &proc, &order.spec));
+    let roots = without_absent(Roots::beneath(&folder, &order.rootfs), &order.spec);
+    // A /proc or /sys bound from a prepared place brings its spare along, which no mask of this container covers. One that
+    // is locked here belongs to a user namespace, whose ids protect what it shows.
+    for filesystem in Filesystem::ALL
+        .into_iter()
+        .filter(|filesystem| is_given(&order.spec, *filesystem))
+    {
+        let _ = roots.drop_spare(filesystem);
     }
-    let plan = Plan::new(&table, &seen, &placement)?;
-    if plan.is_empty() {
+    let table = match roots.has(Filesystem::Proc) {
+        true => set_sysctls(roots.get(Filesystem::Proc)?, order)?,
+        false => order.table.clone(),
+    };
+    let placed = |root: &Procfs| {
+        let mut placement = placement(&order.spec, root.filesystem());
+        if let Placement::Container { read_only, .. } = &mut placement {
+            read_only.extend(read_only_through_links(&folder, root, &order.spec));
+        }
+        Ok(placement)
+    };
+    let plans = roots.plan(&table, Probing::Open, placed)?;
+    if plans.is_empty() {
         return Ok(());
     }
-    let snapshot = Snapshot::compile(&plan, &table, Some(&order.host))?;
+    let snapshots = plans.compile(&table, Some(&order.host))?;
+    let shared = borrow(plans.get(Filesystem::Proc), order)?;
     let label = Some(order.spec.linux.mount_label.clone()).filter(|label| !label.is_empty());
     let options = Options {
         label,
+        shared,
         ..Options::default()
     };
-    procemu::attach(&proc, &plan, &snapshot, &options)?.keep();
+    roots.attach(&plans, &snapshots, &options)?.keep();
     Ok(())
+}
+
+/// The keys of the pod that `plan` needs.
+fn borrow(plan: &Plan, order: &Order) -> Result<Shared, Error> {
+    let Some(lending) = &order.lending else {
+        return Ok(Shared::default());
+    };
+    let shared = match lending.borrow(plan, order.host.get(Filesystem::Proc)?) {
+        // An old kernel, or a seccomp filter: nothing can be shared then, and all else is as it should be.
+        Err(error) if error.errno() == Some(nix::libc::ENOSYS) => {
+            let report = order.log.as_ref().map(Log::report).unwrap_or_default();
+            report.tell(
+                Level::Warning,
+                &format!("nothing is shared with the pod: {}", error.line()),
+            );
+            return Ok(Shared::default());
+        }
+        other => other?,
+    };
+    // It is not this container's to decide for all of them.
+    for (spelling, key, value) in &order.sysctl {
+        let found = shared
+            .value(key)
+            .map_err(|e| Error::failed_open(Path::new(key.path()), e))?;
+        let differs = |found: Vec<u8>| {
+            let found = String::from_utf8_lossy(&found).into_owned();
+            found.split_whitespace().ne(value.split_whitespace())
+        };
+        if found.is_some_and(differs) {
+            return Err(Error::input(format!(
+                "sysctl {spelling}={value}: the pod has another value; ask for it for the whole pod"
+            )));
+        }
+    }
+    Ok(shared)
 }
 
 fn rootfs(path: &Path) -> Result<std::fs::File, Error> {

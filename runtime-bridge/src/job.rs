@@ -2,6 +2,7 @@
 
 use crate::config::OnFailure;
 use crate::document::Node;
+use crate::pod::Lending;
 use crate::report::Report;
 use crate::rewrite::RewriteError;
 use procemu::Table;
@@ -31,6 +32,9 @@ pub struct Job {
     /// Where the runtime writes its log, if the wrapper was told: crun does not pass on what a hook says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<Log>,
+    /// From where keys are shown that the container has in common with its pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lending: Option<Lending>,
     /// Whether the annotation that gives crun's hooks a standard error was put there by us.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stderr: bool,

@@ -2,6 +2,7 @@
 
 pub mod argv;
 pub mod bundle;
+pub mod cgroups;
 pub mod config;
 pub mod document;
 pub mod hook;
@@ -11,6 +12,7 @@ pub mod job;
 pub mod keyring;
 pub mod locate;
 pub mod place;
+pub mod pod;
 pub mod report;
 pub mod rewrite;
 pub mod runtime;

@@ -130,6 +130,8 @@ fn rewrite(
         log: None,
         stays: false,
         around: None,
+        // Where the runtime keeps its state is not known here.
+        asking: None,
     };
     let rewriting = bundle::rewrite(dir, &options)?;
     if !dry_run {

@@ -1,4 +1,4 @@
-//! What a container's procfs lacks, and the private mount namespace around the runtime.
+//! What a container's procfs and sysfs lack, and the private mount namespace around the runtime.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -9,8 +9,8 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sched::{CloneFlags, setns, unshare};
 use procemu::{
-    Error, Ids, Options, Placement, Plan, Probing, Procfs, Seen, Snapshot, SysctlKey, Table, ask_child,
-    drop_spare, layers, make_layers_read_only,
+    Both, Error, Filesystem, Ids, Options, Placement, Plan, Probing, Procfs, Roots, Snapshot, SysctlKey,
+    Table, ask_child, layers,
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ pub struct PlaceFacts {
     pub missing: BTreeSet<SysctlKey>,
     /// Keys of the table that exist and would be replaced.
     pub replaced: BTreeSet<SysctlKey>,
-    /// Folders that would be overmounted, relative to `/proc`: `sys/kernel`.
+    /// Folders of procfs that would be overmounted, relative to `/proc`: `sys/kernel`.
     pub overmounts: BTreeSet<String>,
 }
 
@@ -34,24 +34,38 @@ impl PlaceFacts {
     }
 }
 
-/// How a container's `/proc` will be protected, as its configuration says: for [`Placement::Container`].
-pub fn placement(spec: &Spec) -> Placement {
+/// How a container's `/proc` or `/sys` will be protected, as its configuration says: for [`Placement::Container`].
+pub fn placement(spec: &Spec, filesystem: Filesystem) -> Placement {
+    let mut read_only = below(filesystem, spec.linux.readonly_paths.iter());
+    if filesystem == Filesystem::Sys {
+        // A runtime may apply the options of a mount after its hooks.
+        let mounts = spec.mounts.iter().filter(|mount| is_read_only(mount));
+        read_only.extend(below(filesystem, mounts.map(|mount| &mount.destination)));
+    }
     Placement::Container {
-        read_only: below_proc(&spec.linux.readonly_paths),
-        masked: below_proc(&spec.linux.masked_paths),
+        read_only,
+        masked: below(filesystem, spec.linux.masked_paths.iter()),
     }
 }
 
-/// Those of `paths` that are `/proc` or lie below it, relative to it.
-fn below_proc(paths: &[PathBuf]) -> Vec<String> {
+fn is_read_only(mount: &Mount) -> bool {
+    mount
+        .options
+        .iter()
+        .any(|option| matches!(option.as_str(), "ro" | "rro"))
+}
+
+/// Those of `paths` that are where `filesystem` is mounted or lie below it, relative to it.
+fn below<'a>(filesystem: Filesystem, paths: impl Iterator<Item = &'a PathBuf>) -> Vec<String> {
     let relative = |path: &PathBuf| {
         let clean = clean(path);
         if clean == Path::new("/") {
             return Some(String::new());
         }
-        Some(clean.strip_prefix("/proc").ok()?.to_str()?.to_owned())
+        let below = clean.strip_prefix(filesystem.mountpoint()).ok()?;
+        Some(below.to_str()?.to_owned())
     };
-    paths.iter().filter_map(relative).collect()
+    paths.filter_map(relative).collect()
 }
 
 /// `path` as seen from the root that it begins at: `/proc//sys/`, `proc/sys` and `/proc/self/../sys` are `/proc/sys`.
@@ -102,16 +116,14 @@ pub fn read_only_through_links(rootfs: impl AsFd, proc: &Procfs, spec: &Spec) ->
 /// # Errors
 /// If the procfs cannot be looked at, or the table asks for what cannot be.
 pub fn facts(spec: &Spec, table: &Table) -> Result<PlaceFacts, Error> {
-    if !has_proc_sys(spec) {
-        return Ok(PlaceFacts::default());
-    }
     let look = || -> Result<PlaceFacts, Error> {
-        let proc = container_procfs(spec)?;
-        let seen = proc.observe(table, Probing::Open)?;
-        let plan = Plan::new(table, &seen, &placement(spec))?;
+        let roots = without_absent(Roots::of(container_procfs(spec), container_sysfs(spec)), spec);
+        let plans = roots.plan(table, Probing::Open, |root| {
+            Ok(placement(spec, root.filesystem()))
+        })?;
         let mut facts = PlaceFacts::default();
-        for (key, _) in plan.emulated() {
-            let there = matches!(seen.keys.get(key), Some(Seen::Present { .. }));
+        for (key, _) in plans.emulated() {
+            let there = roots.get(key.filesystem())?.walk(key.path()).is_ok();
             let keys = if there {
                 &mut facts.replaced
             } else {
@@ -119,38 +131,70 @@ pub fn facts(spec: &Spec, table: &Table) -> Result<PlaceFacts, Error> {
             };
             keys.insert(key.clone());
         }
-        facts.overmounts = plan.overmounts().map(str::to_owned).collect();
+        facts.overmounts = plans.proc.overmounts().map(str::to_owned).collect();
         Ok(facts)
     };
+    let in_network = |key: &SysctlKey| key.below_sys().is_some_and(|below| below.starts_with("net/"));
     match network(spec) {
         // A fresh network namespace has other keys than the first one: look from where the container will.
-        Some(network) if table.keys().any(|key| key.path().starts_with("sys/net/")) => {
-            from_within(&network, look)
-        }
+        Some(network) if table.keys().any(in_network) => from_within(&network, look),
         _ => look(),
     }
 }
 
-/// Whether the container will have a `/proc/sys` at all. One without has no place for keys, and starts without them.
-pub fn has_proc_sys(spec: &Spec) -> bool {
-    let mount = proc_mount(spec);
+/// Whether the container will have a `/proc/sys`, or a `/sys`, at all. One without has no place for keys there, and starts
+/// without them.
+pub fn has(spec: &Spec, filesystem: Filesystem) -> bool {
+    let mount = mount_at(spec, filesystem);
     mount.is_some_and(|mount| !mount.options.iter().any(|option| option == "subset=pid"))
 }
 
-fn proc_mount(spec: &Spec) -> Option<&Mount> {
+/// Whether it is given one of the outside, with all that is mounted there.
+pub fn is_given(spec: &Spec, filesystem: Filesystem) -> bool {
+    mount_at(spec, filesystem).is_some_and(|mount| !is_new(mount))
+}
+
+/// `roots` without what the container will not have.
+pub fn without_absent(mut roots: Roots, spec: &Spec) -> Roots {
+    for filesystem in Filesystem::ALL
+        .into_iter()
+        .filter(|filesystem| !has(spec, *filesystem))
+    {
+        roots = roots.without(filesystem);
+    }
+    roots
+}
+
+fn mount_at(spec: &Spec, filesystem: Filesystem) -> Option<&Mount> {
     let mut mounts = spec.mounts.iter().rev();
-    mounts.find(|mount| clean(&mount.destination) == Path::new("/proc"))
+    mounts.find(|mount| clean(&mount.destination) == Path::new(filesystem.mountpoint()))
+}
+
+fn is_new(mount: &Mount) -> bool {
+    matches!(mount.kind.as_str(), "proc" | "sysfs")
 }
 
 /// The procfs that the container will see: a fresh one, or the one that its configuration binds.
 fn container_procfs(spec: &Spec) -> Result<Procfs, Error> {
-    match proc_mount(spec) {
-        Some(mount) if mount.kind != "proc" && mount.source.is_absolute() => Procfs::open(&mount.source),
+    match mount_at(spec, Filesystem::Proc) {
+        Some(mount) if !is_new(mount) && mount.source.is_absolute() => Procfs::open(&mount.source),
         // The procfs outside without what is mounted over it shows what a fresh one does, and costs less. In a user
         // namespace neither may be had; then the procfs outside as it is comes nearest.
         _ => {
             let outside = Procfs::open("/proc")?;
             outside.unshadowed().or_else(|_| Procfs::fresh()).or(Ok(outside))
+        }
+    }
+}
+
+/// The same of sysfs. What is mounted below it, such as cgroups, will be the container's own: keys there count as lacking,
+/// and the hook finds out.
+fn container_sysfs(spec: &Spec) -> Result<Procfs, Error> {
+    match mount_at(spec, Filesystem::Sys) {
+        Some(mount) if !is_new(mount) && mount.source.is_absolute() => Procfs::open_sysfs(&mount.source),
+        _ => {
+            let outside = Procfs::open_sysfs("/sys")?;
+            outside.unshadowed().or(Ok(outside))
         }
     }
 }
@@ -203,12 +247,14 @@ fn from_within(network: &Network, look: impl Fn() -> Result<PlaceFacts, Error>) 
 /// container that is given this `/proc` read-only (`rbind`, `ro`: read-only, but not recursively) gets no more than without
 /// us. For the same reason there is a spare procfs only if the container has a user namespace: then its own procfs depends
 /// on it, and the ids of its processes protect the keys.
+///
+/// Keys in `/sys` are not for the runtime: it makes cgroups there.
 #[derive(Debug)]
 pub struct Around {
-    plan: Plan,
-    snapshot: Snapshot,
-    /// An `nsprep exec` around the engine left mounts that take writes.
-    layered: bool,
+    plans: Both<Plan>,
+    snapshots: Both<Snapshot>,
+    /// In which file systems an `nsprep exec` around the engine left mounts that take writes.
+    layered: Vec<Filesystem>,
 }
 
 impl Around {
@@ -217,21 +263,28 @@ impl Around {
     /// # Errors
     /// If the procfs cannot be looked at, or the table asks for what cannot be.
     pub fn look(table: &Table) -> Result<Self, Error> {
-        let outside = Procfs::open("/proc")?;
-        let seen = outside.observe(table, Probing::Open)?;
-        let plan = Plan::new(table, &seen, &Placement::Program { writes: false })?;
-        let snapshot = Snapshot::compile(&plan, table, Some(&outside))?;
-        let layered = !layers(&outside)?.is_empty();
+        let outside = Roots::open();
+        let mut table = table.clone();
+        table.retain(|key, _| key.filesystem() == Filesystem::Proc);
+        let placement = Placement::Program { writes: false };
+        let plans = outside.plan(&table, Probing::Open, |_| Ok(placement.clone()))?;
+        let snapshots = plans.compile(&table, Some(&outside))?;
+        let mut layered = Vec::new();
+        for root in outside.iter() {
+            if !layers(root)?.is_empty() {
+                layered.push(root.filesystem());
+            }
+        }
         Ok(Self {
-            plan,
-            snapshot,
+            plans,
+            snapshots,
             layered,
         })
     }
 
     /// The folders that will be overmounted, relative to `/proc`.
     pub fn overmounts(&self) -> impl Iterator<Item = String> {
-        self.plan.overmounts().map(str::to_owned)
+        self.plans.proc.overmounts().map(str::to_owned)
     }
 
     /// Moves this process into the namespace; does nothing where nothing lacks and nothing has to be protected. `spec` is
@@ -240,31 +293,37 @@ impl Around {
     /// # Errors
     /// If the namespace or a mount cannot be made; nothing is mounted then.
     pub fn enter(&self, spec: Option<&Spec>) -> Result<(), Error> {
-        let protects = self.layered && spec.is_some_and(binds_proc);
-        if self.plan.is_empty() && !protects {
+        let bound = |filesystem: &&Filesystem| spec.is_some_and(|spec| binds(spec, **filesystem));
+        let protects: Vec<_> = self.layered.iter().filter(bound).collect();
+        if self.plans.is_empty() && protects.is_empty() {
             return Ok(());
         }
-        let proc = procemu::private(Ids::Kept)?;
+        let roots = Roots::private(Ids::Kept)?;
         let spare = spec.is_some_and(|spec| spec.lists("user"));
-        if protects {
-            make_layers_read_only(&proc)?;
+        for filesystem in protects {
+            roots.make_layers_read_only(*filesystem)?;
         }
-        if !spare {
-            drop_spare(&proc)?;
+        for filesystem in Filesystem::ALL {
+            // Without a layer there is none in sysfs, where looking for it takes longer.
+            let may_be = filesystem == Filesystem::Proc || self.layered.contains(&filesystem);
+            if !spare && may_be {
+                roots.drop_spare(filesystem)?;
+            }
         }
         let options = Options {
             spare,
             ..Options::default()
         };
-        procemu::attach(&proc, &self.plan, &self.snapshot, &options)?.keep();
+        roots.attach(&self.plans, &self.snapshots, &options)?.keep();
         Ok(())
     }
 }
 
-/// Whether the container is given `/proc` of the outside, or a part of it.
-fn binds_proc(spec: &Spec) -> bool {
-    let mut binds = spec.mounts.iter().filter(|mount| mount.kind != "proc");
-    binds.any(|mount| clean(&mount.source).starts_with("/proc"))
+/// Whether the container is given `/proc` or `/sys` of the outside, or a part of it.
+fn binds(spec: &Spec, filesystem: Filesystem) -> bool {
+    let own = filesystem.mountpoint();
+    let mut binds = spec.mounts.iter().filter(|mount| !is_new(mount));
+    binds.any(|mount| clean(&mount.source).starts_with(own))
 }
 
 #[cfg(test)]
@@ -273,6 +332,7 @@ mod tests {
 
     #[test]
     fn only_paths_below_proc_protect_it() {
+        let below_proc = |paths: &[PathBuf]| below(Filesystem::Proc, paths.iter());
         let paths = ["/proc/sys", "/proc//bus/", "/sys/firmware", "/procx", "/proc"].map(PathBuf::from);
         assert_eq!(below_proc(&paths), ["sys", "bus", ""]);
         assert_eq!(below_proc(&[PathBuf::from("/")]), [""]);
@@ -285,5 +345,18 @@ mod tests {
         .map(PathBuf::from);
         assert_eq!(below_proc(&odd), ["sys"; 4]);
         assert_eq!(below_proc(&["/proc/../sys".into()]), [""; 0]);
+    }
+
+    #[test]
+    fn mounts_that_are_read_only_protect_sysfs() {
+        let text = r#"{"mounts":[{"destination":"/sys/fs/cgroup","options":["ro","nosuid"]},
+            {"destination":"/sys/kernel","options":["rw"]},{"destination":"/data","options":["ro"]}],
+            "linux":{"readonlyPaths":["/sys/power","/proc/sys"],"maskedPaths":["/sys/firmware"]}}"#;
+        let spec = Spec::parse(text).unwrap();
+        let protected = Placement::Container {
+            read_only: vec!["power".into(), "fs/cgroup".into()],
+            masked: vec!["firmware".into()],
+        };
+        assert_eq!(placement(&spec, Filesystem::Sys), protected);
     }
 }

@@ -2,17 +2,21 @@
 //!
 //! What no mount can cure is cured here. Where a container would lack nothing, the text stays as it is, byte for byte.
 
+mod cgroups;
 mod stderr;
 mod sysctls;
 
 pub use stderr::STDERR;
-use sysctls::{Requested, moved_before, requested, sysctl_of, without_sysctl_sources};
+pub(crate) use sysctls::requested;
+use sysctls::{Requested, moved_before, sysctl_of, without_sysctl_sources};
 
+use crate::cgroups::Lacking;
 use crate::config::OnFailure;
 use crate::document::{DocumentError, Node, Style};
 use crate::hooks;
 use crate::job::{Job, Log};
 use crate::place::PlaceFacts;
+use crate::pod::Lending;
 use crate::runtime::Runtime;
 use crate::spec::SysctlNamespace;
 use crate::sysctl::{Request, namespace};
@@ -26,8 +30,13 @@ pub struct Facts {
     pub runtime: Runtime,
     /// What [`Draft::table`] would do inside the container.
     pub place: PlaceFacts,
+    /// What of cgroups the configuration has to do without.
+    pub cgroups: Lacking,
     /// Absolute path of the program that is the hook.
     pub hook: String,
+    /// From where the keys can be had that the container has in common with its pod; their entries are in the table given to
+    /// [`Draft::read`].
+    pub lending: Option<Lending>,
     /// Where the runtime writes its log, for the hook to tell there why it failed.
     pub log: Option<Log>,
     /// Whether the runtime can open its standard error by the name of [`STDERR`].
@@ -159,11 +168,13 @@ impl Draft {
         let mut changes = Vec::new();
         let mut job = self.move_sysctls(&facts.place, on_failure, &mut changes)?;
         job.log = facts.log.clone();
+        job.lending = lending(facts);
         let needed = !facts.place.is_empty() || !job.sysctl.is_empty();
         self.place_hook(needed, facts, &mut changes)?;
         job.stderr = self.pass_stderr(needed, facts, &mut changes)?;
         self.place_job(needed.then_some(&job), &mut changes);
         self.lower_version(facts, &mut changes);
+        self.leave_out(&facts.cgroups, &mut changes)?;
         Ok((self.top.to_string(), changes))
     }
 
@@ -250,7 +261,16 @@ impl Draft {
     }
 }
 
-/// What an earlier rewriting moved.
+/// What the container will have to borrow; nothing where its kernel has those keys.
+fn lending(facts: &Facts) -> Option<Lending> {
+    let mut lending = facts.lending.clone()?;
+    let place = &facts.place;
+    lending
+        .keys
+        .retain(|key| place.missing.contains(key) || place.replaced.contains(key));
+    (!lending.keys.is_empty()).then_some(lending)
+}
+
 /// What of an earlier rewriting's job matters to the next one; its table may be of another make.
 #[derive(serde::Deserialize)]
 struct OldJob {

@@ -174,7 +174,8 @@ pub enum SysctlNamespace {
 }
 
 impl SysctlNamespace {
-    const ALL: [Self; 3] = [Self::Network, Self::Ipc, Self::Uts];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Network, Self::Ipc, Self::Uts];
 
     /// As `linux.namespaces` calls it.
     pub fn name(self) -> &'static str {
@@ -186,7 +187,7 @@ impl SysctlNamespace {
     }
 
     /// As `/proc/PID/ns` calls it.
-    fn file(self) -> &'static str {
+    pub fn file(self) -> &'static str {
         match self {
             Self::Network => "net",
             Self::Ipc => "ipc",

@@ -57,6 +57,15 @@ pub fn namespace(key: &SysctlKey) -> Option<SysctlNamespace> {
     }
 }
 
+/// Keys of the IPC namespace that no container may set by `linux.sysctl`.
+const OTHER_IPC: [&str; 4] = ["auto_msgmni", "msg_next_id", "sem_next_id", "shm_next_id"];
+
+/// The namespace whose members have one value of `key` among them, whoever may set it.
+pub fn shared_by(key: &SysctlKey) -> Option<SysctlNamespace> {
+    let other = |name: &str| OTHER_IPC.contains(&name).then_some(SysctlNamespace::Ipc);
+    namespace(key).or_else(|| other(key.below_sys()?.strip_prefix("kernel/")?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,11 +4,13 @@
 
 use crate::argv::{self, Invocation, Subcommand};
 use crate::bundle::{self, BundleError, Options, Rewriting};
+use crate::cgroups;
 use crate::config::{Config, ConfigError, NoNewKeyring, OnFailure};
 use crate::job::Log;
 use crate::keyring;
 use crate::locate::{self, LocateError};
 use crate::place::Around;
+use crate::pod::Asking;
 use crate::report::{Level, Report, chain};
 use crate::runtime::{Kind, identify};
 use procemu::{Profile, Table, ValueSource};
@@ -56,13 +58,16 @@ pub fn run(program: &Program, args: &[OsString], config: Option<&Path>) {
     };
     let error = match find(program, &invocation, config) {
         Ok((path, None)) => exec(&path, args),
-        Ok((path, Some(config))) => match prepare(&path, &invocation, &config) {
+        Ok((path, Some(config))) => match prepare(&path, args, &invocation, &config) {
             Ok(prepared) => {
-                let error = if prepared.no_new_keyring {
-                    exec(&path, &argv::with_no_new_keyring(args, &invocation))
-                } else {
-                    exec(&path, args)
-                };
+                let mut args = args.to_vec();
+                if prepared.no_new_keyring {
+                    args = argv::with_no_new_keyring(&args, &invocation);
+                }
+                if prepared.without_cgroups {
+                    args = argv::without_cgroups(&args, &invocation);
+                }
+                let error = exec(&path, &args);
                 // No runtime has seen the new config.json, and none will.
                 if let Some(Err(error)) = prepared.rewriting.map(|rewriting| rewriting.undo()) {
                     report.tell(Level::Warning, &chain(&error));
@@ -83,8 +88,10 @@ pub fn run(program: &Program, args: &[OsString], config: Option<&Path>) {
 /// What has been done before the runtime runs.
 #[derive(Default)]
 struct Prepared {
-    /// Whether the runtime is to have the flag.
+    /// Whether the runtime is to have `--no-new-keyring`.
     no_new_keyring: bool,
+    /// Whether it is to have `--cgroup-manager=disabled`.
+    without_cgroups: bool,
     /// What was done to the bundle.
     rewriting: Option<Rewriting>,
 }
@@ -119,7 +126,12 @@ fn find(
 }
 
 /// Does all that has to be done before the runtime runs.
-fn prepare(path: &Path, invocation: &Invocation, config: &Config) -> Result<Prepared, WrapperError> {
+fn prepare(
+    path: &Path,
+    args: &[OsString],
+    invocation: &Invocation,
+    config: &Config,
+) -> Result<Prepared, WrapperError> {
     if invocation.subcommand == Subcommand::Exec {
         if identify(path, &config.state_dir).reads_keys_on_exec() {
             around(path, config)?
@@ -143,6 +155,10 @@ fn prepare(path: &Path, invocation: &Invocation, config: &Config) -> Result<Prep
         log: log(invocation),
         stays: true,
         around: Some(&around),
+        asking: Some(Asking {
+            runtime: path,
+            flags: &argv::global_flags(args, invocation),
+        }),
     };
     let rewriting = bundle::rewrite(dir, &options)?;
     around
@@ -156,8 +172,14 @@ fn prepare(path: &Path, invocation: &Invocation, config: &Config) -> Result<Prep
             NoNewKeyring::Never => false,
             NoNewKeyring::Auto => keyring::is_refused(rewriting.spec().root_uid()),
         };
+    // What the engine says about cgroups stands: a manager like systemd makes them where this process cannot.
+    let without_cgroups = config.cures(config.policy.crun_cgroups)
+        && !invocation.cgroup_manager
+        && identify(path, &config.state_dir).kind == Kind::Crun
+        && cgroups::fail_crun();
     Ok(Prepared {
         no_new_keyring,
+        without_cgroups,
         rewriting: Some(rewriting),
     })
 }

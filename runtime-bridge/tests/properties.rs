@@ -2,9 +2,11 @@
 
 use procemu::{Entry, SysctlKey, Table};
 use proptest::prelude::*;
+use runtime_bridge::cgroups::Lacking;
 use runtime_bridge::config::OnFailure;
 use runtime_bridge::document::Node;
 use runtime_bridge::place::PlaceFacts;
+use runtime_bridge::pod::Lending;
 use runtime_bridge::rewrite::{Change, Draft, Facts};
 use runtime_bridge::runtime::Runtime;
 use runtime_bridge::spec::SysctlNamespace;
@@ -174,18 +176,30 @@ fn facts() -> impl Strategy<Value = (Facts, BTreeSet<SysctlNamespace>)> {
         ],
         0..=3,
     );
-    (runtime, place(), owned).prop_map(|(runtime, place, owned)| {
-        (
-            Facts {
-                runtime: Runtime::parse(runtime),
-                place,
-                hook: "/b".into(),
-                log: None,
-                stderr: true,
-            },
-            owned.into_iter().collect(),
-        )
-    })
+    (runtime, place(), owned, any::<bool>(), any::<bool>()).prop_map(
+        |(runtime, place, owned, namespace, in_pod)| {
+            let lending = Lending {
+                pid: 1,
+                namespace: u64::MAX,
+                keys: SYSCTLS.map(|key| key.parse().unwrap()).into(),
+            };
+            (
+                Facts {
+                    runtime: Runtime::parse(runtime),
+                    place,
+                    cgroups: Lacking {
+                        namespace,
+                        unified: ["memory.oom.group".to_owned()].into(),
+                    },
+                    hook: "/b".into(),
+                    lending: in_pod.then_some(lending),
+                    log: None,
+                    stderr: true,
+                },
+                owned.into_iter().collect(),
+            )
+        },
+    )
 }
 
 fn rewrite(text: &str, facts: &Facts, owned: &BTreeSet<SysctlNamespace>) -> (String, Vec<Change>) {

@@ -1,9 +1,11 @@
 //! The rewriter against configurations as engines write them.
 
 use procemu::{Entry, SysctlKey, Table};
+use runtime_bridge::cgroups::Lacking;
 use runtime_bridge::config::OnFailure;
 use runtime_bridge::job::Job;
 use runtime_bridge::place::PlaceFacts;
+use runtime_bridge::pod::Lending;
 use runtime_bridge::report::chain;
 use runtime_bridge::rewrite::{Draft, Facts, RewriteError};
 use runtime_bridge::runtime::Runtime;
@@ -33,10 +35,31 @@ fn place(missing: &[&str], replaced: &[&str], overmounts: &[&str]) -> PlaceFacts
 }
 
 fn rewrite(text: &str, runtime: &str, place: PlaceFacts) -> Result<(String, Vec<String>), RewriteError> {
+    rewrite_with(text, runtime, place, Lacking::default(), None)
+}
+
+fn rewrite_without(
+    text: &str,
+    runtime: &str,
+    place: PlaceFacts,
+    cgroups: Lacking,
+) -> Result<(String, Vec<String>), RewriteError> {
+    rewrite_with(text, runtime, place, cgroups, None)
+}
+
+fn rewrite_with(
+    text: &str,
+    runtime: &str,
+    place: PlaceFacts,
+    cgroups: Lacking,
+    lending: Option<Lending>,
+) -> Result<(String, Vec<String>), RewriteError> {
     let facts = Facts {
         runtime: Runtime::parse(runtime),
         place,
+        cgroups,
         hook: "/usr/bin/runtime-bridge".into(),
+        lending,
         log: None,
         stderr: false,
     };
@@ -51,6 +74,39 @@ fn rewrite(text: &str, runtime: &str, place: PlaceFacts) -> Result<(String, Vec<
 
 fn job(text: &str) -> Job {
     serde_json::from_str(&serde_json::from_str::<Value>(text).unwrap()["procemu"].to_string()).unwrap()
+}
+
+#[test]
+fn what_cgroups_lack_is_left_out_and_nothing_else() {
+    let text = r#"{"linux":{"namespaces":[ {"type":"pid"}, {"path":"","type":"cgroup","new":1e400},
+        {"type":"cgroup","path":"/proc/1/ns/cgroup"} ], "resources" : {"unified":{"memory.oom.group":"1","memory.high":"9"},"cpu":{"shares":2e0}}}}"#;
+    let cgroups = Lacking {
+        namespace: true,
+        unified: ["memory.oom.group".to_owned(), "io.max".to_owned()].into(),
+    };
+    let none = PlaceFacts::default();
+    let (new, changes) = rewrite_without(text, RUNC, none.clone(), cgroups.clone()).unwrap();
+    assert_eq!(
+        new,
+        r#"{"linux":{"namespaces":[ {"type":"pid"},
+        {"type":"cgroup","path":"/proc/1/ns/cgroup"} ], "resources" : {"unified":{"memory.high":"9"},"cpu":{"shares":2e0}}}}"#
+    );
+    assert_eq!(
+        changes,
+        [
+            "linux.namespaces: the cgroup namespace is gone: the kernel has none",
+            "linux.resources.unified: memory.oom.group = \"1\" is gone: the kernel's cgroups have no such file",
+        ]
+    );
+    for odd in [
+        SANDBOX,
+        "{}",
+        r#"{"linux":{"namespaces":null,"resources":{"unified":[1]}}}"#,
+        r#"{"linux":{"resources":{"unified":{"memory.oom.group":"1","memory.oom.group":"2"}}}}"#,
+    ] {
+        let kept = rewrite_without(odd, RUNC, none.clone(), cgroups.clone()).unwrap();
+        assert_eq!(kept, (odd.to_owned(), vec![]));
+    }
 }
 
 /// What containerd writes for a sandbox on a pod network, shortened.
@@ -69,6 +125,38 @@ fn a_container_that_lacks_nothing_keeps_its_bytes() {
             (text.to_owned(), vec![])
         );
     }
+}
+
+#[test]
+fn only_keys_of_the_pod_that_the_container_lacks_are_borrowed() {
+    let lending = Lending {
+        pid: 17,
+        namespace: u64::MAX,
+        keys: ["net/ipv4/x", "net/ipv4/y", "kernel/sem"].map(key).into(),
+    };
+    let borrowed = |missing: &[&str], replaced: &[&str]| {
+        let place = place(missing, replaced, &["sys/net/ipv4"]);
+        let (text, _) = rewrite_with("{}", RUNC, place, Lacking::default(), Some(lending.clone())).unwrap();
+        job(&text).lending
+    };
+    let keys = ["net/ipv4/x", "kernel/sem"].map(key).into();
+    let wanted = Lending {
+        keys,
+        ..lending.clone()
+    };
+    assert_eq!(
+        borrowed(&["net/ipv4/x", "kernel/panic"], &["kernel/sem"]),
+        Some(wanted)
+    );
+    assert_eq!(borrowed(&["kernel/panic"], &[]), None);
+    let lacks_nothing = rewrite_with(
+        "{}",
+        RUNC,
+        PlaceFacts::default(),
+        Lacking::default(),
+        Some(lending),
+    );
+    assert_eq!(lacks_nothing.unwrap(), ("{}".to_owned(), vec![]));
 }
 
 #[test]
@@ -276,11 +364,11 @@ fn what_is_not_ours_is_refused() {
     }
     let long = format!(
         r#"{{"linux":{{"namespaces":[{{"type":"ipc"}}],"sysctl":{{"kernel.sem":"{}"}}}}}}"#,
-        "9".repeat(4096)
+        "9".repeat(65_536)
     );
     assert_eq!(
         chain(&rewrite(&long, RUNC, place(&["kernel/sem"], &[], &["sys/kernel"])).unwrap_err()),
-        "linux.sysctl: kernel.sem: the value has 4097 bytes with its line end; a key has at most 4096, one page"
+        "linux.sysctl: kernel.sem: the value has 65537 bytes with its line end; it may have at most 65536"
     );
 }
 

@@ -51,6 +51,11 @@ cgroup_v1() {
   done
 }
 
+# cgroups: v2 in a sandbox that was started for it, else v1.
+cgroups() {
+  if grep -q cgroup2 /proc/filesystems; then mount -t cgroup2 cgroup2 /sys/fs/cgroup; else cgroup_v1; fi
+}
+
 # rt ARGS...: the runtime with a state folder of this bed, and with $OPTIONS.
 rt() { "$RUNTIME" --root "$BED/state" ${OPTIONS:-} "$@"; }
 
@@ -92,3 +97,31 @@ wait_for() {
     sleep 0.02
   done
 }
+
+# up CALL NAME: creates and starts the bundle $BED/NAME by CALL (rt or wrapped); one that joins /proc/SANDBOX/ns/* joins the
+# namespaces of the container `sandbox`. Can be called again after `down`, as a container is restarted.
+up() {
+  local call=$1 name=$2 pid
+  [ -e "$BED/$name.json" ] || cp "$BED/$name/config.json" "$BED/$name.json"
+  pid=$(cat "$BED/sandbox.pid" 2> /dev/null) || pid=SANDBOX
+  sed "s|/proc/SANDBOX/|/proc/$pid/|" "$BED/$name.json" > "$BED/$name/config.json"
+  "$call" create --no-new-keyring --bundle "$BED/$name" --pid-file "$BED/$name.pid" "$ID-$name" \
+    < /dev/null > "$BED/$name.out" 2>&1 || {
+    cat "$BED/$name.out" >&2
+    rm -f "$BED/$name.pid"
+    return 1
+  }
+  "$call" start "$ID-$name"
+}
+
+# down NAME...: deletes these containers, running or not.
+down() {
+  local name
+  for name in "$@"; do
+    rt delete --force "$ID-$name"
+    rm -f "$BED/$name.pid"
+  done
+}
+
+# at NAME COMMAND...: runs COMMAND in the container, with all rights: what it may not do there, nobody may.
+at() { nsenter --target "$(cat "$BED/$1.pid")" --mount --net --ipc -- "${@:2}"; }

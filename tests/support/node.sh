@@ -1,49 +1,38 @@
-# Functions for a Kubernetes node inside a gVisor sandbox; lib.sh comes before. $TOOLS is a PATH with containerd, its shim, ctr,
-# kubelet and runc 1.5.2. Everything lies in $NODE, a folder that the sandbox keeps to itself.
+# Functions for a Kubernetes node inside a gVisor sandbox; lib.sh and image.sh come before. $TOOLS is a PATH with containerd, its
+# shim, ctr, kubelet and runc 1.5.2, $CLIENT is node-client, $PODS the folder of the manifests. Everything lies in $NODE, a folder
+# that the sandbox keeps to itself.
 NODE=/run/node
+KUBELET=https://127.0.0.1:10250
 
-# image NAME FILE: an image with busybox alone, as an OCI layout, imported into containerd.
-image() {
-  local dir=$NODE/image applet layer config manifest
-  mkdir -p "$dir/root/bin" "$dir/oci/blobs/sha256"
-  cp "$(PATH=$PATH:/usr/sbin:/sbin command -v busybox)" "$dir/root/bin/"
-  for applet in sh cat sleep; do ln -s busybox "$dir/root/bin/$applet"; done
-  tar -C "$dir/root" -cf "$dir/layer" .
-  layer=$(blob "$dir/layer")
-  printf '{"architecture":"amd64","os":"linux","config":{"Env":["PATH=/bin"],"Cmd":["sleep","100000"]},"rootfs":{"type":"layers","diff_ids":["%s"]}}' \
-    "${layer%% *}" > "$dir/config"
-  config=$(blob "$dir/config")
-  printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":%s,"layers":[%s]}' \
-    "$(descriptor image.config.v1+json $config)" "$(descriptor image.layer.v1.tar $layer)" > "$dir/manifest"
-  manifest=$(blob "$dir/manifest")
-  printf '{"imageLayoutVersion":"1.0.0"}' > "$dir/oci/oci-layout"
-  printf '{"schemaVersion":2,"manifests":[%s]}' \
-    "$(descriptor image.manifest.v1+json $manifest ",\"annotations\":{\"io.containerd.image.name\":\"$1\"}")" > "$dir/oci/index.json"
-  tar -C "$dir/oci" -cf "$dir/tar" .
-  ctr --address "$NODE/containerd.sock" --namespace k8s.io images import --local --snapshotter native "$dir/tar" > /dev/null 2>&1
-}
-
-# blob FILE: puts it into the layout; prints its digest and size.
-blob() {
-  local digest
-  digest=$(sha256sum < "$1")
-  digest=${digest%% *}
-  cp "$1" "$NODE/image/oci/blobs/sha256/$digest"
-  echo "sha256:$digest $(stat -c %s "$1")"
-}
-
-# descriptor TYPE DIGEST SIZE [MORE]
-descriptor() {
-  printf '{"mediaType":"application/vnd.oci.%s","digest":"%s","size":%s%s}' "$1" "$2" "$3" "${4:-}"
-}
-
-# node: what containerd and the kubelet need of the sandbox, and their configuration. Its pods' runtime is runc, wrapped.
+# node: what containerd and the kubelet need of the sandbox, and their configuration. The pods' runtime is runc, wrapped.
 node() {
-  PATH=$TOOLS:$PATH
-  mkdir -p "$NODE/pods"
-  cgroup_v1
+  PATH=$TOOLS:$PATH:/usr/sbin:/sbin
+  mkdir -p "$NODE/pods" "$NODE/bin" "$NODE/cni" /etc/procemu
+  cgroups
   : > /dev/kmsg
-  ln -s "$BRIDGE" "$NODE/procemu-runc"
+  # For what the kubelet asks of cgroup v2.
+  echo 'preset = "gvisor"' > /etc/procemu/bridge.toml
+  no_op_cni
+  containerd_configuration
+  handler procemu "$(wrapper runc)"
+  kubelet_configuration
+}
+
+# no_op_cni: a pod network that gives every pod an address and connects it to nothing.
+no_op_cni() {
+  cat > "$NODE/cni/no-op" << 'SH'
+#!/bin/sh
+case $CNI_COMMAND in
+  ADD) echo '{"cniVersion":"1.0.0","interfaces":[{"name":"eth0","sandbox":"'"$CNI_NETNS"'"}],"ips":[{"address":"10.88.0.2/16","interface":0}]}' ;;
+  VERSION) echo '{"cniVersion":"1.0.0","supportedVersions":["1.0.0"]}' ;;
+esac
+SH
+  chmod +x "$NODE/cni/no-op"
+  ln -s no-op "$NODE/cni/loopback"
+  echo '{"cniVersion":"1.0.0","name":"pods","plugins":[{"type":"no-op"}]}' > "$NODE/cni/pods.conflist"
+}
+
+containerd_configuration() {
   cat > "$NODE/containerd.toml" << TOML
 version = 3
 root = "$NODE/containerd"
@@ -56,14 +45,32 @@ snapshotter = "native"
 sandbox = "localhost/busybox:1"
 [plugins.'io.containerd.cri.v1.runtime']
 restrict_oom_score_adj = true
+[plugins.'io.containerd.cri.v1.runtime'.cni]
+bin_dirs = ["$NODE/cni"]
+conf_dir = "$NODE/cni"
 [plugins.'io.containerd.cri.v1.runtime'.containerd]
 default_runtime_name = "procemu"
-[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.procemu]
+TOML
+}
+
+# wrapper RUNTIME: a link to runtime-bridge, which stands where the runtime of that name is expected; prints its path.
+wrapper() {
+  ln -s "$BRIDGE" "$NODE/bin/procemu-$1"
+  echo "$NODE/bin/procemu-$1"
+}
+
+# handler NAME BINARY: a runtime that a pod can ask containerd for.
+handler() {
+  cat >> "$NODE/containerd.toml" << TOML
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes."$1"]
 runtime_type = "io.containerd.runc.v2"
-[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.procemu.options]
-BinaryName = "$NODE/procemu-runc"
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes."$1".options]
+BinaryName = "$2"
 NoNewKeyring = true
 TOML
+}
+
+kubelet_configuration() {
   cat > "$NODE/kubelet.yaml" << YAML
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -75,11 +82,13 @@ failSwapOn: false
 containerRuntimeEndpoint: unix://$NODE/containerd.sock
 staticPodPath: $NODE/pods
 fileCheckFrequency: 1s
-localStorageCapacityIsolation: false
-readOnlyPort: 10255
 evictionHard: {}
 YAML
+  # gVisor's cgroup v1 has no cpuacct.usage_percpu, without which there are no statistics of the root cgroup.
+  has_cgroup_v2 || echo "localStorageCapacityIsolation: false" >> "$NODE/kubelet.yaml"
 }
+
+has_cgroup_v2() { [ -e /sys/fs/cgroup/cgroup.controllers ]; }
 
 # in_node PROFILE COMMAND...: in the node's prepared mount namespace.
 in_node() {
@@ -88,52 +97,82 @@ in_node() {
   "$NSPREP" exec --state-dir "$NODE/state" --ns node --profile "$profile" -- "$@"
 }
 
-# containerd_up [PREFIX...]: starts it, by way of PREFIX, and imports the image.
+# start NAME PREFIX... -- COMMAND...: runs COMMAND in the background, by way of PREFIX. What it says is in $NODE/NAME.log.
+start() {
+  local name=$1 prefix=()
+  shift
+  while [ "$1" != -- ]; do prefix+=("$1"); shift; done
+  shift
+  "${prefix[@]}" sh -c 'echo $$ > "$0"; exec "$@"' "$NODE/$name.pid" "$@" > "$NODE/$name.log" 2>&1 &
+}
+
+# stop NAME: ends it.
+stop() {
+  local pid
+  pid=$(cat "$NODE/$1.pid")
+  kill "$pid"
+  until_true "the end of $1" test ! -e "/proc/$pid"
+}
+
+# containerd_up [PREFIX...]: starts it and imports the image.
 containerd_up() {
-  "$@" containerd --config "$NODE/containerd.toml" > "$NODE/containerd.log" 2>&1 &
+  start containerd "$@" -- containerd --config "$NODE/containerd.toml"
   wait_for "$NODE/containerd.sock"
   image localhost/busybox:1
 }
 
 kubelet_command() { echo kubelet --config "$NODE/kubelet.yaml" --root-dir "$NODE/kubelet" --hostname-override node; }
 
-# pod NAME COMMAND: a static pod.
-pod() {
-  cat > "$NODE/pods/$1.yaml" << YAML
-apiVersion: v1
-kind: Pod
-metadata: { name: $1, namespace: default }
-spec:
-  hostNetwork: true
-  terminationGracePeriodSeconds: 1
-  containers:
-    - { name: main, image: "localhost/busybox:1", imagePullPolicy: Never, command: [sh, -c, "$2"] }
-YAML
+# kubelet_up [PREFIX...]: starts it.
+kubelet_up() {
+  start kubelet "$@" -- $(kubelet_command)
+  until_true "the kubelet" kubelet_get /healthz > /dev/null
 }
 
-# kubelet_pods: what the kubelet says of its pods, as JSON.
-kubelet_pods() {
-  exec 9<> /dev/tcp/127.0.0.1/10255 || return
-  printf 'GET /pods HTTP/1.0\r\n\r\n' >&9
-  cat <&9
-  exec 9>&-
+# kubelet_get PATH: what the kubelet's API answers.
+kubelet_get() { "$CLIENT" get "$KUBELET$1" 2> "$NODE/kubelet_get.log"; }
+
+# in_pod NAME COMMAND...: in the container main of the static pod NAME, by the kubelet's API.
+in_pod() {
+  local pod=$1
+  shift
+  "$CLIENT" exec "$KUBELET/exec/default/$pod-node/main" "$@"
 }
 
-# pods_show PATTERN: whether it does.
-pods_show() { kubelet_pods 2> /dev/null | grep -q "$1"; }
+# logs_of NAME: of that container.
+logs_of() { kubelet_get "/containerLogs/default/$1-node/main"; }
 
-# nothing_runs: whether containerd has no running container.
-nothing_runs() { ! ctr --address "$NODE/containerd.sock" --namespace k8s.io task list 2> /dev/null | grep -q RUNNING; }
+# has_logged NAME LINE
+has_logged() { logs_of "$1" | grep -qx "$2"; }
 
-# until_true WHAT COMMAND...: waits until COMMAND succeeds, 40 seconds at most.
+# pod NAME: the static pod of that manifest; `rm "$NODE/pods/NAME.yaml"` ends it.
+pod() { cp "$PODS/$1.yaml" "$NODE/pods/"; }
+
+# pod_json NAME: what the kubelet knows of that static pod, in one line.
+pod_json() { kubelet_get /pods | sed 's/{"metadata":{"name":"/\n&/g' | grep "^{\"metadata\":{\"name\":\"$1-node\""; }
+
+pod_shows() { pod_json "$1" | grep -q "$2"; }
+
+pod_has_statistics() { kubelet_get /stats/summary | grep -q "\"name\": \"$1-node\""; }
+
+pod_is_ready() { pod_shows "$1" '"type":"Ready"[^}]*"status":"True"'; }
+
+no_pods() { kubelet_get /pods | grep -q '"items":null'; }
+
+# cri METHOD: one call of the CRI; the request is standard input.
+cri() { "$CLIENT" cri "$NODE/containerd.sock" "$1"; }
+
+# field NAME: that string of a JSON object.
+field() { grep -o "\"$1\": *\"[^\"]*\"" | head -n 1 | cut -d'"' -f4; }
+
+# until_true WHAT COMMAND...: waits until COMMAND succeeds, 60 seconds at most.
 until_true() {
-  local what=$1 turns=0
+  local what=$1 end=$((SECONDS + 60))
   shift
   until "$@"; do
-    turns=$((turns + 1))
-    [ "$turns" -lt 200 ] || {
+    [ "$SECONDS" -lt "$end" ] || {
       echo "waited in vain for $what" >&2
-      tail -n 5 "$NODE/kubelet.log" "$NODE/containerd.log" >&2
+      tail -n 5 "$NODE"/*.log >&2
       return 1
     }
     sleep 0.2

@@ -15,6 +15,7 @@ use nix::unistd::Pid;
 use super::{Bed, TestResult, equal, fail};
 
 const LIB: &str = include_str!("lib.sh");
+/// Unless it is given another.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// How mounts of the script's namespace and of the host's reach each other.
@@ -35,6 +36,7 @@ pub struct Script {
     stdin_path: std::path::PathBuf,
     text: String,
     propagation: Propagation,
+    limit: Duration,
 }
 
 /// What a script printed and how it ended.
@@ -67,6 +69,7 @@ impl Script {
             stdin_path: bed.path(&format!("stdin.{number}")),
             text: text.to_owned(),
             propagation: Propagation::Slave,
+            limit: LIMIT,
         })
     }
 
@@ -88,10 +91,16 @@ impl Script {
         self
     }
 
+    /// Sets how long it may take; without, two minutes.
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
     /// Runs it to its end.
     ///
     /// # Errors
-    /// It does not start, or is not done after two minutes (then its process group is killed).
+    /// It does not start, or is not done in time (then its process group is killed).
     pub fn run(mut self) -> TestResult<Output> {
         std::fs::write(&self.stdin_path, &self.stdin)?;
         // Shared within, yet cut off from the host: private first.
@@ -112,7 +121,7 @@ impl Script {
             .stdout(Stdio::from(File::create(&self.stdout)?))
             .stderr(Stdio::from(File::create(&self.stderr)?));
         let mut child = self.command.spawn()?;
-        let status = wait(&mut child)?;
+        let status = wait(&mut child, self.limit)?;
         let read = |path| std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let (stdout, stderr) = (read(&self.stdout)?, read(&self.stderr)?);
         match status {
@@ -123,8 +132,8 @@ impl Script {
                 text: self.text,
             }),
             None => fail(format!(
-                "not done after {LIMIT:?}: {}\n{stdout}\n{stderr}",
-                self.text
+                "not done after {:?}: {}\n{stdout}\n{stderr}",
+                self.limit, self.text
             )),
         }
     }
@@ -138,13 +147,13 @@ impl Script {
     }
 }
 
-fn wait(child: &mut Child) -> io::Result<Option<ExitStatus>> {
+fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if start.elapsed() > LIMIT {
+        if start.elapsed() > limit {
             let group = i32::try_from(child.id()).map_err(io::Error::other)?;
             killpg(Pid::from_raw(group), Signal::SIGKILL)?;
             child.wait()?;

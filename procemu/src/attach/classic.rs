@@ -1,25 +1,33 @@
-//! Building with mount(2): the whole snapshot is staged on an empty folder of the procfs, then bound into place.
+//! Building with mount(2): the whole snapshot is staged on an empty folder of the file system, then bound into
+//! place.
 
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::mount::{MsFlags, mount};
 use rustix::fs::{Mode, OFlags, openat};
+use rustix::mount::{MoveMountFlags, move_mount};
 
+use super::folders::Folders;
 use super::{Order, Piece, parts, shield};
 use crate::error::{Error, Result};
-use crate::mount::{bind, by_fd, make_private, remount, remount_read_only, take_off};
+use crate::filesystem::Filesystem;
+use crate::key::SysctlKey;
+use crate::mount::{
+    bind, by_fd, make_private, make_slaves, remount, remount_read_only, remount_without, take_off,
+    take_off_name,
+};
 use crate::plan::Step;
-use crate::procfs::{Procfs, is_procfs};
+use crate::procfs::Procfs;
 use crate::spare;
 
 /// The staged snapshot. Dropping it takes the stage off, as far as that can be had on the way out of a failure; what was
 /// bound from it stays.
 pub(super) struct Stage {
     root: OwnedFd,
-    /// The folder in it that has the layout of procfs.
+    /// What covers it where a read-only mount alone does not protect it.
+    shield: Option<OwnedFd>,
+    /// The folder in it, or in the shield, that has the layout of procfs.
     content: OwnedFd,
-    /// The same as it may be shown where a read-only mount alone does not protect it.
-    shielded: Option<OwnedFd>,
     pieces: Vec<Piece>,
 }
 
@@ -41,28 +49,36 @@ impl Stage {
         let root = mount_tmpfs(order)?;
         let filled = || {
             let content = order.snapshot.write(root.as_fd(), order.source)?;
-            let shielded = shield::cover(&root, order.source)?;
-            Ok((content, shielded))
+            Ok(match shield::cover(&root, order.source)? {
+                Some((shield, content)) => (Some(shield), content),
+                None => (None, content),
+            })
         };
         // There is no stage yet whose end would take it off.
-        let (content, shielded) = filled().inspect_err(|_: &Error| take_off(&root).unwrap_or_default())?;
+        let (shield, content) = filled().inspect_err(|_: &Error| take_off(&root).unwrap_or_default())?;
         let mut stage = Self {
             root,
+            shield,
             content,
-            shielded,
             pieces: Vec::new(),
         };
+        stage.take_in(order)?;
+        let mut from = Folders::default();
         for step in &plan.steps {
             match step {
                 Step::Underlay { path, read_only } => {
-                    stage.pass(proc.folder(parent(path)), proc, path, *read_only)?
+                    let folder = from.open(proc, split(path).0)?;
+                    stage.pass(folder, proc, path, *read_only)?;
                 }
-                Step::Pass { path, read_only, .. } => stage.pass(proc.walk(path), proc, path, *read_only)?,
-                Step::Emulate { key, writable: true } | Step::Replace { key, writable: true } => {
-                    // The stage turns read-only as a mount; a key that takes writes is a mount of its own on itself.
-                    let file = open(&stage.content, key.path(), proc)?;
-                    bind(&file, &stage.open(key.path(), proc)?)
-                        .map_err(|e| Error::call(format!("mount(snapshot {}, MS_BIND)", key.path()), e))?;
+                Step::Pass { path, read_only, .. } => {
+                    let (folder, name) = split(path);
+                    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                    let original = openat(from.open(proc, folder)?, name, flags, Mode::empty())
+                        .map_err(|e| Error::call(format!("open({})", proc.show(path)), e))?;
+                    stage.pass(&original, proc, path, *read_only)?;
+                }
+                Step::Emulate { key, writable } | Step::Replace { key, writable } => {
+                    stage.place(order, key, *writable)?;
                 }
                 _ => {}
             }
@@ -83,24 +99,56 @@ impl Stage {
     }
 
     fn open(&self, path: &str, proc: &Procfs) -> Result<OwnedFd> {
-        open(self.shielded.as_ref().unwrap_or(&self.content), path, proc)
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(&self.content, path, flags, Mode::empty())
+            .map_err(|e| Error::call(format!("open(snapshot of {})", proc.show(path)), e))
+    }
+
+    /// Mounts what is lent, one over the other, where nobody sees it: only what is mounted can be bound.
+    fn take_in(&self, order: &Order<'_>) -> Result<()> {
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        for tree in order.options.shared.trees() {
+            shield::spot(&self.root)
+                .and_then(|spot| Ok(move_mount(tree, "", &spot, "", flags)?))
+                .map_err(|e| Error::call("move_mount(shared, stage of the snapshot)", e))?;
+        }
+        Ok(())
+    }
+
+    /// Makes `key` a mount of its own where the stage's will not do: it turns read-only, and what is lent is not on it.
+    fn place(&self, order: &Order<'_>, key: &SysctlKey, writable: bool) -> Result<()> {
+        let (proc, path) = (order.proc, key.path());
+        let shared = order.options.shared.file(key);
+        if shared.is_none() && !writable {
+            return Ok(());
+        }
+        let on = self.open(path, proc)?;
+        let failed = |call: &str, e: std::io::Error| Error::call(format!("{call}(snapshot {path})"), e);
+        let Some(file) = shared else {
+            return bind(&on, &on).map_err(|e| failed("mount(MS_BIND)", e));
+        };
+        file.and_then(|file| bind(&file, &on))
+            .map_err(|e| failed("mount(shared, MS_BIND)", e))?;
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        let ro = MsFlags::MS_RDONLY;
+        // What is lent comes with the flags that it has where it is from.
+        let (dropped, set) = if writable {
+            (ro, flags)
+        } else {
+            (MsFlags::empty(), flags | ro)
+        };
+        remount_without(&self.open(path, proc)?, dropped, set)
+            .map_err(|e| failed("mount(MS_REMOUNT|MS_BIND)", e))
     }
 
     /// Binds `original` on the node at `path` and takes from it what it must not have.
-    fn pass(
-        &self,
-        original: std::io::Result<OwnedFd>,
-        proc: &Procfs,
-        path: &str,
-        read_only: bool,
-    ) -> Result<()> {
-        let original = original.map_err(|e| Error::call(format!("open({})", proc.show(path)), e))?;
+    fn pass(&self, original: &OwnedFd, proc: &Procfs, path: &str, read_only: bool) -> Result<()> {
         let failed = |e: std::io::Error| {
             Error::call(format!("mount({}, snapshot, MS_BIND|MS_REC)", proc.show(path)), e)
         };
-        bind(&original, &self.open(path, proc)?).map_err(failed)?;
+        bind(original, &self.open(path, proc)?).map_err(failed)?;
         let bound = self.open(path, proc)?;
-        let device = if is_procfs(&bound).map_err(failed)? {
+        let device = if proc.is_same(&bound).map_err(failed)? {
             MsFlags::MS_NODEV
         } else {
             MsFlags::empty()
@@ -114,7 +162,8 @@ impl Stage {
             .map_err(|e| Error::call(format!("mount({}, MS_REMOUNT|MS_BIND)", proc.show(path)), e))
     }
 
-    /// Makes the stage read-only, and everything on it private: the originals came from peer groups.
+    /// Makes the stage read-only, and everything on it private: the originals came from peer groups. Those of sysfs become
+    /// slaves, in which mounts arrive that are made elsewhere later.
     fn seal(&self, proc: &Procfs) -> Result<()> {
         let failed = |what: &str, e: std::io::Error| {
             Error::call(
@@ -122,30 +171,34 @@ impl Stage {
                 e,
             )
         };
-        remount_read_only(&self.root).map_err(|e| failed("MS_REMOUNT|MS_BIND|MS_RDONLY", e))?;
-        make_private(&self.root).map_err(|e| failed("MS_PRIVATE|MS_REC", e))
+        for mount in self.shield.iter().chain([&self.root]) {
+            remount_read_only(mount).map_err(|e| failed("MS_REMOUNT|MS_BIND|MS_RDONLY", e))?;
+        }
+        match proc.filesystem() {
+            Filesystem::Proc => make_private(&self.root).map_err(|e| failed("MS_PRIVATE|MS_REC", e)),
+            Filesystem::Sys => make_slaves(&self.root).map_err(|e| failed("MS_SLAVE|MS_REC", e)),
+        }
     }
 }
 
-fn open(content: &OwnedFd, path: &str, proc: &Procfs) -> Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(content, path, flags, Mode::empty())
-        .map_err(|e| Error::call(format!("open(snapshot of {})", proc.show(path)), e))
-}
-
-/// The folder that holds `path`.
-fn parent(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(parent, _)| parent)
+/// The folder that holds `path`, and its name there.
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
 }
 
 fn mount_tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
     let proc = order.proc;
-    let spot = spare::spot(proc)?;
-    let on = proc
-        .folder(&spot)
-        .map_err(|e| Error::call(format!("open({})", proc.show(&spot)), e))?;
+    let spot = spare::spot(proc, order.plan)?;
+    let open = |path: &str| {
+        proc.folder(path)
+            .map_err(|e| Error::call(format!("open({})", proc.show(path)), e))
+    };
+    let on = open(&spot)?;
+    // Opened before there is something to take off: that must not fail for want of a descriptor.
+    let (above, name) = spot.rsplit_once('/').unwrap_or(("", &spot));
+    let above = open(above)?;
     let (size, inodes) = order.snapshot.limits();
-    let mut data = format!("size={size},nr_inodes={inodes},mode=0555");
+    let mut data = format!("size={size},nr_inodes={inodes},mode=0755");
     if let Some(label) = &order.options.label {
         data.push_str(&format!(",context=\"{label}\""));
     }
@@ -158,9 +211,5 @@ fn mount_tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
         Some(&*data),
     )
     .map_err(|e| Error::call(format!("mount({}, tmpfs, {data})", proc.show(&spot)), e))?;
-    proc.folder(&spot).map_err(|e| {
-        // Not reachable: take off the topmost mount there, which is the one just made.
-        let _ = take_off(&on);
-        Error::call(format!("open({})", proc.show(&spot)), e)
-    })
+    open(&spot).inspect_err(|_| take_off_name(&above, name))
 }

@@ -8,10 +8,12 @@ use rustix::mount::{
     fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
 };
 
+use super::folders::Folders;
 use super::{Order, Part, Piece, parts};
 use crate::error::{Error, Result};
+use crate::filesystem::Filesystem;
 use crate::plan::Step;
-use crate::procfs::{Procfs, is_proc};
+use crate::procfs::Procfs;
 use crate::sys;
 
 const NOSUID: u64 = libc::MOUNT_ATTR_NOSUID;
@@ -22,6 +24,8 @@ const RDONLY: u64 = libc::MOUNT_ATTR_RDONLY;
 /// One detached tree for each part of the plan.
 pub(super) fn build(order: &Order<'_>) -> Result<Vec<Piece>> {
     let tmpfs = tmpfs(order)?;
+    // Where the kernel lacks mount_setattr(2), it is to be known before anything else is done in vain.
+    set(&tmpfs, NOSUID | NODEV | NOEXEC, false, "", order.proc)?;
     // Not in place of `tmpfs`, with whose handle the whole tmpfs would go.
     let content = order.snapshot.write(tmpfs.as_fd(), order.source)?;
     parts(order.plan)
@@ -42,7 +46,7 @@ fn tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
     set("source", order.source)?;
     set("size", &size)?;
     set("nr_inodes", &inodes)?;
-    set("mode", "0555")?;
+    set("mode", "0755")?;
     if let Some(label) = &order.options.label {
         set("context", label)?;
     }
@@ -58,7 +62,6 @@ fn piece(proc: &Procfs, content: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
     let tree = clone(content, part.at, proc)?;
     let takes_writes = matches!(part.steps, [Step::Replace { writable: true, .. }]);
     let read_only = if takes_writes { 0 } else { RDONLY };
-    // First of all: where the kernel lacks mount_setattr(2), nothing else was done in vain.
     set(&tree, read_only | NOSUID | NODEV | NOEXEC, false, part.at, proc)?;
     // Where every original is to be read-only, one call at the end does it for all.
     let at_once = part.steps.iter().all(|step| match step {
@@ -110,22 +113,6 @@ fn piece(proc: &Procfs, content: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
     })
 }
 
-/// The folder opened last: steps of one folder follow each other.
-#[derive(Default)]
-struct Folders(Option<(String, OwnedFd)>);
-
-impl Folders {
-    fn open(&mut self, proc: &Procfs, path: &str) -> Result<&OwnedFd> {
-        let fd = match self.0.take() {
-            Some((at, fd)) if at == path => fd,
-            _ => proc
-                .folder(path)
-                .map_err(|e| Error::call(format!("open({})", proc.show(path)), e))?,
-        };
-        Ok(&self.0.insert((path.to_owned(), fd)).1)
-    }
-}
-
 /// A detached clone of `path` below `from` (`""`: of `from` itself), with everything mounted below it; a symlink is not
 /// followed.
 fn clone(from: &OwnedFd, path: &str, proc: &Procfs) -> Result<OwnedFd> {
@@ -148,9 +135,9 @@ fn clone(from: &OwnedFd, path: &str, proc: &Procfs) -> Result<OwnedFd> {
 fn restrict(original: &OwnedFd, path: &str, is_folder: bool, read_only: bool, proc: &Procfs) -> Result<()> {
     let attributes = NOSUID | NOEXEC | if read_only { RDONLY } else { 0 };
     let found = fstatfs(original).map_err(|e| Error::call(format!("fstatfs({})", proc.show(path)), e))?;
-    // Not for what is no procfs, nor below: a mask is a device, and NODEV would turn reading nothing from it into an
+    // Not for what is another file system, nor below: a mask is a device, and NODEV would turn reading nothing from it into an
     // error.
-    let own = if is_proc(&found) { NODEV } else { 0 };
+    let own = if proc.filesystem().is(&found) { NODEV } else { 0 };
     if is_folder {
         set(original, attributes, true, path, proc)?;
         return if own == 0 {
@@ -159,8 +146,8 @@ fn restrict(original: &OwnedFd, path: &str, is_folder: bool, read_only: bool, pr
             set(original, own, false, path, proc)
         };
     }
-    // Most of procfs is mounted so already, and there are many files.
-    if (attributes | own) & !attributes_of(&found) == 0 {
+    // Most of procfs is mounted so already, private too, and there are many files.
+    if proc.filesystem() == Filesystem::Proc && (attributes | own) & !attributes_of(&found) == 0 {
         return Ok(());
     }
     set(original, attributes | own, false, path, proc)
@@ -178,10 +165,16 @@ fn attributes_of(found: &StatFs) -> u64 {
     set.fold(0, |all, (_, attribute)| all | attribute)
 }
 
+/// Also takes the mount out of its peer group, if it came from one.
 fn set(mount: &OwnedFd, attributes: u64, recursive: bool, path: &str, proc: &Procfs) -> Result<()> {
-    sys::mount_setattr(mount, attributes, recursive).map_err(|e| {
+    let (propagation, name) = match proc.filesystem() {
+        Filesystem::Proc => (libc::MS_PRIVATE, "MS_PRIVATE"),
+        // What is mounted elsewhere later arrives.
+        Filesystem::Sys => (libc::MS_SLAVE, "MS_SLAVE"),
+    };
+    sys::mount_setattr(mount, attributes, propagation, recursive).map_err(|e| {
         Error::call(
-            format!("mount_setattr({}, {attributes:#x}, MS_PRIVATE)", proc.show(path)),
+            format!("mount_setattr({}, {attributes:#x}, {name})", proc.show(path)),
             e,
         )
     })

@@ -85,6 +85,9 @@ pub enum When {
     /// As `missing`, and also where the key cannot be opened for writing or refuses its own current value: a read-only
     /// /proc/sys, a stuck key.
     Unwritable,
+    /// As `missing`, and also where the key's first line has no number but 0 although the kernel is up for longer than a tick:
+    /// counters that nobody keeps.
+    Zero,
     /// In every case: the kernel's key, if there is one, is replaced.
     Always,
 }

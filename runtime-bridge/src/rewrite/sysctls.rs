@@ -30,6 +30,7 @@ impl Draft {
             table: self.table.clone(),
             sysctl: BTreeMap::new(),
             log: None,
+            lending: None,
             stderr: false,
         };
         let mut values: BTreeMap<&SysctlKey, &Request> = BTreeMap::new();
@@ -151,7 +152,8 @@ pub(super) fn literal(request: &Request, entry: &Entry) -> Result<ValueSource, R
     Ok(ValueSource::Literal(value))
 }
 
-pub(super) fn requested(value: &str) -> Entry {
+/// The entry of a key that is there because it was requested.
+pub(crate) fn requested(value: &str) -> Entry {
     Entry::literal(value).with_doc("requested in linux.sysctl")
 }
 

@@ -23,7 +23,14 @@ impl Place {
         };
         std::fs::create_dir(place.at("bin")).unwrap();
         let script = "#!/bin/sh\n[ \"$1\" = --version ] && echo 'runc version 1.5.2'\nprintf '%s\\0' \"$@\" > \"${0%/*}/called\"\nexit 7\n";
-        std::fs::write(place.runtime(), script).unwrap();
+        std::fs::write(place.at("script"), script).unwrap();
+        // By a process of its own: a program that another thread forks meanwhile would hold it open for writing, and nobody
+        // could execute it (ETXTBSY).
+        let copied = Command::new("cp")
+            .arg(place.at("script"))
+            .arg(place.runtime())
+            .status();
+        assert!(copied.unwrap().success());
         std::fs::set_permissions(place.runtime(), std::fs::Permissions::from_mode(0o755)).unwrap();
         place
     }

@@ -1,0 +1,125 @@
+//! The commands of docs/gvisor.md, from a bare sandbox to a cluster of one node, and what happens there without us.
+
+mod support;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use support::{
+    Bed, GVISOR_LACKING, RUNC_1_5, Script, Step, Suite, TestResult, built, equal, fail, need, section, steps,
+};
+
+const PAGE: &str = include_str!("../docs/gvisor.md");
+/// To be typed into the sandbox: from then on nsprep only runs its command.
+const WITHOUT_NSPREP: &str = "nsprep() { while [ \"$1\" != -- ]; do shift; done; shift; \"$@\"; }\n";
+/// The same for the wrapper: the runtime is runc itself.
+const WITHOUT_WRAPPER: &str = "ln -sf \"$(command -v runc)\" procemu-runc\n";
+const CLUSTER: &str = include_str!("support/cluster.sh");
+
+fn main() -> ExitCode {
+    let mut suite = Suite::new();
+    suite.test("bare::kubelet", bare_kubelet);
+    suite.test("bare::pod", bare_pod);
+    suite.test("bare::pod_on_host_network", bare_pod_on_host_network);
+    suite.test("cured::page", page);
+    suite.run()
+}
+
+/// Types `commands` into a shell, and from the page's step `sandbox` on into the shell inside that this starts.
+fn typed(bed: &Bed, commands: &str) -> TestResult<Script> {
+    for (name, program) in [
+        ("containerd-2.2.9", "containerd"),
+        ("kubelet-1.34.4", "kubelet"),
+        ("etcd-3.6.5", "etcd"),
+        ("kube-apiserver-1.34.4", "kube-apiserver"),
+        ("kubectl-1.34.4", "kubectl"),
+    ] {
+        if built(name, program).is_none() {
+            return need::skip(format!(
+                "needs {name}: scripts/tools.sh {program} builds it where Go >= 1.26 is"
+            ));
+        }
+    }
+    RUNC_1_5.path()?;
+    GVISOR_LACKING.path()?;
+    need::command("busybox")?;
+    need::command("openssl")?;
+    // gVisor keeps its state in /run. The shells read and write by turns: in a file each would go on where it was itself.
+    let text = r#"set -o pipefail; mount -t tmpfs tmpfs /run; cd "$CHECKOUT"; PATH=$(dirname "$NSPREP"):$PATH; cat "$TYPED" | bash | cat"#;
+    let script = bed.script(text)?.env("TYPED", bed.file("typed", commands)?);
+    Ok(script
+        .env("CHECKOUT", env!("CARGO_MANIFEST_DIR"))
+        .limit(Duration::from_secs(300)))
+}
+
+/// What is typed for a step: errors end the shell, and its output comes below its name.
+fn commands(step: &Step<'_>) -> String {
+    format!("set -eu; echo '== {}'\n{}\n", step.name, step.commands)
+}
+
+/// The same for some of the page's steps.
+fn page_says(names: &[&str]) -> TestResult<String> {
+    let steps = steps(PAGE)?;
+    let step = |name: &&str| match steps.iter().find(|step| step.name == *name) {
+        Some(step) => Ok(commands(step)),
+        None => fail(format!("no step {name}")),
+    };
+    names.iter().map(step).collect()
+}
+
+/// etcd and the API server run, the kubelet does not.
+fn bare_kubelet(bed: &Bed) -> TestResult {
+    let before = page_says(&["programs", "sandbox"])?;
+    let steps = page_says(&[
+        "prepare",
+        "containerd",
+        "image",
+        "api-server",
+        "kubelet-config",
+        "kubelet",
+    ])?;
+    let end = "! wait $kubelet; kubectl get --raw /readyz; grep 'Failed to start ContainerManager' kubelet.log >&2; exit 1";
+    let output = typed(bed, &format!("{before}{WITHOUT_NSPREP}{steps}{end}\n"))?.run()?;
+    output.fails_with("open /proc/sys/vm/panic_on_oom: no such file or directory")?;
+    output.fails_with("write /proc/sys/vm/overcommit_memory: input/output error")?;
+    equal("the API server is ready", output.stdout.ends_with("ok"), true)
+}
+
+/// The node is Ready, and its pods on the pod network do not start.
+fn bare_pod(bed: &Bed) -> TestResult {
+    let before = page_says(&["programs", "sandbox", "prepare"])?;
+    let config = page_says(&["containerd", "image", "kubelet-config", "kubelet"])?;
+    let steps = page_says(&["api-server", "network", "node", "node-ready", "pod"])?;
+    let end = "until kubectl get events | grep FailedCreatePodSandBox >&2; do sleep 1; done; exit 1";
+    let text = format!("{before}{WITHOUT_WRAPPER}{config}kill $kubelet\n{steps}{end}\n");
+    typed(bed, &text)?
+        .run()?
+        .fails_with("open sysctl net.ipv4.ip_unprivileged_port_start file")
+}
+
+/// Nor do those on the host's network.
+fn bare_pod_on_host_network(bed: &Bed) -> TestResult {
+    let before = page_says(&["programs", "sandbox", "prepare"])?;
+    let steps = page_says(&["containerd", "image", "kubelet-config", "kubelet", "static-pod"])?;
+    let end = "until grep 'Error syncing pod' kubelet.log >&2; do sleep 1; done; exit 1";
+    typed(bed, &format!("{before}{WITHOUT_WRAPPER}{steps}{end}\n"))?
+        .run()?
+        .fails_with("open /proc/sys/kernel/cap_last_cap: no such file or directory")
+}
+
+/// The whole page: every step succeeds and prints what the page says, and of its pods nothing is left.
+fn page(bed: &Bed) -> TestResult {
+    let steps = steps(PAGE)?;
+    let all: String = steps.iter().map(commands).collect();
+    // The kubelet takes the records of dead containers away once a minute.
+    let end = r#"all_left() { ctr containers list -q 2> /dev/null; left; }
+        comes_true eval '[ -z "$(all_left)" ]' || all_left"#;
+    let output = typed(bed, &format!("{all}echo '== left'\n{CLUSTER}{end}\n"))?.succeed()?;
+    for step in &steps {
+        let printed = section(&output, step.name)?.join("\n");
+        if let Some(prints) = &step.prints {
+            equal(step.name, &printed, prints)?;
+        }
+    }
+    equal("left", section(&output, "left")?, Vec::<&str>::new())
+}
