@@ -166,6 +166,26 @@ fn containerd_is_given_back_byte_for_byte() {
 }
 
 #[test]
+fn a_file_that_leaves_the_runtimes_to_containerd_gets_one() {
+    for text in [
+        "version = 3\n",
+        "version = 3\n[plugins.'io.containerd.cri.v1.runtime'.cni]\nconf_dir = '/x'\n",
+        "version = 3\n[plugins.'io.containerd.cri.v1.runtime'.containerd]\nx = 1\n[grpc]\n",
+    ] {
+        let place = Place::with(Target::Containerd, text);
+        place.install(true);
+        // As if somebody else had written it: without the copies.
+        for copy in place.others() {
+            fs::remove_file(copy).unwrap();
+        }
+        let found = status(place.target, Some(&place.file())).unwrap().unwrap();
+        assert!(found.default);
+        place.uninstall();
+        assert_eq!(place.text().unwrap(), text);
+    }
+}
+
+#[test]
 fn what_others_changed_since_stays() {
     for (target, text) in [(Target::Containerd, V2), (Target::Docker, DOCKER)] {
         let place = Place::with(target, text);

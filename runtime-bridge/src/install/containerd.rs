@@ -125,6 +125,12 @@ pub fn remove(text: &str) -> Result<String, Refusal> {
                 }
             }
             give_default_back(containerd);
+            // Made for our part, or it said nothing.
+            if containerd.is_empty()
+                && let Some(plugin) = existing(&mut document, &["plugins", plugin])
+            {
+                plugin.remove("containerd");
+            }
         }
     }
     Ok(if changed {
@@ -186,8 +192,21 @@ fn parse(text: &str) -> Result<DocumentMut, Refusal> {
     })
 }
 
+/// What the text says; tables without anything say nothing.
 fn values(text: &str) -> Result<toml::Table, Refusal> {
-    toml::from_str(text).map_err(|error| Refusal::new(error.message().replace('\n', ", ")))
+    fn prune(table: &mut toml::Table) {
+        table.retain(|_, value| match value {
+            toml::Value::Table(table) => {
+                prune(table);
+                !table.is_empty()
+            }
+            _ => true,
+        });
+    }
+    let mut table =
+        toml::from_str(text).map_err(|error| Refusal::new(error.message().replace('\n', ", ")))?;
+    prune(&mut table);
+    Ok(table)
 }
 
 /// A copy of the default handler, without its place in the file; `None` where the file leaves it to containerd.
