@@ -38,7 +38,7 @@ node
 ln -s "$RUNTIME" "$NODE/bin/$NAME"
 PATH=$NODE/bin:$PATH
 handler bare "$NODE/bin/$NAME"
-handler cured "$(wrapper "$NAME")"
+"$BRIDGE" install containerd --config "$NODE/containerd.toml" --runtime "$NAME" --no-new-keyring > /dev/null
 containerd_up
 seen_before
 
@@ -55,7 +55,7 @@ done
 # The containers of the first one share a pid namespace.
 for namespaces in "NODE POD" "POD CONTAINER"; do
   echo "== cured ${namespaces% *}"
-  sandbox cured $namespaces
+  sandbox procemu $namespaces
   container "cd /proc/sys; cat kernel/cap_last_cap net/ipv4/ip_unprivileged_port_start"
   end
 done

@@ -14,7 +14,7 @@ node() {
   echo 'preset = "gvisor"' > /etc/procemu/bridge.toml
   no_op_cni
   containerd_configuration
-  handler procemu "$(wrapper runc)"
+  "$BRIDGE" install containerd --config "$NODE/containerd.toml" --as-default --no-new-keyring > /dev/null
   kubelet_configuration
 }
 
@@ -48,15 +48,7 @@ restrict_oom_score_adj = true
 [plugins.'io.containerd.cri.v1.runtime'.cni]
 bin_dirs = ["$NODE/cni"]
 conf_dir = "$NODE/cni"
-[plugins.'io.containerd.cri.v1.runtime'.containerd]
-default_runtime_name = "procemu"
 TOML
-}
-
-# wrapper RUNTIME: a link to runtime-bridge, which stands where the runtime of that name is expected; prints its path.
-wrapper() {
-  ln -s "$BRIDGE" "$NODE/bin/procemu-$1"
-  echo "$NODE/bin/procemu-$1"
 }
 
 # handler NAME BINARY: a runtime that a pod can ask containerd for.
