@@ -43,10 +43,13 @@ impl Mount {
 
 /// The mounts of the calling process's namespace.
 pub(crate) fn read() -> Result<Vec<Mount>> {
-    let text = std::fs::read_to_string("/proc/self/mountinfo");
-    Ok(parse(
-        &text.map_err(|e| Error::call("read(/proc/self/mountinfo)", e))?,
-    ))
+    use std::io::Read;
+    // The file has no length to go by: with room, a reading takes one call and not one for every few lines.
+    let mut text = String::with_capacity(1 << 16);
+    let file = std::fs::File::open("/proc/self/mountinfo");
+    file.and_then(|mut file| file.read_to_string(&mut text))
+        .map_err(|e| Error::call("read(/proc/self/mountinfo)", e))?;
+    Ok(parse(&text))
 }
 
 /// Reads a whole mountinfo file; lines that don't have its form are passed over.
