@@ -22,6 +22,9 @@ fn main() -> ExitCode {
         suite.test(format!("cured::job_not_owned::{name}"), move |bed| {
             job_not_owned(bed, runtime)
         });
+        suite.test(format!("cured::replaced::{name}"), move |bed| {
+            replaced(bed, runtime)
+        });
         suite.test(format!("cured::across_an_overmount::{name}"), move |bed| {
             across_an_overmount(bed, runtime)
         });
@@ -153,6 +156,34 @@ fn across_an_overmount(bed: &Bed, runtime: Runtime) -> TestResult {
         output,
         "4321\n77\n7\n4096\t131072\n4321\n77",
     )
+}
+
+/// A value that the kernel refuses is one for the container all the same, if the table says to replace the key.
+fn replaced(bed: &Bed, runtime: Runtime) -> TestResult {
+    let key = "net/ipv4/ip_default_ttl";
+    let bundle = Bundle::new(bed, "b", &format!("cat /proc/sys/{key}"))?
+        .own_namespace("network")
+        .sysctl("net.ipv4.ip_default_ttl", "300");
+    bundle.write()?;
+    for (when, expected) in [("always", Some("300")), ("missing", None)] {
+        let entry = format!("{{ sysctl = true, fallback = 64, when = \"{when}\" }}");
+        let table = bed.table(
+            "t.toml",
+            &[(key, entry.as_str()), ("net/ipv4/made_up", "{ value = 7 }")],
+        )?;
+        let script = bed
+            .runtime_script(&runtime, "run wrapped b")?
+            .env("CONFIG", bed.config(&table)?);
+        match expected {
+            Some(value) => equal("read in the container", script.succeed()?, value)?,
+            // crun drops what a hook says.
+            None if runtime.name == CRUN.name => script.run()?.fails_with("error executing hook")?,
+            None => script
+                .run()?
+                .fails_with("sysctl net.ipv4.ip_default_ttl=300: write(")?,
+        }
+    }
+    Ok(())
 }
 
 fn not_owned(bed: &Bed, runtime: Runtime, call: &str, key: &str, says: &str) -> TestResult {

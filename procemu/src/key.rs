@@ -75,6 +75,9 @@ pub enum KeyError {
     /// An absolute path outside `/proc` and `/sys`.
     #[error("key {0:?} lies outside /proc and /sys; an absolute key begins with one of them")]
     OutsideProc(String),
+    /// A path whose first `/` was forgotten: no kernel has `/proc/sys/proc` or `/proc/sys/sys`.
+    #[error("key {0:?} would lie in /proc/sys; write {1:?}")]
+    NoSlash(String, String),
     /// A file below `/proc/<pid>`, `/proc/self`, `/proc/thread-self` or `/proc/net`, or `/proc/mounts`.
     #[error("key {0:?} is a different file for each process; a key is one that all processes share")]
     PerProcess(String),
@@ -190,6 +193,11 @@ impl SysctlKey {
         if in_proc && components.len() == 1 && first == "sys" {
             return Err(KeyError::Empty(shown(text)));
         }
+        let beginning: Vec<_> = components.iter().take(2).map(AsRef::as_ref).collect();
+        if in_proc && components.len() > 2 && matches!(beginning[..], ["sys", "proc" | "sys"]) {
+            let meant = format!("/{}", components[1..].join("/"));
+            return Err(KeyError::NoSlash(shown(text), shown(&meant)));
+        }
         let path = components.join("/");
         match filesystem.mountpoint().len() + 1 + path.len() {
             long if long > MAX_PATH => Err(KeyError::LongPath(shown(text), long)),
@@ -281,11 +289,11 @@ fn spellings() -> [String; 4] {
     let first = format!("[^./{NONE}]{{1,{MAX_COMPONENT}}}");
     let per_process = PER_PROCESS.join("|");
     [
-        format!("/proc/(?!sys$|({per_process}|[0-9]+)(/|$)){name}(/{name})*"),
+        format!("/proc/(?!sys$|sys/(proc|sys)/|({per_process}|[0-9]+)(/|$)){name}(/{name})*"),
         format!("/sys/{name}(/{name})*"),
-        format!("{first}(/{name})*"),
+        format!("(?!(proc|sys)/){first}(/{name})*"),
         // A slash stands for a dot of the name.
-        format!(r"{first}(\.(?!//?(\.|$))[^.{NONE}]{{1,{MAX_COMPONENT}}})+"),
+        format!(r"(?!(proc|sys)\.){first}(\.(?!//?(\.|$))[^.{NONE}]{{1,{MAX_COMPONENT}}})+"),
     ]
 }
 

@@ -24,7 +24,6 @@ fn spellings_of_one_key_are_equal() {
             "net/ipv4/conf/eth0.100/forwarding",
         ),
         ("panic", "sys/panic", "panic"),
-        ("sys/kernel", "sys/sys/kernel", "sys/kernel"),
         ("a/b.c", "sys/a/b.c", "a/b.c"),
         ("/proc/sys/a.b/c", "sys/a.b/c", "/proc/sys/a.b/c"),
         ("/proc/stat", "stat", "/proc/stat"),

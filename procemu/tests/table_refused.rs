@@ -97,6 +97,14 @@ fn wrong_documents_are_refused_with_their_line() {
             toml("[keys]\n\"/etc/x\" = { value = 1 }"),
             "t:2: key \"/etc/x\" lies outside /proc",
         ),
+        (
+            toml("[keys]\n\"sys/module/x\" = { value = 1 }"),
+            "t:2: key \"sys/module/x\" would lie in /proc/sys; write \"/sys/module/x\"",
+        ),
+        (
+            toml("[keys]\n\"proc.sys.vm.x\" = { value = 1 }"),
+            "t:2: key \"proc.sys.vm.x\" would lie in /proc/sys; write \"/proc/sys/vm/x\"",
+        ),
         (toml("[keys]\n\"a\" = {"), "t:2: "),
         (
             toml("[keys]\n\"a b\" = { value = 1 }"),

@@ -220,15 +220,18 @@ impl Config {
     /// [`ConfigError::Content`] for text that is no TOML, unknown keys, profiles that do not exist and paths that are
     /// not absolute: engines call runtimes from folders of their own.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let wrong = |at: usize, message: String| ConfigError::Content {
-            path: path.to_owned(),
-            line: 1 + text
-                .as_bytes()
-                .iter()
-                .take(at)
-                .filter(|byte| **byte == b'\n')
-                .count(),
-            message,
+        let wrong = |at: usize, message: String| {
+            let before = text.get(..at).unwrap_or_default();
+            let line = before.rsplit('\n').next().unwrap_or_default();
+            ConfigError::Content {
+                path: path.to_owned(),
+                line: 1 + before.matches('\n').count(),
+                // What is wrong behind a key is wrong with that key.
+                message: match line.split_once('=') {
+                    Some((key, _)) => format!("{}: {message}", key.trim()),
+                    None => message,
+                },
+            }
         };
         let form: Form = toml::from_str(text).map_err(|error| {
             wrong(
@@ -406,19 +409,19 @@ mod tests {
             ),
             (
                 "profiles = []\npreset = \"gvizor\"\n",
-                "/etc/procemu/bridge.toml:2: there is no preset \"gvizor\"; the presets are gvisor",
+                "/etc/procemu/bridge.toml:2: preset: there is no preset \"gvizor\"; the presets are gvisor",
             ),
             (
                 "[policy]\n\non_failure = \"ignore\"\n",
-                "/etc/procemu/bridge.toml:3: unknown variant `ignore`, expected `fail` or `warn`",
+                "/etc/procemu/bridge.toml:3: on_failure: unknown variant `ignore`, expected `fail` or `warn`",
             ),
             (
                 "[runtimes]\nrunc = \"runc\"\n",
-                "/etc/procemu/bridge.toml:2: \"runc\" is not an absolute path",
+                "/etc/procemu/bridge.toml:2: runc: \"runc\" is not an absolute path",
             ),
             (
                 "profiles = 1\n",
-                "/etc/procemu/bridge.toml:1: invalid type: integer `1`, expected a sequence",
+                "/etc/procemu/bridge.toml:1: profiles: invalid type: integer `1`, expected a sequence",
             ),
         ] {
             assert_eq!(refused(text), want);

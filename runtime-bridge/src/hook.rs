@@ -336,9 +336,11 @@ fn set_sysctls(proc: &Root, order: &Order) -> Result<Table, Error> {
     let writable = clear.as_ref().unwrap_or(proc);
     for (spelling, key, value) in &order.sysctl {
         if proc.has_own(key)? {
-            writable
-                .write(key, value)
-                .map_err(|error| error.during(format!("sysctl {spelling}={value}")))?;
+            let written = writable.write(key, value);
+            // What replaces the key has the value, whether the kernel takes it or not.
+            if table.get(key).is_none_or(|entry| entry.when != When::Always) {
+                written.map_err(|error| error.during(format!("sysctl {spelling}={value}")))?;
+            }
         } else {
             let entry = Entry::literal(value.as_str())
                 .with_mode(Mode::ReadWrite)

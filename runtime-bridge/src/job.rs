@@ -25,8 +25,8 @@ pub struct Job {
     pub table: Table,
     /// What was moved out of `linux.sysctl`, spelled as it was there.
     ///
-    /// The hook writes each to procfs before it mounts anything, but for those that its plan provides: they are in
-    /// [`Job::table`] and have no file of the kernel's that could take them.
+    /// The hook writes each to the kernel's own key before it mounts anything. A key that the kernel lacks is only in
+    /// [`Job::table`]; for one that is always replaced it is enough to be there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sysctl: BTreeMap<String, String>,
     /// Where the runtime writes its log, if the wrapper was told: crun does not pass on what a hook says.
