@@ -39,6 +39,9 @@ fn main() -> ExitCode {
         suite.test(format!("not_shared::not_ours::{name}"), move |bed| {
             not_ours(bed, runtime)
         });
+        suite.test(format!("not_shared::swapped::{name}"), move |bed| {
+            swapped(bed, runtime)
+        });
         suite.test(format!("nobody_is_asked::{name}"), move |bed| {
             nobody_is_asked(bed, runtime)
         });
@@ -248,6 +251,45 @@ fn not_ours(bed: &Bed, runtime: Runtime) -> TestResult {
         .runtime_script(&runtime, text)?
         .env("CONFIG", bed.config(&table)?);
     equal("values", script.succeed()?, "9\n1\n2")
+}
+
+/// A sandbox with all rights mounts a FIFO over the key between the look at its file and the bind of it. What it shares with
+/// the clone brings it there.
+fn swapped(bed: &Bed, runtime: Runtime) -> TestResult {
+    let strace = need::command("strace")?;
+    let calls = "openat,move_mount,mount";
+    let hook = format!(
+        "#!/bin/sh\nexec {} -f -qq -o {} -e trace={calls} -e inject=mount:delay_enter=300000 {} hook\n",
+        strace.display(),
+        bed.path("trace").display(),
+        runtime_bridge()?.display()
+    );
+    bed.file("hook.sh", hook)?;
+    let table = bed.table("table.toml", &TABLE[1..2])?;
+    Pod::Containerd.sandbox(bed)?.unprotected().write()?;
+    Pod::Containerd.container(bed, "late")?.write()?;
+    let text = r#"up wrapped sandbox; up wrapped late; down late
+        sed 's|"path": *"[^"]*runtime-bridge"|"path": "/bin/sh"|; s|"runtime-bridge", *$|"sh",|; s|"hook" *$|"'"$BED"'/hook.sh"|' \
+            late/config.json > late.json
+        at sandbox sh -c 'mount --make-rshared /proc; mount -t tmpfs t /tmp; busybox mkfifo /tmp/fifo'
+        swap() {
+            local turns=0
+            until sed -n '/move_mount(/,$p' trace 2> /dev/null | grep -q '"fixed", .*O_PATH.* = [0-9]'; do
+                turns=$((turns + 1)); [ $turns -lt 1500 ] || exit 1; sleep 0.02
+            done
+            at sandbox mount -o bind /tmp/fifo /proc/sys/net/made/fixed
+        }
+        rm -f trace; swap & up rt late; wait $!
+        at sandbox busybox stat -c %F /proc/sys/net/made/fixed; at late busybox stat -c %F /proc/sys/net/made/fixed
+        down late sandbox"#;
+    let script = bed
+        .runtime_script(&runtime, text)?
+        .env("CONFIG", bed.config(&table)?);
+    equal(
+        "in the sandbox and in the container",
+        script.succeed()?,
+        "fifo\nregular file",
+    )
 }
 
 /// To ask the runtime for the sandbox costs a process, which a pod without anything of ours does not pay.

@@ -140,7 +140,7 @@ pub fn attach(proc: &Procfs, plan: &Plan, snapshot: &Snapshot, options: &Options
     if plan.is_empty() {
         return Ok(Attached::default());
     }
-    let source = layer::next(&mountinfo::read()?, &[proc.mountpoint()?]);
+    let source = layer::next(&mountinfo::read()?, &[proc.mountpoint()?])?;
     attach_as(&source, proc, plan, snapshot, options)
 }
 
@@ -205,8 +205,10 @@ impl Order<'_> {
         let mut attached = Attached::default();
         if self.options.spare
             && propagation::covers(self)?
-            && let Some((folder, handle)) = spare::mount(self.proc, self.plan)?
+            && let Some(folder) = spare::place(self.proc, self.plan)?
         {
+            unshared.before_mount_at(self.proc, &folder)?;
+            let handle = spare::mount(self.proc, &folder)?;
             attached.mounts.push(Placed {
                 shown: self.proc.show(&folder),
                 handle,
@@ -241,8 +243,9 @@ impl Order<'_> {
     }
 
     fn classic_api(&self, unshared: &mut Unshared) -> Result<Attached> {
-        unshared.before_stage(self)?;
-        let stage = classic::Stage::build(self)?;
+        let spot = spare::spot(self.proc, self.plan)?;
+        unshared.before_mount_at(self.proc, &spot)?;
+        let stage = classic::Stage::build(self, &spot)?;
         let placed = place(self.proc, stage.pieces(), &bind_into)?;
         match stage.take_off() {
             Ok(()) => Ok(placed),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, StatxFlags, statx};
 
+use crate::cut_off::cut_off;
 use crate::error::{Error, Result};
 use crate::mount::{remount_read_only, take_off};
 use crate::mountinfo::{self, Mount};
@@ -33,10 +34,19 @@ pub fn layers(proc: &Procfs) -> Result<Vec<Layer>> {
 }
 
 /// The name for the next layer over what is mounted at `points`, given all mounts.
-pub(crate) fn next(mounts: &[Mount], points: &[PathBuf]) -> String {
+///
+/// # Errors
+/// `Place` where no number is left.
+pub(crate) fn next(mounts: &[Mount], points: &[PathBuf]) -> Result<String> {
     let layers = points.iter().flat_map(|point| group(mounts, point));
     let last = layers.filter_map(|layer| number(&layer.source)).max();
-    format!("{PREFIX}{}", last.unwrap_or(0) + 1)
+    match last.unwrap_or(0).checked_add(1) {
+        Some(number) => Ok(format!("{PREFIX}{number}")),
+        None => Err(Error::place(format!(
+            "there is a {PREFIX}{} already; take that off first",
+            u64::MAX
+        ))),
+    }
 }
 
 /// Takes `layer` off `proc`, and nothing else; with the last layer the spare goes too.
@@ -77,6 +87,8 @@ pub(crate) fn hold<'a>(proc: &Procfs, layer: &'a Layer) -> Result<Vec<(&'a str, 
 
 /// Takes off what `hold` gave.
 pub(crate) fn take(proc: &Procfs, handles: &[(&str, OwnedFd)]) -> Result<()> {
+    let below: Vec<&OwnedFd> = handles.iter().map(|(_, handle)| handle).collect();
+    cut_off(proc, &below).map_err(|e| Error::call("detach: mount(MS_SLAVE)", e))?;
     for (path, handle) in handles.iter().rev() {
         take_off(handle)
             .map_err(|e| Error::call(format!("detach: umount2({}, MNT_DETACH)", proc.show(path)), e))?;

@@ -43,15 +43,28 @@ impl Mount {
 
 /// The mounts of the calling process's namespace.
 pub(crate) fn read() -> Result<Vec<Mount>> {
-    let text = std::fs::read_to_string("/proc/self/mountinfo");
+    let text = std::fs::read("/proc/self/mountinfo");
     Ok(parse(
-        &text.map_err(|e| Error::call("read(/proc/self/mountinfo)", e))?,
+        text.map_err(|e| Error::call("read(/proc/self/mountinfo)", e))?,
     ))
 }
 
 /// Reads a whole mountinfo file; lines that don't have its form are passed over.
-pub(crate) fn parse(text: &str) -> Vec<Mount> {
+pub(crate) fn parse(text: impl Into<Vec<u8>>) -> Vec<Mount> {
+    let text = String::from_utf8(text.into()).unwrap_or_else(|error| escape(error.as_bytes()));
     text.lines().filter_map(line).collect()
+}
+
+/// Writes what is no ASCII as the kernel does other bytes. A path may have any, and anybody may mount something on it.
+fn escape(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() + 64);
+    for byte in bytes {
+        match byte.is_ascii() {
+            true => text.push(char::from(*byte)),
+            false => text.push_str(&format!("\\{byte:o}")),
+        }
+    }
+    text
 }
 
 fn line(line: &str) -> Option<Mount> {
@@ -180,6 +193,15 @@ mod tests {
         assert!(mounts[0].shared && !mounts[1].shared && !mounts[2].shared);
         assert_eq!(mounts[2].point, Path::new("/proc/key s"));
         assert!(mounts[1].has("ro") && !mounts[0].has("ro"));
+    }
+
+    #[test]
+    fn a_path_may_have_any_bytes() {
+        use std::os::unix::ffi::OsStrExt;
+        let text = [TEXT.as_bytes(), b"92 22 0:41 / /m\xfc\\040 rw - tmpfs none rw\n"].concat();
+        let mounts = parse(text);
+        assert_eq!(mounts[..3], parse(TEXT));
+        assert_eq!(mounts[3].point.as_os_str().as_bytes(), b"/m\xfc ");
     }
 
     #[test]

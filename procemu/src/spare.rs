@@ -13,6 +13,7 @@ use nix::mount::MsFlags;
 use rustix::fs::{FileType, fstat};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
+use crate::cut_off::cut_off;
 use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::mount::{by_fd, make_slaves, take_off, take_off_name};
@@ -41,20 +42,24 @@ fn usual(filesystem: Filesystem) -> &'static [&'static str] {
     }
 }
 
-/// Mounts the spare where there is none yet, on nothing that `plan` covers; gives its folder and handle if it did. `proc`
-/// must be cut off from its peers, or others would see it.
-pub(crate) fn mount(proc: &Procfs, plan: &Plan) -> Result<Option<(String, OwnedFd)>> {
-    if existing(proc).is_some() {
-        return Ok(None);
+/// The folder for a spare, where there is none yet: nothing that `plan` covers.
+pub(crate) fn place(proc: &Procfs, plan: &Plan) -> Result<Option<String>> {
+    match existing(proc) {
+        Some(_) => Ok(None),
+        None => empty_folder(proc, plan).map(Some),
     }
-    let folder = empty_folder(proc, plan)?;
+}
+
+/// Mounts the spare on `folder`; gives its handle. The mount that the folder lies on must be cut off from its peers, or others
+/// would see it.
+pub(crate) fn mount(proc: &Procfs, folder: &str) -> Result<OwnedFd> {
     let kind = proc.filesystem().name();
     let failed = |call: &str, e: std::io::Error| {
-        Error::call(format!("spare {kind}: {call}({})", proc.show(&folder)), e)
+        Error::call(format!("spare {kind}: {call}({})", proc.show(folder)), e)
     };
-    let on = proc.folder(&folder).map_err(|e| failed("open", e))?;
+    let on = proc.folder(folder).map_err(|e| failed("open", e))?;
     // Opened before there is something to take off: that must not fail for want of a descriptor.
-    let (above, name) = folder.rsplit_once('/').unwrap_or(("", &folder));
+    let (above, name) = folder.rsplit_once('/').unwrap_or(("", folder));
     let above = proc.folder(above).map_err(|e| failed("open", e))?;
     let mut flags =
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
@@ -69,7 +74,7 @@ pub(crate) fn mount(proc: &Procfs, plan: &Plan) -> Result<Option<(String, OwnedF
     moved
         .or_else(|_| classic(proc, &on))
         .map_err(|e| failed("mount", e))?;
-    let handle = proc.folder(&folder).map_err(|e| {
+    let handle = proc.folder(folder).map_err(|e| {
         take_off_name(&above, name);
         failed("open", e)
     })?;
@@ -77,7 +82,7 @@ pub(crate) fn mount(proc: &Procfs, plan: &Plan) -> Result<Option<(String, OwnedF
     make_slaves(&handle)
         .inspect_err(|_| take_off(&handle).unwrap_or_default())
         .map_err(|e| failed("mount(MS_SLAVE|MS_REC)", e))?;
-    Ok(Some((folder, handle)))
+    Ok(handle)
 }
 
 /// Takes the spare off.
@@ -86,7 +91,10 @@ pub(crate) fn unmount(proc: &Procfs) -> Result<()> {
         return Ok(());
     };
     proc.folder(&folder)
-        .and_then(|handle| take_off(&handle))
+        .and_then(|handle| {
+            cut_off(proc, &[&handle])?;
+            take_off(&handle)
+        })
         .map_err(|e| Error::call(format!("detach: umount2({}, MNT_DETACH)", proc.show(&folder)), e))
 }
 

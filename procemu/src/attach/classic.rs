@@ -17,7 +17,6 @@ use crate::mount::{
 };
 use crate::plan::Step;
 use crate::procfs::Procfs;
-use crate::spare;
 
 /// The staged snapshot. Dropping it takes the stage off, as far as that can be had on the way out of a failure; what was
 /// bound from it stays.
@@ -42,10 +41,10 @@ impl Stage {
         take_off(&self.root).map_err(|e| Error::call("umount2(stage of the snapshot, MNT_DETACH)", e))
     }
 
-    /// Mounts and fills it.
-    pub(super) fn build(order: &Order<'_>) -> Result<Self> {
+    /// Mounts it on the folder `spot` and fills it.
+    pub(super) fn build(order: &Order<'_>, spot: &str) -> Result<Self> {
         let (proc, plan) = (order.proc, order.plan);
-        let root = mount_tmpfs(order)?;
+        let root = mount_tmpfs(order, spot)?;
         let filled = || {
             let content = order.snapshot.write(root.as_fd(), order.source)?;
             Ok(match shield::cover(&root, order.source)? {
@@ -95,13 +94,15 @@ impl Stage {
             .map_err(|e| Error::call(format!("open(snapshot of {})", proc.show(path)), e))
     }
 
-    /// Mounts what is lent, one over the other, where nobody sees it: only what is mounted can be bound.
+    /// Mounts what is lent, one over the other, where nobody sees it: only what is mounted can be bound. It is cut off from its
+    /// peers before a file is looked for in it, or who lends could still put something over the file.
     fn take_in(&self, order: &Order<'_>) -> Result<()> {
         let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
         for tree in order.options.shared.trees() {
             shield::spot(&self.root)
                 .and_then(|spot| Ok(move_mount(tree, "", &spot, "", flags)?))
                 .map_err(|e| Error::call("move_mount(shared, stage of the snapshot)", e))?;
+            make_private(tree).map_err(|e| Error::call("mount(shared, MS_PRIVATE|MS_REC)", e))?;
         }
         Ok(())
     }
@@ -183,16 +184,15 @@ fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(parent, _)| parent)
 }
 
-fn mount_tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
+fn mount_tmpfs(order: &Order<'_>, spot: &str) -> Result<OwnedFd> {
     let proc = order.proc;
-    let spot = spare::spot(proc, order.plan)?;
     let open = |path: &str| {
         proc.folder(path)
             .map_err(|e| Error::call(format!("open({})", proc.show(path)), e))
     };
-    let on = open(&spot)?;
+    let on = open(spot)?;
     // Opened before there is something to take off: that must not fail for want of a descriptor.
-    let (above, name) = spot.rsplit_once('/').unwrap_or(("", &spot));
+    let (above, name) = spot.rsplit_once('/').unwrap_or(("", spot));
     let above = open(above)?;
     let (size, inodes) = order.snapshot.limits();
     let mut data = format!("size={size},nr_inodes={inodes},mode=0755");
@@ -207,6 +207,6 @@ fn mount_tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
         flags,
         Some(&*data),
     )
-    .map_err(|e| Error::call(format!("mount({}, tmpfs, {data})", proc.show(&spot)), e))?;
-    open(&spot).inspect_err(|_| take_off_name(&above, name))
+    .map_err(|e| Error::call(format!("mount({}, tmpfs, {data})", proc.show(spot)), e))?;
+    open(spot).inspect_err(|_| take_off_name(&above, name))
 }

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::mount::{make_private, make_slave};
 use crate::mountinfo::{self, Mount};
+use crate::procfs::Procfs;
 
 /// The mountpoints of mounts that were in a peer group.
 #[derive(Debug, Default)]
@@ -40,24 +41,27 @@ impl Unshared {
                 make_private(proc.root()).map_err(|errno| Error::call(call, errno))
             }
             Filesystem::Sys => {
-                let carriers: Result<Vec<_>> =
-                    order.plan.targets().map(|path| carrier(order, path)).collect();
-                carriers?
+                let carriers = order.plan.targets().map(|path| carrier(proc, order.mounts, path));
+                let carriers = carriers.collect::<Result<Vec<_>>>()?;
+                carriers
                     .into_iter()
-                    .try_for_each(|carrier| self.cut_off(order, carrier))
+                    .try_for_each(|carrier| self.cut_off(proc, carrier))
             }
         }
     }
 
-    /// The same for the stage of the classic way, which lies on the root.
-    pub(super) fn before_stage(&mut self, order: &Order<'_>) -> Result<()> {
-        let root = carrier(order, "")?;
-        self.cut_off(order, root)
+    /// The same for what is mounted at `path` in passing, or beside the plan: the stage of the classic way, a spare. Of procfs
+    /// all is private.
+    pub(super) fn before_mount_at(&mut self, proc: &Procfs, path: &str) -> Result<()> {
+        if proc.filesystem().is_proc() {
+            return Ok(());
+        }
+        let mounts = mountinfo::read()?;
+        self.cut_off(proc, carrier(proc, &mounts, path)?)
     }
 
     /// Makes `carrier` a slave.
-    fn cut_off(&mut self, order: &Order<'_>, carrier: &Mount) -> Result<()> {
-        let proc = order.proc;
+    fn cut_off(&mut self, proc: &Procfs, carrier: &Mount) -> Result<()> {
         if !carrier.shared || self.0.contains(&carrier.point) {
             return Ok(());
         }
@@ -98,7 +102,7 @@ impl Unshared {
 pub(super) fn covers(order: &Order<'_>) -> Result<bool> {
     let kind = order.proc.filesystem().kind();
     for path in order.plan.targets() {
-        let carrier = carrier(order, path)?;
+        let carrier = carrier(order.proc, order.mounts, path)?;
         if carrier.fs == kind || carrier.layer().is_some() {
             return Ok(true);
         }
@@ -107,8 +111,7 @@ pub(super) fn covers(order: &Order<'_>) -> Result<bool> {
 }
 
 /// The mount that what is put at `path` would lie on.
-fn carrier<'a>(order: &Order<'a>, path: &str) -> Result<&'a Mount> {
-    let proc = order.proc;
+fn carrier<'a>(proc: &Procfs, mounts: &'a [Mount], path: &str) -> Result<&'a Mount> {
     let at = proc.show(path);
     let handle = if path.is_empty() {
         proc.root().try_clone_to_owned()
@@ -122,8 +125,8 @@ fn carrier<'a>(order: &Order<'a>, path: &str) -> Result<&'a Mount> {
         .filter(|found| found.stx_mask & StatxFlags::MNT_ID.bits() != 0)
         .map(|found| found.stx_mnt_id);
     let found = match id {
-        Some(id) => order.mounts.iter().find(|m| m.id == id),
-        None => mountinfo::carrier(order.mounts, &proc.mountpoint()?.join(path)),
+        Some(id) => mounts.iter().find(|m| m.id == id),
+        None => mountinfo::carrier(mounts, &proc.mountpoint()?.join(path)),
     };
     found.ok_or_else(|| {
         Error::place(format!(
