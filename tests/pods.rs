@@ -5,7 +5,8 @@ mod support;
 use std::process::ExitCode;
 
 use support::{
-    Bed, CRUN, Pod, RUNTIMES, Runtime, Script, Suite, TestResult, edit_config, equal, need, runtime_bridge,
+    Bed, CRUN, Pod, RUNC_1_5, RUNTIMES, Runtime, Script, Suite, TestResult, edit_config, equal, need,
+    runtime_bridge,
 };
 
 fn main() -> ExitCode {
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
             another_value(bed, runtime)
         });
     }
+    suite.test("faults::runc-1.5.2", |bed| faults(bed, RUNC_1_5));
     suite.run()
 }
 
@@ -290,6 +292,44 @@ fn swapped(bed: &Bed, runtime: Runtime) -> TestResult {
         script.succeed()?,
         "fifo\nregular file",
     )
+}
+
+/// Wherever the hook fails or is killed, the sandbox has what it had, also of mounts that it has in common with what it lends.
+fn faults(bed: &Bed, runtime: Runtime) -> TestResult {
+    let strace = need::command("strace")?;
+    let hook = format!(
+        "#!/bin/sh\nexec {} -f -qq -o {} -e trace=mount,umount2,move_mount,open_tree -e inject=$(cat {}) {} hook\n",
+        strace.display(),
+        bed.path("trace").display(),
+        bed.path("fault").display(),
+        runtime_bridge()?.display()
+    );
+    bed.file("hook.sh", hook)?;
+    let table = bed.table("table.toml", &[TABLE[1], TABLE[3]])?;
+    Pod::Containerd.sandbox(bed)?.unprotected().write()?;
+    Pod::Containerd.container(bed, "late")?.write()?;
+    let text = r#"up wrapped sandbox; up wrapped late; down late; trap 'down late sandbox 2> /dev/null' EXIT
+        sed 's|"path": *"[^"]*runtime-bridge"|"path": "/bin/sh"|; s|"runtime-bridge", *$|"sh",|; s|"hook" *$|"'"$BED"'/hook.sh"|' \
+            late/config.json > late.json
+        at sandbox mount --make-rshared /
+        state() { cat /proc/self/mountinfo; at sandbox cat /proc/1/mountinfo /proc/sys/net/made/fixed /proc/sys/net/core/somaxconn; }
+        try() { echo $1 > fault; rm -f trace; up rt late 2> /dev/null; }
+        try mount:delay_enter=1:when=1; down late; state > before
+        for call in mount umount2 move_mount open_tree; do
+            for number in $(seq 1 5 $(grep -c " $call(.* = [0-9]" trace)); do
+                for fault in error=ENOSPC signal=KILL; do
+                    ! try $call:$fault:when=$number || echo "starts after $call $number $fault"
+                    down late 2> /dev/null || true
+                    state | diff before - || echo "left by $call $number $fault"
+                done
+            done
+            try mount:delay_enter=1:when=1; down late
+        done
+        try mount:delay_enter=1:when=1; at late cat /proc/sys/net/core/somaxconn"#;
+    let script = bed
+        .runtime_script(&runtime, text)?
+        .env("CONFIG", bed.config(&table)?);
+    equal("said", script.succeed()?, "4")
 }
 
 /// To ask the runtime for the sandbox costs a process, which a pod without anything of ours does not pay.
