@@ -224,7 +224,7 @@ fn user_namespace_in_a_prepared_place(bed: &Bed, runtime: Runtime) -> TestResult
 
 /// An engine shares all mounts of the prepared place. What the wrapper takes off in a namespace of its own stays there.
 fn shared_again(bed: &Bed, runtime: Runtime) -> TestResult {
-    Bundle::new(bed, "b", "cat /sys/kernel/made_up")?.write()?;
+    bind_sys(bed, "b", "cat /sys/kernel/made_up")?;
     let text = r#"export -f wrapped run; "$NSPREP" exec --table "$TABLE" -- bash -c 'mount --make-rshared /
             cat /proc/self/mountinfo > inner; run wrapped b; diff inner /proc/self/mountinfo'"#;
     let script = bed
