@@ -55,6 +55,9 @@ fn main() -> ExitCode {
         suite.test(format!("propagation::passed_through::{interface}"), move |bed| {
             passed_through(bed, interface)
         });
+        suite.test(format!("program::cgroups_come_and_go::{interface}"), move |bed| {
+            cgroups_come_and_go(bed, interface)
+        });
         suite.test(format!("layers::here::{interface}"), move |bed| {
             layers(bed, interface)
         });
@@ -206,6 +209,20 @@ fn cgroup(bed: &Bed) -> TestResult {
     let script = bed.script(text)?.env("TABLE", table).env("HIERARCHY", HIERARCHY);
     // And no spare sysfs, since sysfs itself is not covered.
     equal("said", script.succeed()?, "0 0\ninside\nrefused\n1\nsysfs\n1")
+}
+
+/// One that is gone when it would be passed through, or comes after the look, is no reason to fail.
+fn cgroups_come_and_go(bed: &Bed, interface: &str) -> TestResult {
+    let text = r#"
+        sh -c 'while [ ! -e stop ]; do mkdir "$HIERARCHY/$ID-1" "$HIERARCHY/$ID-2"; rmdir "$HIERARCHY/$ID-1" "$HIERARCHY/$ID-2"; done' &
+        trap 'touch stop; wait' EXIT
+        for turn in $(seq 30); do NSPREP_CALL exec --table "$TABLE" -- cat "$HIERARCHY/made_up"; done | sort | uniq -c"#
+        .replace("NSPREP_CALL", &nsprep(interface)?);
+    let script = bed
+        .script(&text)?
+        .env("TABLE", percpu(bed)?)
+        .env("HIERARCHY", HIERARCHY);
+    equal("values", script.succeed()?.trim(), "30 0 0")
 }
 
 fn percpu(bed: &Bed) -> TestResult<PathBuf> {

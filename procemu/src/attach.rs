@@ -263,6 +263,12 @@ fn is_refusal(error: &Error) -> bool {
     )
 }
 
+/// Whether an original was gone when it was to be passed through: interfaces and cgroups come and go after the plan. An empty
+/// place is left for it.
+fn has_gone(error: &Error) -> bool {
+    error.errno() == Some(libc::ENOENT)
+}
+
 type Move<'a> = dyn Fn(&Procfs, &Piece) -> Result<OwnedFd> + 'a;
 
 /// Puts each piece where it belongs; where one fails, takes off those before it.

@@ -7,7 +7,7 @@ use nix::mount::{MsFlags, mount};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::mount::{MoveMountFlags, move_mount};
 
-use super::{Order, Piece, parts, shield};
+use super::{Order, Piece, has_gone, parts, shield};
 use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
@@ -66,7 +66,12 @@ impl Stage {
                 Step::Underlay { path, read_only } => {
                     stage.pass(proc.folder(parent(path)), proc, path, *read_only)?
                 }
-                Step::Pass { path, read_only, .. } => stage.pass(proc.walk(path), proc, path, *read_only)?,
+                Step::Pass { path, read_only, .. } => {
+                    match stage.pass(proc.walk(path), proc, path, *read_only) {
+                        Err(error) if has_gone(&error) => {}
+                        passed => passed?,
+                    }
+                }
                 Step::Emulate { key, writable } | Step::Replace { key, writable } => {
                     stage.place(order, key, *writable)?;
                 }

@@ -8,7 +8,7 @@ use rustix::mount::{
     fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
 };
 
-use super::{Order, Part, Piece, parts};
+use super::{Order, Part, Piece, has_gone, parts};
 use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::plan::Step;
@@ -82,12 +82,10 @@ fn piece(proc: &Procfs, content: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
                 read_only,
             } => {
                 let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-                (
-                    path,
-                    clone(from.open(proc, parent)?, name, proc)?,
-                    *folder,
-                    *read_only,
-                )
+                match clone(from.open(proc, parent)?, name, proc) {
+                    Err(error) if has_gone(&error) => continue,
+                    original => (path, original?, *folder, *read_only),
+                }
             }
             _ => continue,
         };
