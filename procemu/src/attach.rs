@@ -2,6 +2,7 @@
 
 mod classic;
 mod detached;
+mod folders;
 mod propagation;
 mod shield;
 

@@ -43,10 +43,13 @@ impl Mount {
 
 /// The mounts of the calling process's namespace.
 pub(crate) fn read() -> Result<Vec<Mount>> {
-    let text = std::fs::read("/proc/self/mountinfo");
-    Ok(parse(
-        text.map_err(|e| Error::call("read(/proc/self/mountinfo)", e))?,
-    ))
+    use std::io::Read;
+    // The file has no length to go by: with room, a reading takes one call and not one for every few lines.
+    let mut text = Vec::with_capacity(1 << 16);
+    let file = std::fs::File::open("/proc/self/mountinfo");
+    file.and_then(|mut file| file.read_to_end(&mut text))
+        .map_err(|e| Error::call("read(/proc/self/mountinfo)", e))?;
+    Ok(parse(text))
 }
 
 /// Reads a whole mountinfo file; lines that don't have its form are passed over.
@@ -208,7 +211,7 @@ mod tests {
     fn the_root_names_the_layer() {
         let layer = |root: &str, fs: &str| {
             let line = format!("1 2 0:3 {root} /proc/sys ro - {fs} procemu:9 rw");
-            parse(&line)[0].layer()
+            parse(line)[0].layer()
         };
         assert_eq!(layer("/procemu:12/sys", "tmpfs"), Some(12));
         assert_eq!(layer("/procemu:12/sys", "overlay"), Some(12));

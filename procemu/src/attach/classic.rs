@@ -7,6 +7,7 @@ use nix::mount::{MsFlags, mount};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::mount::{MoveMountFlags, move_mount};
 
+use super::folders::Folders;
 use super::{Order, Piece, has_gone, parts, shield};
 use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
@@ -61,15 +62,22 @@ impl Stage {
             pieces: Vec::new(),
         };
         stage.take_in(order)?;
+        let mut from = Folders::default();
         for step in &plan.steps {
             match step {
                 Step::Underlay { path, read_only } => {
-                    stage.pass(proc.folder(parent(path)), proc, path, *read_only)?
+                    let folder = from.open(proc, split(path).0)?;
+                    stage.pass(folder, proc, path, *read_only)?;
                 }
                 Step::Pass { path, read_only, .. } => {
-                    match stage.pass(proc.walk(path), proc, path, *read_only) {
+                    let (folder, name) = split(path);
+                    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                    let passed = openat(from.open(proc, folder)?, name, flags, Mode::empty())
+                        .map_err(|e| Error::call(format!("open({})", proc.show(path)), e))
+                        .and_then(|original| stage.pass(&original, proc, path, *read_only));
+                    match passed {
                         Err(error) if has_gone(&error) => {}
-                        passed => passed?,
+                        other => other?,
                     }
                 }
                 Step::Emulate { key, writable } | Step::Replace { key, writable } => {
@@ -115,13 +123,14 @@ impl Stage {
     /// Makes `key` a mount of its own where the stage's will not do: it turns read-only, and what is lent is not on it.
     fn place(&self, order: &Order<'_>, key: &SysctlKey, writable: bool) -> Result<()> {
         let (proc, path) = (order.proc, key.path());
+        let shared = order.options.shared.file(key);
+        if shared.is_none() && !writable {
+            return Ok(());
+        }
         let on = self.open(path, proc)?;
         let failed = |call: &str, e: std::io::Error| Error::call(format!("{call}(snapshot {path})"), e);
-        let Some(file) = order.options.shared.file(key) else {
-            return match writable {
-                true => bind(&on, &on).map_err(|e| failed("mount(MS_BIND)", e)),
-                false => Ok(()),
-            };
+        let Some(file) = shared else {
+            return bind(&on, &on).map_err(|e| failed("mount(MS_BIND)", e));
         };
         file.and_then(|file| bind(&file, &on))
             .map_err(|e| failed("mount(shared, MS_BIND)", e))?;
@@ -138,18 +147,11 @@ impl Stage {
     }
 
     /// Binds `original` on the node at `path` and takes from it what it must not have.
-    fn pass(
-        &self,
-        original: std::io::Result<OwnedFd>,
-        proc: &Procfs,
-        path: &str,
-        read_only: bool,
-    ) -> Result<()> {
-        let original = original.map_err(|e| Error::call(format!("open({})", proc.show(path)), e))?;
+    fn pass(&self, original: &OwnedFd, proc: &Procfs, path: &str, read_only: bool) -> Result<()> {
         let failed = |e: std::io::Error| {
             Error::call(format!("mount({}, snapshot, MS_BIND|MS_REC)", proc.show(path)), e)
         };
-        bind(&original, &self.open(path, proc)?).map_err(failed)?;
+        bind(original, &self.open(path, proc)?).map_err(failed)?;
         let bound = self.open(path, proc)?;
         let device = if proc.is_same(&bound).map_err(failed)? {
             MsFlags::MS_NODEV
@@ -184,9 +186,9 @@ impl Stage {
     }
 }
 
-/// The folder that holds `path`.
-fn parent(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(parent, _)| parent)
+/// The folder that holds `path`, and its name there.
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
 }
 
 fn mount_tmpfs(order: &Order<'_>, spot: &str) -> Result<OwnedFd> {

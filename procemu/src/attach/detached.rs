@@ -8,6 +8,7 @@ use rustix::mount::{
     fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
 };
 
+use super::folders::Folders;
 use super::{Order, Part, Piece, has_gone, parts};
 use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
@@ -23,6 +24,8 @@ const RDONLY: u64 = libc::MOUNT_ATTR_RDONLY;
 /// One detached tree for each part of the plan.
 pub(super) fn build(order: &Order<'_>) -> Result<Vec<Piece>> {
     let tmpfs = tmpfs(order)?;
+    // Where the kernel lacks mount_setattr(2), it is to be known before anything else is done in vain.
+    set(&tmpfs, NOSUID | NODEV | NOEXEC, false, "", order.proc)?;
     // Not in place of `tmpfs`, with whose handle the whole tmpfs would go.
     let content = order.snapshot.write(tmpfs.as_fd(), order.source)?;
     parts(order.plan)
@@ -59,7 +62,6 @@ fn piece(proc: &Procfs, content: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
     let tree = clone(content, part.at, proc)?;
     let takes_writes = matches!(part.steps, [Step::Replace { writable: true, .. }]);
     let read_only = if takes_writes { 0 } else { RDONLY };
-    // First of all: where the kernel lacks mount_setattr(2), nothing else was done in vain.
     set(&tree, read_only | NOSUID | NODEV | NOEXEC, false, part.at, proc)?;
     // Where every original is to be read-only, one call at the end does it for all.
     let at_once = part.steps.iter().all(|step| match step {
@@ -107,22 +109,6 @@ fn piece(proc: &Procfs, content: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
         target: part.at.to_owned(),
         tree,
     })
-}
-
-/// The folder opened last: steps of one folder follow each other.
-#[derive(Default)]
-struct Folders(Option<(String, OwnedFd)>);
-
-impl Folders {
-    fn open(&mut self, proc: &Procfs, path: &str) -> Result<&OwnedFd> {
-        let fd = match self.0.take() {
-            Some((at, fd)) if at == path => fd,
-            _ => proc
-                .folder(path)
-                .map_err(|e| Error::call(format!("open({})", proc.show(path)), e))?,
-        };
-        Ok(&self.0.insert((path.to_owned(), fd)).1)
-    }
 }
 
 /// A detached clone of `path` below `from` (`""`: of `from` itself), with everything mounted below it; a symlink is not

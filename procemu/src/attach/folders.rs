@@ -1,0 +1,23 @@
+//! The folders that originals are taken from, each opened once.
+
+use std::os::fd::OwnedFd;
+
+use crate::error::{Error, Result};
+use crate::procfs::Procfs;
+
+/// The folder opened last: steps of one folder follow each other.
+#[derive(Default)]
+pub(super) struct Folders(Option<(String, OwnedFd)>);
+
+impl Folders {
+    /// The folder at `path` (`""` is the root).
+    pub(super) fn open(&mut self, proc: &Procfs, path: &str) -> Result<&OwnedFd> {
+        let fd = match self.0.take() {
+            Some((at, fd)) if at == path => fd,
+            _ => proc
+                .folder(path)
+                .map_err(|e| Error::call(format!("open({})", proc.show(path)), e))?,
+        };
+        Ok(&self.0.insert((path.to_owned(), fd)).1)
+    }
+}
