@@ -28,13 +28,13 @@ test:
 # Inside a real gVisor, which is built first where Go >= 1.26 is: docs/gvisor.md.
 e2e-gvisor:
 	scripts/setup.sh test gvisor
-	$(CARGO) test --no-run --workspace --locked
-	scripts/test.sh $(patsubst tests/%.rs,--test %,$(wildcard tests/gvisor*.rs))
+	$(CARGO) test --no-run --workspace --features procemu-tests/gvisor --locked
+	scripts/test.sh --features procemu-tests/gvisor $(patsubst tests/%.rs,--test %,$(wildcard tests/gvisor*.rs))
 
 lint:
 	scripts/setup.sh lint
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
 	$(CARGO) deny --workspace --log-level error check licenses bans sources
 

@@ -14,8 +14,8 @@ use criterion::{BenchmarkGroup, Criterion};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use procemu::{
-    Attached, Entry, MountApi, Options, Placement, Plan, Probing, Procfs, Result, Snapshot, SysctlKey, Table,
-    When, attach,
+    Attached, Entry, Filesystem, MountApi, Options, Placement, Plan, Probing, Result, Root, Snapshot,
+    SysctlKey, Table, When, attach,
 };
 use support::cpu_time::CpuTime;
 use support::place::{self, Mounted};
@@ -23,7 +23,7 @@ use support::place::{self, Mounted};
 /// A procfs, and where on it things are attached.
 struct Place {
     name: &'static str,
-    proc: Procfs,
+    proc: Root,
     placement: Placement,
 }
 
@@ -51,7 +51,11 @@ fn run() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let rootfs = Mounted::new("proc", "proc")?;
     let container = Place {
         name: "container",
-        proc: Procfs::beneath(std::fs::File::open(rootfs.folder())?, rootfs.folder())?,
+        proc: Root::beneath(
+            Filesystem::Proc,
+            std::fs::File::open(rootfs.folder())?,
+            rootfs.folder(),
+        )?,
         placement: Placement::Container {
             read_only: vec!["sys".into()],
             masked: Vec::new(),
@@ -81,7 +85,7 @@ fn shortened<M: Measurement + 'static>(criterion: Criterion<M>) -> Criterion<M> 
 
 /// open, read and close of one key, first the kernel's own on a procfs without anything over it, then ours.
 fn reads<M: Measurement>(group: &mut BenchmarkGroup<'_, M>, place: &Place) -> Result<()> {
-    let bare = Procfs::fresh()?;
+    let bare = Root::fresh_procfs()?;
     let mut table = Table::new();
     table.insert(key("kernel/made_up"), Entry::literal(40));
     table.insert(
@@ -152,8 +156,8 @@ impl Place {
 }
 
 /// As a program does it, but from the procfs's root: the way there is not what is compared.
-fn read(proc: &Procfs, path: &str) -> usize {
-    let file = openat(proc.root().as_fd(), path, OFlag::O_RDONLY, Mode::empty()).expect("the key is there");
+fn read(proc: &Root, path: &str) -> usize {
+    let file = openat(proc.handle().as_fd(), path, OFlag::O_RDONLY, Mode::empty()).expect("the key is there");
     nix::unistd::read(&file, &mut [0; 128]).expect("it can be read")
 }
 

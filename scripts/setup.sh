@@ -31,8 +31,9 @@ install_packages() {
   export DEBIAN_FRONTEND=noninteractive
   # A package list may be absent or older than the archive: the first try decides whether it has to be fetched.
   apt-get install -qq -y --no-install-recommends "${missing[@]}" > /dev/null 2>&1 || {
-    apt-get update -qq
-    apt-get install -qq -y --no-install-recommends "${missing[@]}" > /dev/null
+    apt-get update -qq || true
+    apt-get install -qq -y --no-install-recommends "${missing[@]}" > /dev/null ||
+      echo "setup: apt-get cannot install ${missing[*]}" >&2
   }
 }
 
@@ -52,7 +53,9 @@ for part in "${@:-test}"; do
       "$here/tools.sh" runc > /dev/null
       ;;
     gvisor)
-      for tool in runsc runsc-lacking containerd kubelet etcd kube-apiserver kubectl node-client; do "$here/tools.sh" "$tool" > /dev/null; done
+      for tool in runsc runsc-lacking containerd kubelet etcd kube-apiserver kubectl node-client; do
+        "$here/tools.sh" "$tool" > /dev/null
+      done
       "$here/dockerd.sh" > /dev/null
       ;;
     *) echo "setup: unknown part '$part', expected lint, test or gvisor" >&2; exit 2 ;;

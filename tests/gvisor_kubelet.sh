@@ -11,15 +11,13 @@ there() {
     -mindepth 1 ! -name 'runtime-*.json'
 } 2> /dev/null
 
-nothing_is_left() { (there || true) > "$NODE/after"; cmp -s "$NODE/before" "$NODE/after"; }
-
 node
 cp /proc/self/mountinfo "$NODE/mounts"
 mkdir -m 777 "$NODE/host"
 echo host > "$NODE/host/file"
 containerd_up in_node runc
 kubelet_up in_node kubelet
-(there || true) > "$NODE/before"
+seen_before
 
 pods="static rich privileged network"
 for name in $pods; do pod "$name"; done
@@ -62,7 +60,7 @@ in_pod network sh -c 'cd /proc/sys; cat net/ipv4/ip_local_port_range kernel/shm_
 for name in $pods; do rm "$NODE/pods/$name.yaml"; done
 until_true "the end of the pods" no_pods
 echo "== left by the pods"
-until_true "nothing to be left" nothing_is_left || diff "$NODE/before" "$NODE/after" || true
+print_left
 
 echo "== left by the node"
 stop kubelet

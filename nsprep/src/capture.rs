@@ -4,7 +4,7 @@ use std::io;
 
 use clap::Args;
 use glob::Pattern;
-use procemu::{Entry, Mode, Procfs, SysctlKey, Table, Value};
+use procemu::{Entry, Mode, Root, SysctlKey, Table, Value};
 
 use crate::exit::{Exit, Failure};
 use crate::output::print;
@@ -52,7 +52,7 @@ impl Capture {
         let mut table = Table::new();
         table.set_doc(format!("captured from {}", release()));
         let mut skipped = 0;
-        for (path, mode) in Procfs::open("/proc")?.keys().map_err(Failure::from)? {
+        for (path, mode) in Root::procfs("/proc")?.keys().map_err(Failure::from)? {
             let Ok(key) = SysctlKey::from_proc_path(&path) else {
                 skipped += 1;
                 continue;

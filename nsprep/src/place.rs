@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use procemu::{
-    Both, Filesystem, Placement, Plan, Probing, Procfs, Roots, Snapshot, Table, Target, Writes, ask_child,
+    Both, Filesystem, Placement, Plan, Probing, Root, Roots, Snapshot, Table, Target, Writes, ask_child,
     errno_text, reexec_sealed,
 };
 
@@ -122,7 +122,7 @@ impl Place {
         Ok(Prepared { plans, snapshots })
     }
 
-    fn placement(&self, root: &Procfs) -> procemu::Result<Placement> {
+    fn placement(&self, root: &Root) -> procemu::Result<Placement> {
         Ok(match self.kind {
             Kind::Program => Placement::Program { writes: true },
             Kind::Container => Placement::Container {

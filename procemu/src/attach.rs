@@ -10,10 +10,10 @@ use std::os::fd::OwnedFd;
 
 use crate::error::{Error, Result};
 use crate::layer;
-use crate::mount::{bind, take_off, take_off_name};
+use crate::mount::{bind, move_to, take_off, take_off_name};
 use crate::mountinfo::{self, Mount};
 use crate::plan::{Plan, Step};
-use crate::procfs::Procfs;
+use crate::root::Root;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::spare;
@@ -126,7 +126,7 @@ struct Piece {
     tree: OwnedFd,
 }
 
-/// Attaches `snapshot`, compiled from `plan`, to `proc`. An empty plan does nothing.
+/// Attaches `snapshot`, compiled from `plan`, to `root`. An empty plan does nothing.
 ///
 /// The mounts of a procfs are made private first, so that nothing propagates to other mount namespaces. Of a sysfs and the
 /// mounts below it those that something is put on become slaves: they receive mounts, and send none. The calling
@@ -137,18 +137,18 @@ struct Piece {
 /// `Denied` without CAP_SYS_ADMIN over the mount namespace, `System` for any other failed call, `Input` for a plan that was
 /// made for the other file system. What had been done before is undone: the mount table is as before, and so is its
 /// propagation, but that mounts which were in a peer group are then in a new one.
-pub fn attach(proc: &Procfs, plan: &Plan, snapshot: &Snapshot, options: &Options) -> Result<Attached> {
+pub fn attach(root: &Root, plan: &Plan, snapshot: &Snapshot, options: &Options) -> Result<Attached> {
     if plan.is_empty() {
         return Ok(Attached::default());
     }
-    let source = layer::next(&mountinfo::read()?, &[proc.mountpoint()?])?;
-    attach_as(&source, proc, plan, snapshot, options)
+    let source = layer::next(&mountinfo::read()?, &[root.mountpoint()?])?;
+    attach_as(&source, root, plan, snapshot, options)
 }
 
 /// The same as the layer `source`.
 pub(crate) fn attach_as(
     source: &str,
-    proc: &Procfs,
+    root: &Root,
     plan: &Plan,
     snapshot: &Snapshot,
     options: &Options,
@@ -156,18 +156,18 @@ pub(crate) fn attach_as(
     if plan.is_empty() {
         return Ok(Attached::default());
     }
-    if plan.filesystem != proc.filesystem() {
+    if plan.filesystem != root.filesystem() {
         return Err(Error::input(format!(
             "{}: the plan is for {}, and this is {}",
-            proc.shown().display(),
+            root.shown().display(),
             plan.filesystem.name(),
-            proc.filesystem().name()
+            root.filesystem().name()
         )));
     }
     let mounts = mountinfo::read()?;
     let mut unshared = Unshared::default();
     let order = Order {
-        proc,
+        root,
         plan,
         snapshot,
         options,
@@ -192,7 +192,7 @@ pub(crate) fn attach_as(
 
 /// All that goes into one attach.
 struct Order<'a> {
-    proc: &'a Procfs,
+    root: &'a Root,
     plan: &'a Plan,
     snapshot: &'a Snapshot,
     options: &'a Options,
@@ -206,12 +206,12 @@ impl Order<'_> {
         let mut attached = Attached::default();
         if self.options.spare
             && propagation::covers(self)?
-            && let Some(folder) = spare::place(self.proc, self.plan)?
+            && let Some(folder) = spare::place(self.root, self.plan)?
         {
-            unshared.before_mount_at(self.proc, &folder)?;
-            let handle = spare::mount(self.proc, &folder)?;
+            unshared.before_mount_at(self.root, &folder)?;
+            let handle = spare::mount(self.root, &folder)?;
             attached.mounts.push(Placed {
-                shown: self.proc.show(&folder),
+                shown: self.root.show(&folder),
                 handle,
             });
         }
@@ -240,14 +240,14 @@ impl Order<'_> {
     }
 
     fn new_api(&self) -> Result<Attached> {
-        place(self.proc, &detached::build(self)?, &move_into)
+        place(self.root, &detached::build(self)?, &move_into)
     }
 
     fn classic_api(&self, unshared: &mut Unshared) -> Result<Attached> {
-        let spot = spare::spot(self.proc, self.plan)?;
-        unshared.before_mount_at(self.proc, &spot)?;
+        let spot = spare::spot(self.root, self.plan)?;
+        unshared.before_mount_at(self.root, &spot)?;
         let stage = classic::Stage::build(self, &spot)?;
-        let placed = place(self.proc, stage.pieces(), &bind_into)?;
+        let placed = place(self.root, stage.pieces(), &bind_into)?;
         match stage.take_off() {
             Ok(()) => Ok(placed),
             Err(error) => Err(undo(placed, error)),
@@ -270,15 +270,15 @@ fn has_gone(error: &Error) -> bool {
     error.errno() == Some(libc::ENOENT)
 }
 
-type Move<'a> = dyn Fn(&Procfs, &Piece) -> Result<OwnedFd> + 'a;
+type Move<'a> = dyn Fn(&Root, &Piece) -> Result<OwnedFd> + 'a;
 
 /// Puts each piece where it belongs; where one fails, takes off those before it.
-fn place(proc: &Procfs, pieces: &[Piece], into: &Move<'_>) -> Result<Attached> {
+fn place(root: &Root, pieces: &[Piece], into: &Move<'_>) -> Result<Attached> {
     let mut attached = Attached::default();
     for piece in pieces {
-        match into(proc, piece) {
+        match into(root, piece) {
             Ok(handle) => attached.mounts.push(Placed {
-                shown: proc.show(&piece.target),
+                shown: root.show(&piece.target),
                 handle,
             }),
             Err(error) => return Err(undo(attached, error)),
@@ -295,43 +295,41 @@ fn undo(attached: Attached, error: Error) -> Error {
     }
 }
 
-fn target(proc: &Procfs, piece: &Piece) -> Result<OwnedFd> {
-    proc.walk(&piece.target)
+fn target(root: &Root, piece: &Piece) -> Result<OwnedFd> {
+    root.walk(&piece.target)
         .and_then(|fd| {
             let link = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode);
             if link == rustix::fs::FileType::Symlink {
-                proc.folder(&piece.target)
+                root.folder(&piece.target)
             } else {
                 Ok(fd)
             }
         })
-        .map_err(|e| Error::call(format!("open({})", proc.show(&piece.target)), e))
+        .map_err(|e| Error::call(format!("open({})", root.show(&piece.target)), e))
 }
 
-fn move_into(proc: &Procfs, piece: &Piece) -> Result<OwnedFd> {
-    use rustix::mount::{MoveMountFlags, move_mount};
-    let target = target(proc, piece)?;
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+fn move_into(root: &Root, piece: &Piece) -> Result<OwnedFd> {
+    let target = target(root, piece)?;
     let failed =
-        |e: std::io::Error| Error::call(format!("move_mount(snapshot, {})", proc.show(&piece.target)), e);
-    move_mount(&piece.tree, "", &target, "", flags).map_err(|e| failed(e.into()))?;
+        |e: std::io::Error| Error::call(format!("move_mount(snapshot, {})", root.show(&piece.target)), e);
+    move_to(&piece.tree, &target).map_err(failed)?;
     piece.tree.try_clone().map_err(failed)
 }
 
-fn bind_into(proc: &Procfs, piece: &Piece) -> Result<OwnedFd> {
-    let on = target(proc, piece)?;
+fn bind_into(root: &Root, piece: &Piece) -> Result<OwnedFd> {
+    let on = target(root, piece)?;
     // Opened before there is something to take off: that must not fail for want of a descriptor.
     let (folder, name) = piece.target.rsplit_once('/').unwrap_or(("", &piece.target));
-    let folder = proc
+    let folder = root
         .folder(folder)
-        .map_err(|e| Error::call(format!("open({})", proc.show(folder)), e))?;
+        .map_err(|e| Error::call(format!("open({})", root.show(folder)), e))?;
     bind(&piece.tree, &on).map_err(|e| {
         Error::call(
-            format!("mount(snapshot, {}, MS_BIND|MS_REC)", proc.show(&piece.target)),
+            format!("mount(snapshot, {}, MS_BIND|MS_REC)", root.show(&piece.target)),
             e,
         )
     })?;
-    target(proc, piece).inspect_err(|_| take_off_name(&folder, name))
+    target(root, piece).inspect_err(|_| take_off_name(&folder, name))
 }
 
 /// The steps that belong to one overmount or replacement.

@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, StatxFlags, statx};
-
 use crate::cut_off::cut_off;
 use crate::error::{Error, Result};
-use crate::mount::{remount_read_only, take_off};
+use crate::mount::{self, remount_read_only, take_off};
 use crate::mountinfo::{self, Mount};
-use crate::procfs::Procfs;
+use crate::root::Root;
 use crate::{spare, sys};
 
 /// Every layer's name begins with it; the layer's number follows.
-pub const PREFIX: &str = "procemu:";
+pub(crate) const PREFIX: &str = "procemu:";
 
 /// What one attach put over a procfs, or over a sysfs. The two parts of an attach to both have one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,12 +23,12 @@ pub struct Layer {
     pub mounts: Vec<(String, u64)>,
 }
 
-/// The layers over `proc` in this mount namespace, the first attached first.
+/// The layers over `root` in this mount namespace, the first attached first.
 ///
 /// # Errors
 /// `System` where mountinfo cannot be read.
-pub fn layers(proc: &Procfs) -> Result<Vec<Layer>> {
-    Ok(group(&mountinfo::read()?, &proc.mountpoint()?))
+pub fn layers(root: &Root) -> Result<Vec<Layer>> {
+    Ok(group(&mountinfo::read()?, &root.mountpoint()?))
 }
 
 /// The name for the next layer over what is mounted at `points`, given all mounts.
@@ -49,17 +47,17 @@ pub(crate) fn next(mounts: &[Mount], points: &[PathBuf]) -> Result<String> {
     }
 }
 
-/// Takes `layer` off `proc`, and nothing else; with the last layer the spare goes too.
+/// Takes `layer` off `root`, and nothing else; with the last layer the spare goes too.
 ///
 /// # Errors
 /// `Place` if something was mounted over it since (then nothing is taken off); `System` or `Denied` if an unmount
 /// fails.
-pub fn detach(proc: &Procfs, layer: &Layer) -> Result<()> {
-    take(proc, &hold(proc, layer)?)
+pub fn detach(root: &Root, layer: &Layer) -> Result<()> {
+    take(root, &hold(root, layer)?)
 }
 
 /// Handles on the mounts of `layer`, if they can be taken off: nothing lies on them.
-pub(crate) fn hold<'a>(proc: &Procfs, layer: &'a Layer) -> Result<Vec<(&'a str, OwnedFd)>> {
+pub(crate) fn hold<'a>(root: &Root, layer: &'a Layer) -> Result<Vec<(&'a str, OwnedFd)>> {
     if let Some((number, later)) = later_below(&mountinfo::read()?, layer) {
         return Err(Error::place(format!(
             "{}: {PREFIX}{number} lies below {}; take that off first",
@@ -69,15 +67,14 @@ pub(crate) fn hold<'a>(proc: &Procfs, layer: &'a Layer) -> Result<Vec<(&'a str, 
     }
     let mut handles = Vec::new();
     for (path, id) in &layer.mounts {
-        let failed = |call: &str, e| Error::call(format!("detach: {call}({})", proc.show(path)), e);
-        let handle = proc.walk(path).map_err(|e| failed("open", e))?;
-        let top = statx(&handle, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)
-            .map_err(|e| failed("statx", e.into()))?;
-        if top.stx_mnt_id != *id {
+        let failed = |call: &str, e| Error::call(format!("detach: {call}({})", root.show(path)), e);
+        let handle = root.walk(path).map_err(|e| failed("open", e))?;
+        let top = mount::id(&handle).map_err(|e| failed("statx", e))?;
+        if top != *id {
             return Err(Error::place(format!(
                 "{}: {} is covered by a later mount (a runtime's readonlyPaths, or somebody's own); take that off first",
                 layer.source,
-                proc.show(path)
+                root.show(path)
             )));
         }
         handles.push((path.as_str(), handle));
@@ -86,15 +83,15 @@ pub(crate) fn hold<'a>(proc: &Procfs, layer: &'a Layer) -> Result<Vec<(&'a str, 
 }
 
 /// Takes off what `hold` gave.
-pub(crate) fn take(proc: &Procfs, handles: &[(&str, OwnedFd)]) -> Result<()> {
+pub(crate) fn take(root: &Root, handles: &[(&str, OwnedFd)]) -> Result<()> {
     let below: Vec<&OwnedFd> = handles.iter().map(|(_, handle)| handle).collect();
-    cut_off(proc, &below).map_err(|e| Error::call("detach: mount(MS_SLAVE)", e))?;
+    cut_off(root, &below).map_err(|e| Error::call("detach: mount(MS_SLAVE)", e))?;
     for (path, handle) in handles.iter().rev() {
         take_off(handle)
-            .map_err(|e| Error::call(format!("detach: umount2({}, MNT_DETACH)", proc.show(path)), e))?;
+            .map_err(|e| Error::call(format!("detach: umount2({}, MNT_DETACH)", root.show(path)), e))?;
     }
-    if layers(proc)?.is_empty() {
-        spare::unmount(proc)
+    if layers(root)?.is_empty() {
+        spare::unmount(root)
     } else {
         Ok(())
     }
@@ -121,26 +118,26 @@ fn later_below<'a>(mounts: &'a [Mount], layer: &Layer) -> Option<(u64, &'a Mount
         .find(on_layer)
 }
 
-/// Makes every layer over `proc` read-only, with all that is mounted on it: keys that take writes, and originals that
+/// Makes every layer over `root` read-only, with all that is mounted on it: keys that take writes, and originals that
 /// were passed through. For a mount namespace that is the caller's own.
 ///
 /// # Errors
 /// `System` or `Denied` if a mount cannot be changed; those before it are read-only then.
-pub(crate) fn make_layers_read_only(proc: &Procfs) -> Result<()> {
-    for (path, _) in layers(proc)?.iter().flat_map(|layer| &layer.mounts) {
-        let failed = |call: &str, e| Error::call(format!("{call}({})", proc.show(path)), e);
-        let handle = proc.walk(path).map_err(|e| failed("open", e))?;
+pub(crate) fn make_layers_read_only(root: &Root) -> Result<()> {
+    for (path, _) in layers(root)?.iter().flat_map(|layer| &layer.mounts) {
+        let failed = |call: &str, e| Error::call(format!("{call}({})", root.show(path)), e);
+        let handle = root.walk(path).map_err(|e| failed("open", e))?;
         sys::mount_setattr(&handle, libc::MOUNT_ATTR_RDONLY, libc::MS_SLAVE, true)
-            .or_else(|_| remount_below(proc, path))
+            .or_else(|_| remount_below(root, path))
             .map_err(|e| failed("mount_setattr(MOUNT_ATTR_RDONLY, AT_RECURSIVE)", e))?;
     }
     Ok(())
 }
 
 /// The same with mount(2), one mount after the other.
-fn remount_below(proc: &Procfs, path: &str) -> std::io::Result<()> {
+fn remount_below(root: &Root, path: &str) -> std::io::Result<()> {
     let io = |error: Error| std::io::Error::other(error.line());
-    let point = proc.mountpoint().map_err(io)?;
+    let point = root.mountpoint().map_err(io)?;
     for mount in mountinfo::read()
         .map_err(io)?
         .iter()
@@ -148,7 +145,7 @@ fn remount_below(proc: &Procfs, path: &str) -> std::io::Result<()> {
     {
         let below = mount.point.strip_prefix(&point).ok().and_then(Path::to_str);
         if let Some(below) = below {
-            remount_read_only(&proc.walk(below)?)?;
+            remount_read_only(&root.walk(below)?)?;
         }
     }
     Ok(())
@@ -161,11 +158,11 @@ pub(crate) fn number(name: &str) -> Option<u64> {
 
 /// A mount of ours that lies on a later layer, or on its own, was put there by that one: an earlier layer's key passed
 /// through, or a key that takes writes. It comes and goes with that layer.
-fn group(mounts: &[Mount], proc: &Path) -> Vec<Layer> {
+fn group(mounts: &[Mount], root: &Path) -> Vec<Layer> {
     let by_id: BTreeMap<u64, &Mount> = mounts.iter().map(|m| (m.id, m)).collect();
     let mut layers: BTreeMap<u64, Layer> = BTreeMap::new();
     for mount in mounts {
-        let (Ok(path), Some(own)) = (mount.point.strip_prefix(proc), mount.layer()) else {
+        let (Ok(path), Some(own)) = (mount.point.strip_prefix(root), mount.layer()) else {
             continue;
         };
         let on = by_id.get(&mount.parent).and_then(|parent| parent.layer());

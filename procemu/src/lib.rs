@@ -14,15 +14,15 @@
 //! use std::fs::File;
 //! use std::path::Path;
 //!
-//! use procemu::{Attached, Options, Placement, Plan, Probing, Procfs, Profile, Snapshot};
+//! use procemu::{Attached, Filesystem, Options, Placement, Plan, Probing, Profile, Root, Snapshot};
 //!
 //! /// `host` is the procfs outside, opened before the container's namespaces were entered.
-//! fn prepare(rootfs: &Path, host: &Procfs) -> Result<Attached, Box<dyn std::error::Error>> {
+//! fn prepare(rootfs: &Path, host: &Root) -> Result<Attached, Box<dyn std::error::Error>> {
 //!     // What may be lacking. A file of your own is read by `Table::from_toml` or `Table::from_json`.
 //!     let table = Profile::get("container")?;
 //!
 //!     // The container's /proc, reached from the handle of its rootfs, which nobody needs to trust.
-//!     let proc = Procfs::beneath(File::open(rootfs)?, rootfs)?;
+//!     let proc = Root::beneath(Filesystem::Proc, File::open(rootfs)?, rootfs)?;
 //!
 //!     // What it has of that, and what has to be done: pure data, to be shown or tested.
 //!     let seen = proc.observe(&table, Probing::Open)?;
@@ -40,7 +40,7 @@
 //!     Ok(procemu::attach(&proc, &plan, &snapshot, &Options::default())?)
 //! }
 //!
-//! let host = Procfs::open("/proc")?;
+//! let host = Root::procfs("/proc")?;
 //! // ... enter the container's namespaces, mount its /proc ...
 //! let attached = prepare(Path::new("/run/bundle/rootfs"), &host)?;
 //! // If a later step fails: attached.detach()?
@@ -60,7 +60,7 @@
 //!   and made through `/proc/self`. Before pivot_root that is the host's procfs, and it does.
 //! - **Privilege.** `CAP_SYS_ADMIN` in the user namespace that owns the mount namespace.
 //! - **Order.** A sysctl of the container is written before the attach: below a read-only path, what is passed through is
-//!   read-only from then on. [`Procfs::unshadowed`] reaches a key whose path is read-only already.
+//!   read-only from then on. [`Root::unshadowed`] reaches a key whose path is read-only already.
 //! - **`linux.sysctl`.** [`Table::apply_sysctls`] gives entries with that source their value. Whether a container may set a
 //!   key at all is for the caller to decide.
 //! - **Executable.** A process that enters a container can be reached from there through `/proc/<pid>/exe`. A program that
@@ -89,7 +89,7 @@
 //!
 //! # Keys in `/sys`
 //!
-//! All of the above is about one file system: of a table with keys in both, [`Procfs::observe`], [`Plan::new`] and what
+//! All of the above is about one file system: of a table with keys in both, [`Root::observe`], [`Plan::new`] and what
 //! follows take those of theirs. [`Roots`] holds the procfs and the sysfs of one place and does the same steps for both,
 //! all of it or nothing: [`Roots::plan`], [`Both::compile`], [`Roots::attach`].
 //!
@@ -120,8 +120,8 @@ mod plan;
 mod preset;
 mod privilege;
 mod probe;
-mod procfs;
 mod profile;
+mod root;
 mod roots;
 mod schema;
 mod sealed;
@@ -145,8 +145,8 @@ pub use observe::{Folder, Kind, Listed, Observation, Probing, Seen};
 pub use plan::{Placement, Plan, Step, UNDERLAY};
 pub use preset::{Preset, PresetError};
 pub use probe::Probe;
-pub use procfs::Procfs;
 pub use profile::{Profile, ProfileError};
+pub use root::Root;
 pub use roots::{Both, Roots};
 pub use schema::json_schema;
 pub use sealed::reexec_sealed;

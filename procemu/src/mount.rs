@@ -1,10 +1,13 @@
-//! mount(2) and umount2(2) on handles: what every kernel has, and what a handle is named by for it.
+//! Mounts by their handles: mount(2) and umount2(2), which every kernel has, and of the new interface what is needed in
+//! more than one place.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use rustix::fs::{StatVfsMountFlags, fstatvfs};
+use rustix::fs::{AtFlags, StatVfsMountFlags, StatxFlags, fstatvfs, statx};
+use rustix::io::Errno;
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
 /// The name by which mount(2) and umount2(2) can take a handle.
 pub(crate) fn by_fd(fd: impl AsFd) -> String {
@@ -21,6 +24,29 @@ pub(crate) fn bind(source: impl AsFd, target: impl AsFd) -> io::Result<()> {
         flags,
         None::<&str>,
     )?)
+}
+
+/// The id, as in mountinfo, of the mount that `at` lies on. ENOSYS where the kernel does not tell (before Linux 5.8).
+pub(crate) fn id(at: impl AsFd) -> io::Result<u64> {
+    let found = statx(at, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
+    match found.stx_mask & StatxFlags::MNT_ID.bits() {
+        0 => Err(Errno::NOSYS.into()),
+        _ => Ok(found.stx_mnt_id),
+    }
+}
+
+/// A detached clone of the mount at `at`, from there down; without what is mounted below it, unless `flags` has
+/// `AT_RECURSIVE`.
+pub(crate) fn clone(at: impl AsFd, flags: OpenTreeFlags) -> io::Result<OwnedFd> {
+    let clone =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    Ok(open_tree(at, "", clone | flags)?)
+}
+
+/// Puts the detached mount `tree` on `target`.
+pub(crate) fn move_to(tree: impl AsFd, target: impl AsFd) -> io::Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    Ok(move_mount(tree, "", target, "", flags)?)
 }
 
 /// Makes the mount whose root `at` is, and all below it, private.

@@ -12,7 +12,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::privilege;
-use crate::procfs::Procfs;
+use crate::root::Root;
 
 /// Whose ids a user namespace of our own shows, where one has to be made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub enum Ids {
 /// # Errors
 /// `Denied` where neither is allowed, with what would be needed; `System` or `Place` where `/proc` cannot be
 /// prepared. The process is in the new namespace then, and should end.
-pub fn private(ids: Ids) -> Result<Procfs> {
+pub fn private(ids: Ids) -> Result<Root> {
     let (uid, gid) = (geteuid(), getegid());
     let wants_root = ids == Ids::Root && !uid.is_root();
     let plain = if wants_root {
@@ -54,7 +54,7 @@ pub fn private(ids: Ids) -> Result<Procfs> {
     let private = MsFlags::MS_PRIVATE | MsFlags::MS_REC;
     mount(None::<&str>, "/proc", None::<&str>, private, None::<&str>)
         .map_err(|e| Error::call("private namespace: mount(/proc, MS_PRIVATE|MS_REC)", e))?;
-    Procfs::open("/proc")
+    Root::procfs("/proc")
 }
 
 fn no_namespace(errno: nix::Error) -> Error {

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
 use crate::namespaced;
-use crate::procfs::{Procfs, link_target, list};
+use crate::root::{Root, link_target, list};
 use crate::table::{Entry, Table, When};
 
 /// What an entry of a folder is.
@@ -96,17 +96,17 @@ pub enum Probing {
     Open,
 }
 
-impl Procfs {
+impl Root {
     /// Looks at every key of `table` that lies in this file system. Only keys with `when = "unwritable"` are opened for writing.
     ///
     /// # Errors
     /// `System` or `Denied` where a folder cannot be looked into.
     pub fn observe(&self, table: &Table, probing: Probing) -> Result<Observation> {
-        let device = fstat(self.root())
+        let device = fstat(self.handle())
             .map_err(|e| Error::call(self.call("fstat", ""), e))?
             .st_dev;
         let mut observer = Observer {
-            proc: self,
+            root: self,
             probing,
             device,
             handles: BTreeMap::new(),
@@ -147,7 +147,7 @@ fn needs_room(seen: &Seen, when: When) -> bool {
 }
 
 struct Observer<'a> {
-    proc: &'a Procfs,
+    root: &'a Root,
     probing: Probing,
     device: u64,
     /// Folders already opened; `None` for one that does not exist.
@@ -177,7 +177,7 @@ impl Observer<'_> {
         let stat = match statat(&*dir, key.name(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
             Err(Errno::NOENT) => return Ok(Seen::Missing { nearest }),
-            Err(errno) => return Err(Error::call(self.proc.call("fstatat", key.path()), errno)),
+            Err(errno) => return Err(Error::call(self.root.call("fstatat", key.path()), errno)),
         };
         let kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => Kind::Folder,
@@ -193,11 +193,11 @@ impl Observer<'_> {
             });
         }
         let handle = self
-            .proc
+            .root
             .walk(key.path())
-            .map_err(|e| Error::call(self.proc.call("open", key.path()), e))?;
+            .map_err(|e| Error::call(self.root.call("open", key.path()), e))?;
         let read_only =
-            read_only(&handle).map_err(|e| Error::call(self.proc.call("fstatvfs", key.path()), e))?;
+            read_only(&handle).map_err(|e| Error::call(self.root.call("fstatvfs", key.path()), e))?;
         let serves = match entry.when {
             When::Unwritable => self.takes_writes(key)?,
             When::Zero => !self.is_zero(key),
@@ -214,7 +214,7 @@ impl Observer<'_> {
     fn is_zero(&self, key: &SysctlKey) -> bool {
         // Asked first: no counter has to have moved in a kernel's first tick, and what is replaced then stays replaced.
         let ticked = crate::uptime::ticks() > 0;
-        let content = self.proc.read(key.path());
+        let content = self.root.read(key.path());
         ticked && content.is_ok_and(|content| first_line_is_zero(&content))
     }
 
@@ -226,10 +226,10 @@ impl Observer<'_> {
                 Some(libc::EROFS | libc::EACCES | libc::EPERM | libc::EIO | libc::EINVAL)
             )
         };
-        let mut file = match self.proc.open_file(key.path(), OFlags::WRONLY) {
+        let mut file = match self.root.open_file(key.path(), OFlags::WRONLY) {
             Ok(file) => file,
             Err(error) if refused(&error) => return Ok(false),
-            Err(error) => return Err(Error::call(self.proc.call("open for writing", key.path()), error)),
+            Err(error) => return Err(Error::call(self.root.call("open for writing", key.path()), error)),
         };
         // A network key's own value is not nothing to write: `net/ipv6/conf/all/*` copies it to every interface
         // (net/ipv6/addrconf.c), `net/ipv4/conf/*` and `neigh/*` take note that it was set (net/ipv4/devinet.c).
@@ -240,13 +240,13 @@ impl Observer<'_> {
             return Ok(true);
         }
         // A trigger that cannot be read has no value of its own to refuse.
-        let Ok(value) = self.proc.read(key.path()) else {
+        let Ok(value) = self.root.read(key.path()) else {
             return Ok(true);
         };
         match file.write(&value) {
             Ok(_) => Ok(true),
             Err(error) if refused(&error) => Ok(false),
-            Err(error) => Err(Error::call(self.proc.call("write back", key.path()), error)),
+            Err(error) => Err(Error::call(self.root.call("write back", key.path()), error)),
         }
     }
 
@@ -266,13 +266,13 @@ impl Observer<'_> {
     }
 
     fn list(&self, dir: &OwnedFd, path: &str) -> Result<Folder> {
-        let failed = |call: &str, errno: io::Error| Error::call(self.proc.call(call, path), errno);
+        let failed = |call: &str, errno: io::Error| Error::call(self.root.call(call, path), errno);
         let mut entries = BTreeMap::new();
         for (name, listed) in list(dir.as_fd()).map_err(|e| failed("getdents", e))? {
             let child = join(path, &name);
             let mut kind = listed;
             let mut own = true;
-            let anchored = self.proc.filesystem().is_proc() && namespaced::anchor(&child).is_some();
+            let anchored = self.root.filesystem().is_proc() && namespaced::anchor(&child).is_some();
             if kind == FileType::Unknown || anchored {
                 match statat(dir, &*name, AtFlags::SYMLINK_NOFOLLOW) {
                     Ok(stat) => {
@@ -295,17 +295,17 @@ impl Observer<'_> {
     }
 
     fn target(&self, dir: &OwnedFd, name: &str, path: &str) -> Result<String> {
-        link_target(dir.as_fd(), name).map_err(|e| Error::call(self.proc.call("readlink", path), e))
+        link_target(dir.as_fd(), name).map_err(|e| Error::call(self.root.call("readlink", path), e))
     }
 
     fn handle(&mut self, path: &str) -> Result<Option<Rc<OwnedFd>>> {
         if let Some(known) = self.handles.get(path) {
             return Ok(known.clone());
         }
-        let opened = match self.proc.folder(path) {
+        let opened = match self.root.folder(path) {
             Ok(fd) => Some(Rc::new(fd)),
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => None,
-            Err(error) => return Err(Error::call(self.proc.call("open", path), error)),
+            Err(error) => return Err(Error::call(self.root.call("open", path), error)),
         };
         self.handles.insert(path.to_owned(), opened.clone());
         Ok(opened)

@@ -1,11 +1,11 @@
-//! What an environment needs: a profile, and the policies of `runtime-bridge` that find out by trying.
+//! What an environment lacks, by the environment's name.
 
 use crate::{Profile, Table, When};
 
-/// The needs of one environment, by name. It has a table, the profile of its name, which lies under all tables that are chosen
-/// explicitly, and for a wrapper around runtimes it means that each policy is `auto`.
+/// The needs of one environment, by name: a table, the profile of that name, to be laid under all that are chosen explicitly.
+/// A caller may tie choices of its own to the name.
 ///
-/// Nothing of it depends on being in that environment: each key and each policy is used only where it is found to be needed.
+/// Nothing of it depends on being in that environment: each key is used only where it is found to be needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preset {
     name: &'static str,

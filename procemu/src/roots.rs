@@ -14,7 +14,7 @@ use crate::mountinfo;
 use crate::namespace::{Ids, private};
 use crate::observe::Probing;
 use crate::plan::{Placement, Plan, refuse_nested};
-use crate::procfs::Procfs;
+use crate::root::Root;
 use crate::snapshot::Snapshot;
 use crate::spare;
 use crate::table::Table;
@@ -25,21 +25,21 @@ use crate::verify::{Check, Writes, verify};
 /// Only those are needed that a table has keys in.
 #[derive(Debug)]
 pub struct Roots {
-    proc: Root,
-    sys: Root,
+    proc: Opened,
+    sys: Opened,
 }
 
 #[derive(Debug)]
-enum Root {
-    Open(Procfs),
+enum Opened {
+    Open(Root),
     /// Why it is not, in one line: an error where a key needs it.
     Unusable(ErrorKind, String),
     /// The place has none; it lacks what a table would put there, and does without.
     Absent,
 }
 
-impl From<Result<Procfs>> for Root {
-    fn from(opened: Result<Procfs>) -> Self {
+impl From<Result<Root>> for Opened {
+    fn from(opened: Result<Root>) -> Self {
         match opened {
             Ok(root) => Self::Open(root),
             Err(error) => Self::Unusable(error.kind(), error.line()),
@@ -99,17 +99,17 @@ impl Both<Plan> {
 impl Roots {
     /// `/proc` and `/sys` of this mount namespace.
     pub fn open() -> Self {
-        Self::of(Procfs::open("/proc"), Procfs::open_sysfs("/sys"))
+        Self::of(Root::procfs("/proc"), Root::sysfs("/sys"))
     }
 
     /// `proc` and `sys` directly below the folder `rootfs`, which nobody needs to trust.
     pub fn beneath(rootfs: impl AsFd, shown: impl AsRef<Path>) -> Self {
-        let root = |filesystem| Procfs::of_rootfs(filesystem, rootfs.as_fd(), shown.as_ref());
+        let root = |filesystem| Root::beneath(filesystem, rootfs.as_fd(), shown.as_ref());
         Self::of(root(Filesystem::Proc), root(Filesystem::Sys))
     }
 
     /// These two. One that could not be opened is an error only where a table has a key in it.
-    pub fn of(proc: Result<Procfs>, sys: Result<Procfs>) -> Self {
+    pub fn of(proc: Result<Root>, sys: Result<Root>) -> Self {
         Self {
             proc: proc.into(),
             sys: sys.into(),
@@ -123,15 +123,15 @@ impl Roots {
     pub fn private(ids: Ids) -> Result<Self> {
         // In this order: the second is to be of the namespace that the first has made.
         let proc = private(ids)?;
-        Ok(Self::of(Ok(proc), Procfs::open_sysfs("/sys")))
+        Ok(Self::of(Ok(proc), Root::sysfs("/sys")))
     }
 
     /// The same place without one of them: a container that has none. Keys there are passed over.
     #[must_use]
     pub fn without(mut self, filesystem: Filesystem) -> Self {
         match filesystem {
-            Filesystem::Proc => self.proc = Root::Absent,
-            Filesystem::Sys => self.sys = Root::Absent,
+            Filesystem::Proc => self.proc = Opened::Absent,
+            Filesystem::Sys => self.sys = Opened::Absent,
         }
         self
     }
@@ -140,20 +140,20 @@ impl Roots {
     ///
     /// # Errors
     /// `Place` if there is none, or what opening it failed with.
-    pub fn get(&self, filesystem: Filesystem) -> Result<&Procfs> {
+    pub fn get(&self, filesystem: Filesystem) -> Result<&Root> {
         match self.root(filesystem) {
-            Root::Open(root) => Ok(root),
-            Root::Unusable(kind, line) => Err(Error::new(*kind, line)),
-            Root::Absent => Err(Error::place(format!("there is no {} here", filesystem.name()))),
+            Opened::Open(root) => Ok(root),
+            Opened::Unusable(kind, line) => Err(Error::new(*kind, line)),
+            Opened::Absent => Err(Error::place(format!("there is no {} here", filesystem.name()))),
         }
     }
 
     /// Whether the place has it, be it unusable.
     pub fn has(&self, filesystem: Filesystem) -> bool {
-        !matches!(self.root(filesystem), Root::Absent)
+        !matches!(self.root(filesystem), Opened::Absent)
     }
 
-    fn root(&self, filesystem: Filesystem) -> &Root {
+    fn root(&self, filesystem: Filesystem) -> &Opened {
         match filesystem {
             Filesystem::Proc => &self.proc,
             Filesystem::Sys => &self.sys,
@@ -161,11 +161,11 @@ impl Roots {
     }
 
     /// Those that are there.
-    pub fn iter(&self) -> impl Iterator<Item = &Procfs> {
+    pub fn iter(&self) -> impl Iterator<Item = &Root> {
         Filesystem::ALL
             .into_iter()
             .filter_map(|filesystem| match self.root(filesystem) {
-                Root::Open(root) => Some(root),
+                Opened::Open(root) => Some(root),
                 _ => None,
             })
     }
@@ -173,13 +173,13 @@ impl Roots {
     /// Looks at every key of `table` and plans for `placement`, which may be another one in each.
     ///
     /// # Errors
-    /// `Place` where the table has a key in a file system that cannot be used, else as [`Procfs::observe`] and
+    /// `Place` where the table has a key in a file system that cannot be used, else as [`Root::observe`] and
     /// [`Plan::new`].
     pub fn plan(
         &self,
         table: &Table,
         probing: Probing,
-        placement: impl Fn(&Procfs) -> Result<Placement>,
+        placement: impl Fn(&Root) -> Result<Placement>,
     ) -> Result<Both<Plan>> {
         refuse_nested(table)?;
         Both::each(|filesystem| match self.wanted(table, filesystem)? {
@@ -189,12 +189,12 @@ impl Roots {
     }
 
     /// The file system, if the table has a key in it and the place has it.
-    fn wanted(&self, table: &Table, filesystem: Filesystem) -> Result<Option<&Procfs>> {
+    fn wanted(&self, table: &Table, filesystem: Filesystem) -> Result<Option<&Root>> {
         let Some(key) = table.keys().find(|key| key.filesystem() == filesystem) else {
             return Ok(None);
         };
         match self.root(filesystem) {
-            Root::Absent => Ok(None),
+            Opened::Absent => Ok(None),
             _ => self.get(filesystem).map(Some).map_err(|error| error.during(key)),
         }
     }
@@ -212,7 +212,7 @@ impl Roots {
         if plans.is_empty() {
             return Ok(Attached::default());
         }
-        let points = self.iter().map(Procfs::mountpoint).collect::<Result<Vec<_>>>()?;
+        let points = self.iter().map(Root::mountpoint).collect::<Result<Vec<_>>>()?;
         let source = layer::next(&mountinfo::read()?, &points)?;
         let part = |filesystem, options: &Options| match plans.get(filesystem) {
             plan if plan.is_empty() => Ok(Attached::default()),
@@ -280,8 +280,8 @@ impl Roots {
         held.iter().try_for_each(|(root, handles)| take(root, handles))
     }
 
-    /// Makes every layer over `filesystem` read-only, with all that is mounted on it: keys that take writes, and originals that were passed
-    /// through. For a mount namespace that is the caller's own.
+    /// Makes every layer over `filesystem` read-only, with all that is mounted on it: keys that take writes, and originals
+    /// that were passed through. For a mount namespace that is the caller's own.
     ///
     /// # Errors
     /// `System` or `Denied` if a mount cannot be changed; those before it are read-only then.
@@ -295,7 +295,7 @@ impl Roots {
     /// `Denied` or `System` if it cannot be taken off; it is locked in a user namespace that it was inherited by.
     pub fn drop_spare(&self, filesystem: Filesystem) -> Result<()> {
         match self.root(filesystem) {
-            Root::Open(root) => spare::unmount(root),
+            Opened::Open(root) => spare::unmount(root),
             _ => Ok(()),
         }
     }

@@ -11,15 +11,16 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use nix::sched::{CloneFlags, setns, unshare};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags, fstat, openat, statat, statx};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, openat, statat};
 use rustix::io::Errno;
-use rustix::mount::{OpenTreeFlags, open_tree};
+use rustix::mount::OpenTreeFlags;
 
 use crate::error::{Error, Result};
+use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
-use crate::mount::by_fd;
+use crate::mount::{self, by_fd, clone};
 use crate::mountinfo;
-use crate::procfs::Procfs;
+use crate::root::Root;
 
 /// Keys borrowed from another mount namespace, for [`crate::Options`].
 #[derive(Clone, Debug, Default)]
@@ -32,13 +33,8 @@ pub struct Shared {
 
 impl Shared {
     /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.keys.is_empty()
-    }
-
-    /// Which keys.
-    pub fn keys(&self) -> impl Iterator<Item = &SysctlKey> {
-        self.keys.keys()
     }
 
     /// What `key` reads as now; `None` where it is not shared.
@@ -103,14 +99,14 @@ impl Lender {
     ///
     /// # Errors
     /// `Input` if there is no such process; `Denied` if its namespaces may not be looked at.
-    pub fn open(proc: &Procfs, pid: u32) -> Result<Self> {
+    pub fn open(proc: &Root, pid: u32) -> Result<Self> {
         let failed = |what: &str, errno: Errno| match errno {
             Errno::NOENT | Errno::SRCH => Error::input(format!("pid {pid}: no such process")),
             _ => Error::call(format!("open({})", proc.show(&format!("{pid}{what}"))), errno),
         };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let process =
-            openat(proc.root(), pid.to_string(), flags, Mode::empty()).map_err(|e| failed("", e))?;
+            openat(proc.handle(), pid.to_string(), flags, Mode::empty()).map_err(|e| failed("", e))?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let namespace = openat(&process, "ns/mnt", flags, Mode::empty()).map_err(|e| failed("/ns/mnt", e))?;
         Ok(Self {
@@ -165,7 +161,7 @@ impl Lender {
             .map_err(|e| Error::call("setns(mnt)", e).explained())?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(CWD, "/", flags, Mode::empty()).map_err(|e| Error::call("open(/)", e))?;
-        let proc = Procfs::beneath(&root, "/")?;
+        let proc = Root::beneath(Filesystem::Proc, &root, "/")?;
         let mut shared = Shared::default();
         for key in keys {
             let failed =
@@ -213,18 +209,14 @@ impl Lender {
 }
 
 /// The id of the file of `key`, if it is a regular file on a mount that an attach made. Nobody vouches for anything else.
-fn layer_file(proc: &Procfs, key: &SysctlKey, layers: &BTreeSet<u64>) -> io::Result<Option<Id>> {
+fn layer_file(proc: &Root, key: &SysctlKey, layers: &BTreeSet<u64>) -> io::Result<Option<Id>> {
     let file = match proc.walk(key.path()) {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(None);
         }
         other => other?,
     };
-    let found = statx(&file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
-    if found.stx_mask & StatxFlags::MNT_ID.bits() == 0 {
-        return Err(Errno::NOSYS.into());
-    }
-    if !layers.contains(&found.stx_mnt_id) {
+    if !layers.contains(&mount::id(&file)?) {
         return Ok(None);
     }
     file_id(&file)
@@ -233,10 +225,4 @@ fn layer_file(proc: &Procfs, key: &SysctlKey, layers: &BTreeSet<u64>) -> io::Res
 fn id_of(folder: &OwnedFd, name: &str) -> io::Result<Id> {
     let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok((stat.st_dev, stat.st_ino))
-}
-
-fn clone(folder: &OwnedFd, flags: OpenTreeFlags) -> io::Result<OwnedFd> {
-    let clone =
-        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-    Ok(open_tree(folder, "", clone | flags)?)
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::key::SysctlKey;
 use crate::plan::{Plan, Step};
-use crate::procfs::Procfs;
+use crate::root::Root;
 use crate::table::{Entry, Table};
 use crate::value::ValueSource;
 
@@ -58,7 +58,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// `Input` for a key whose source has no value here and that has no `fallback`.
-    pub fn compile(plan: &Plan, table: &Table, host: Option<&Procfs>) -> Result<Self> {
+    pub fn compile(plan: &Plan, table: &Table, host: Option<&Root>) -> Result<Self> {
         let mut builder = Builder::default();
         for step in &plan.steps {
             match step {
@@ -212,7 +212,7 @@ impl Builder {
 }
 
 /// What `key` will read as.
-pub(crate) fn content(key: &SysctlKey, entry: &Entry, host: Option<&Procfs>) -> Result<String> {
+pub(crate) fn content(key: &SysctlKey, entry: &Entry, host: Option<&Root>) -> Result<String> {
     let outside = match (&entry.source, host) {
         (ValueSource::Host, Some(host)) if host.filesystem() == key.filesystem() => host
             .read(key.path())

@@ -11,15 +11,15 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::mount::MsFlags;
 use rustix::fs::{FileType, fstat};
-use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+use rustix::mount::OpenTreeFlags;
 
 use crate::cut_off::cut_off;
 use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
-use crate::mount::{by_fd, make_slaves, take_off, take_off_name};
+use crate::mount::{by_fd, clone, make_slaves, move_to, take_off, take_off_name};
 use crate::mountinfo;
 use crate::plan::Plan;
-use crate::procfs::{Procfs, list};
+use crate::root::{Root, list};
 
 /// In procfs the first is always there, always empty; the kernel keeps it for programs that look for it (fs/proc/proc_tty.c). In
 /// gVisor `bus` is empty.
@@ -43,38 +43,36 @@ fn usual(filesystem: Filesystem) -> &'static [&'static str] {
 }
 
 /// The folder for a spare, where there is none yet: nothing that `plan` covers.
-pub(crate) fn place(proc: &Procfs, plan: &Plan) -> Result<Option<String>> {
-    match existing(proc) {
+pub(crate) fn place(root: &Root, plan: &Plan) -> Result<Option<String>> {
+    match existing(root) {
         Some(_) => Ok(None),
-        None => empty_folder(proc, plan).map(Some),
+        None => empty_folder(root, plan).map(Some),
     }
 }
 
 /// Mounts the spare on `folder`; gives its handle. The mount that the folder lies on must be cut off from its peers, or others
 /// would see it.
-pub(crate) fn mount(proc: &Procfs, folder: &str) -> Result<OwnedFd> {
-    let kind = proc.filesystem().name();
+pub(crate) fn mount(root: &Root, folder: &str) -> Result<OwnedFd> {
+    let kind = root.filesystem().name();
     let failed = |call: &str, e: std::io::Error| {
-        Error::call(format!("spare {kind}: {call}({})", proc.show(folder)), e)
+        Error::call(format!("spare {kind}: {call}({})", root.show(folder)), e)
     };
-    let on = proc.folder(folder).map_err(|e| failed("open", e))?;
+    let on = root.folder(folder).map_err(|e| failed("open", e))?;
     // Opened before there is something to take off: that must not fail for want of a descriptor.
     let (above, name) = folder.rsplit_once('/').unwrap_or(("", folder));
-    let above = proc.folder(above).map_err(|e| failed("open", e))?;
-    let mut flags =
-        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-    if must_keep_mounts(proc) {
-        flags |= OpenTreeFlags::AT_RECURSIVE;
-    }
-    let cloned = open_tree(proc.root(), "", flags)
+    let above = root.folder(above).map_err(|e| failed("open", e))?;
+    let flags = match must_keep_mounts(root) {
+        true => OpenTreeFlags::AT_RECURSIVE,
+        false => OpenTreeFlags::empty(),
+    };
+    let cloned = clone(root.handle(), flags)
         // In a user namespace what the parent mounted below /proc is locked to it and comes along or not at all.
-        .or_else(|_| open_tree(proc.root(), "", flags | OpenTreeFlags::AT_RECURSIVE));
-    let to = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    let moved = cloned.and_then(|tree| move_mount(&tree, "", &on, "", to));
-    moved
-        .or_else(|_| classic(proc, &on))
+        .or_else(|_| clone(root.handle(), OpenTreeFlags::AT_RECURSIVE));
+    cloned
+        .and_then(|tree| move_to(&tree, &on))
+        .or_else(|_| classic(root, &on))
         .map_err(|e| failed("mount", e))?;
-    let handle = proc.folder(folder).map_err(|e| {
+    let handle = root.folder(folder).map_err(|e| {
         take_off_name(&above, name);
         failed("open", e)
     })?;
@@ -86,23 +84,23 @@ pub(crate) fn mount(proc: &Procfs, folder: &str) -> Result<OwnedFd> {
 }
 
 /// Takes the spare off.
-pub(crate) fn unmount(proc: &Procfs) -> Result<()> {
-    let Some(folder) = existing(proc) else {
+pub(crate) fn unmount(root: &Root) -> Result<()> {
+    let Some(folder) = existing(root) else {
         return Ok(());
     };
-    proc.folder(&folder)
+    root.folder(&folder)
         .and_then(|handle| {
-            cut_off(proc, &[&handle])?;
+            cut_off(root, &[&handle])?;
             take_off(&handle)
         })
-        .map_err(|e| Error::call(format!("detach: umount2({}, MNT_DETACH)", proc.show(&folder)), e))
+        .map_err(|e| Error::call(format!("detach: umount2({}, MNT_DETACH)", root.show(&folder)), e))
 }
 
 /// The same with mount(2), where the new interface is missing.
-fn classic(proc: &Procfs, on: &OwnedFd) -> std::io::Result<()> {
+fn classic(root: &Root, on: &OwnedFd) -> std::io::Result<()> {
     let bind = |flags| {
         nix::mount::mount(
-            Some(&*by_fd(proc.root())),
+            Some(&*by_fd(root.handle())),
             &*by_fd(on),
             None::<&str>,
             flags,
@@ -110,7 +108,7 @@ fn classic(proc: &Procfs, on: &OwnedFd) -> std::io::Result<()> {
         )
     };
     let recursive = MsFlags::MS_BIND | MsFlags::MS_REC;
-    let first = if must_keep_mounts(proc) {
+    let first = if must_keep_mounts(root) {
         recursive
     } else {
         MsFlags::MS_BIND
@@ -119,25 +117,25 @@ fn classic(proc: &Procfs, on: &OwnedFd) -> std::io::Result<()> {
 }
 
 /// Whether a clone without the mounts below `/proc` would show what they hide.
-fn must_keep_mounts(proc: &Procfs) -> bool {
-    match (proc.mountpoint(), mountinfo::read()) {
-        (Ok(point), Ok(mounts)) => mountinfo::hides(&mounts, &point, proc.filesystem().kind()),
+fn must_keep_mounts(root: &Root) -> bool {
+    match (root.mountpoint(), mountinfo::read()) {
+        (Ok(point), Ok(mounts)) => mountinfo::hides(&mounts, &point, root.filesystem().kind()),
         _ => true,
     }
 }
 
 /// The folder of a spare that is already mounted.
-fn existing(proc: &Procfs) -> Option<String> {
+fn existing(root: &Root) -> Option<String> {
     let is_spare = |path: &String| {
         let is_root = || -> std::io::Result<bool> {
-            let fd = proc.folder(path)?;
-            Ok(proc.is_same(&fd)? && fstat(&fd)?.st_ino == fstat(proc.root())?.st_ino)
+            let fd = root.folder(path)?;
+            Ok(root.is_same(&fd)? && fstat(&fd)?.st_ino == fstat(root.handle())?.st_ino)
         };
         is_root().unwrap_or(false)
     };
-    let (point, mounts) = (proc.mountpoint().ok()?, mountinfo::read().ok()?);
+    let (point, mounts) = (root.mountpoint().ok()?, mountinfo::read().ok()?);
     let whole = |mount: &&mountinfo::Mount| {
-        mount.fs == proc.filesystem().kind() && mount.root.as_os_str() == "/" && mount.point != point
+        mount.fs == root.filesystem().kind() && mount.root.as_os_str() == "/" && mount.point != point
     };
     let mut below = mounts
         .iter()
@@ -147,44 +145,44 @@ fn existing(proc: &Procfs) -> Option<String> {
 }
 
 /// A folder for a short-lived mount while `plan` is carried out: an empty one, else the spare's own.
-pub(crate) fn spot(proc: &Procfs, plan: &Plan) -> Result<String> {
-    empty_folder(proc, plan).or_else(|error| existing(proc).ok_or(error))
+pub(crate) fn spot(root: &Root, plan: &Plan) -> Result<String> {
+    empty_folder(root, plan).or_else(|error| existing(root).ok_or(error))
 }
 
-fn empty_folder(proc: &Procfs, plan: &Plan) -> Result<String> {
-    let free = |path: &String| !plan.crosses(path) && is_empty(proc, path);
-    let mut found = usual_in(proc).chain(others(proc)).filter(free);
+fn empty_folder(root: &Root, plan: &Plan) -> Result<String> {
+    let free = |path: &String| !plan.crosses(path) && is_empty(root, path);
+    let mut found = usual_in(root).chain(others(root)).filter(free);
     found.next().ok_or_else(|| {
-        let name = proc.filesystem().name();
+        let name = root.filesystem().name();
         Error::place(format!(
             "{} has no empty folder for a spare {name}; one such as {} is needed",
-            proc.shown().display(),
-            proc.show(usual(proc.filesystem())[0])
+            root.shown().display(),
+            root.show(usual(root.filesystem())[0])
         ))
     })
 }
 
-fn is_empty(proc: &Procfs, path: &str) -> bool {
+fn is_empty(root: &Root, path: &str) -> bool {
     let empty = || -> std::io::Result<bool> {
-        let folder = proc.folder(path)?;
+        let folder = root.folder(path)?;
         // Mountpoints of sysfs, which are for others, take no entries (`make_empty_dir_inode` in fs/libfs.c).
-        let takes = proc.filesystem().is_proc() || fstat(&folder)?.st_mode & 0o200 != 0;
-        Ok(takes && proc.is_same(&folder)? && list(folder.as_fd())?.is_empty())
+        let takes = root.filesystem().is_proc() || fstat(&folder)?.st_mode & 0o200 != 0;
+        Ok(takes && root.is_same(&folder)? && list(folder.as_fd())?.is_empty())
     };
     empty().unwrap_or(false)
 }
 
-fn usual_in(proc: &Procfs) -> impl Iterator<Item = String> {
-    usual(proc.filesystem()).iter().map(|path| (*path).to_owned())
+fn usual_in(root: &Root) -> impl Iterator<Item = String> {
+    usual(root.filesystem()).iter().map(|path| (*path).to_owned())
 }
 
 /// Every folder of the root and one level below: outside `/proc/sys` and of no process, or outside `/sys/fs`. Looked for only
 /// when asked for the first: in procfs it costs a listing of every process.
-fn others(proc: &Procfs) -> impl Iterator<Item = String> {
-    let in_proc = proc.filesystem().is_proc();
+fn others(root: &Root) -> impl Iterator<Item = String> {
+    let in_proc = root.filesystem().is_proc();
     let left_out = if in_proc { "sys" } else { "fs" };
     let folders = move |path: &str| -> Vec<String> {
-        let listed = proc
+        let listed = root
             .folder(path)
             .and_then(|fd| list(fd.as_fd()))
             .unwrap_or_default();

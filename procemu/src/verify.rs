@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::key::SysctlKey;
 use crate::observe::{Kind, Observation, Probing, Seen};
-use crate::procfs::Procfs;
+use crate::root::Root;
 use crate::snapshot::content;
 use crate::table::{Entry, Mode, Table, When};
 
@@ -46,27 +46,27 @@ pub enum Writes {
     AsPlaced,
 }
 
-/// Compares every key of `table` that lies in the file system of `proc` with what that shows. A kernel's own key may have any value, unless the table
-/// replaces it; `host` is where values of `host` entries come from.
+/// Compares every key of `table` that lies in the file system of `root` with what that shows. A kernel's own key may have any
+/// value, unless the table replaces it; `host` is where values of `host` entries come from.
 ///
 /// # Errors
-/// As [`Procfs::observe`]; a difference is no error but a [`Check`] with a problem.
-pub fn verify(proc: &Procfs, table: &Table, host: Option<&Procfs>, writes: Writes) -> Result<Vec<Check>> {
+/// As [`Root::observe`]; a difference is no error but a [`Check`] with a problem.
+pub fn verify(root: &Root, table: &Table, host: Option<&Root>, writes: Writes) -> Result<Vec<Check>> {
     crate::plan::refuse_nested(table)?;
-    let seen: Observation = proc.observe(table, Probing::Open)?;
+    let seen: Observation = root.observe(table, Probing::Open)?;
     Ok(table
         .iter()
-        .filter(|(key, _)| key.filesystem() == proc.filesystem())
-        .map(|(key, entry)| check(proc, key, entry, seen.keys.get(key), host, writes))
+        .filter(|(key, _)| key.filesystem() == root.filesystem())
+        .map(|(key, entry)| check(root, key, entry, seen.keys.get(key), host, writes))
         .collect())
 }
 
 fn check(
-    proc: &Procfs,
+    root: &Root,
     key: &SysctlKey,
     entry: &Entry,
     seen: Option<&Seen>,
-    host: Option<&Procfs>,
+    host: Option<&Root>,
     writes: Writes,
 ) -> Check {
     let nothing = |problem: &str| Check {
@@ -81,15 +81,15 @@ fn check(
             kind: Kind::Folder, ..
         }) => return nothing("is a folder"),
         Some(Seen::Present { serves, .. }) => *serves,
-        Some(Seen::Blocked { at }) => return nothing(&format!("{} is a file, not a folder", proc.show(at))),
+        Some(Seen::Blocked { at }) => return nothing(&format!("{} is a file, not a folder", root.show(at))),
         Some(Seen::Missing { .. }) | None => return nothing("does not exist"),
     };
-    let read = proc.read(key.path());
-    let origin = match proc.is_kernels(key.path()) {
+    let read = root.read(key.path());
+    let origin = match root.is_kernels(key.path()) {
         Ok(true) => Origin::Kernel,
         _ => Origin::Emulated,
     };
-    let writable = proc.open_file(key.path(), OFlags::WRONLY).is_ok();
+    let writable = root.open_file(key.path(), OFlags::WRONLY).is_ok();
     let problem = match origin {
         Origin::Emulated => emulated(key, entry, host, &read, writable, writes),
         _ => match entry.when {
@@ -116,7 +116,7 @@ fn check(
 fn emulated(
     key: &SysctlKey,
     entry: &Entry,
-    host: Option<&Procfs>,
+    host: Option<&Root>,
     read: &std::io::Result<Vec<u8>>,
     writable: bool,
     writes: Writes,

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use procemu::{
-    Entry, Error, ErrorKind, Filesystem, Mode, Options, Placement, Plan, Probing, Procfs, Roots, Shared,
+    Entry, Error, ErrorKind, Filesystem, Mode, Options, Placement, Plan, Probing, Root, Roots, Shared,
     SysctlKey, Table, Target, When, ask_child, reexec_sealed,
 };
 
@@ -258,7 +258,7 @@ fn prepare(order: &Order) -> Result<(), Error> {
         true => set_sysctls(roots.get(Filesystem::Proc)?, order)?,
         false => order.table.clone(),
     };
-    let placed = |root: &Procfs| {
+    let placed = |root: &Root| {
         let mut placement = placement(&order.spec, root.filesystem());
         if let Placement::Container { read_only, .. } = &mut placement {
             read_only.extend(read_only_through_links(&folder, root, &order.spec));
@@ -326,7 +326,7 @@ fn rootfs(path: &Path) -> Result<std::fs::File, Error> {
 
 /// Writes what was moved out of `linux.sysctl` to the kernel's own keys, while they can still be written; what is not
 /// the kernel's gets a key of ours. Gives the table with those.
-fn set_sysctls(proc: &Procfs, order: &Order) -> Result<Table, Error> {
+fn set_sysctls(proc: &Root, order: &Order) -> Result<Table, Error> {
     let mut table = order.table.clone();
     if order.sysctl.is_empty() {
         return Ok(table);

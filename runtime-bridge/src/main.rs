@@ -1,11 +1,14 @@
 //! `runtime-bridge`: hook and tools under its own name; under any other, the runtime of that name.
 
+mod install_cli;
+
 use clap::{Parser, Subcommand};
 use runtime_bridge::bundle::{self, Options};
 use runtime_bridge::config::Config;
 use runtime_bridge::hook::{self, HookError};
 use runtime_bridge::locate;
 use runtime_bridge::report::chain;
+use runtime_bridge::shim;
 use runtime_bridge::wrapper::{self, Program};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -13,7 +16,8 @@ use std::process::ExitCode;
 
 /// Give containers the /proc/sys keys that their kernel lacks, behind an unchanged OCI runtime
 ///
-/// Called by another name (a link `runc` or `procemu-runc`), stands in for the runtime of that name.
+/// Called by another name (a link `runc` or `procemu-runc`), stands in for the runtime of that name; as
+/// `containerd-shim-procemu-v2` it is containerd's shim for runc, which then finds it as its runc.
 #[derive(Parser)]
 #[command(name = "runtime-bridge", version)]
 struct Cli {
@@ -43,6 +47,12 @@ enum Cmd {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Tell an engine of the bridge: a runtime `procemu` beside its own
+    Install(install_cli::Install),
+    /// Take out again what `install` put in
+    Uninstall(install_cli::Uninstall),
+    /// Show where the bridge is installed
+    Status,
     /// Stand in for a runtime: prepare what ARGS ask for, then execute it with them
     Runtime {
         /// The real runtime
@@ -63,6 +73,9 @@ fn main() -> ExitCode {
     let name = Path::new(&called)
         .file_name()
         .unwrap_or(OsStr::new("runtime-bridge"));
+    if name == shim::NAME {
+        return ended(Err(shim::run(&args.collect::<Vec<_>>()).into()));
+    }
     if name != "runtime-bridge" {
         return stand_in(&Program::Named(name.to_owned()), &args.collect::<Vec<_>>(), None);
     }
@@ -77,6 +90,9 @@ fn main() -> ExitCode {
             config,
             dry_run,
         } => ended(rewrite(&bundle, runtime.as_deref(), config.as_deref(), dry_run)),
+        Cmd::Install(args) => ended(args.run()),
+        Cmd::Uninstall(args) => ended(args.run()),
+        Cmd::Status => ended(install_cli::status()),
         Cmd::Runtime { exec, config, args } => stand_in(&Program::At(exec), &args, config.as_deref()),
     }
 }

@@ -9,8 +9,8 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sched::{CloneFlags, setns, unshare};
 use procemu::{
-    Both, Error, Filesystem, Ids, Options, Placement, Plan, Probing, Procfs, Roots, Snapshot, SysctlKey,
-    Table, ask_child, layers,
+    Both, Error, Filesystem, Ids, Options, Placement, Plan, Probing, Root, Roots, Snapshot, SysctlKey, Table,
+    ask_child, layers,
 };
 use serde::{Deserialize, Serialize};
 
@@ -85,9 +85,9 @@ fn clean(path: &Path) -> PathBuf {
 
 /// Those of the configuration's readonlyPaths that lead below `proc` through links of `rootfs`, relative to it; all of it
 /// (`""`) for one that cannot be followed, since the runtime might.
-pub fn read_only_through_links(rootfs: impl AsFd, proc: &Procfs, spec: &Spec) -> Vec<String> {
+pub fn read_only_through_links(rootfs: impl AsFd, proc: &Root, spec: &Spec) -> Vec<String> {
     let shown = |fd: BorrowedFd<'_>| std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()));
-    let Ok(point) = shown(proc.root()) else {
+    let Ok(point) = shown(proc.handle()) else {
         return vec![String::new()];
     };
     let how = OpenHow::new()
@@ -175,25 +175,28 @@ fn is_new(mount: &Mount) -> bool {
 }
 
 /// The procfs that the container will see: a fresh one, or the one that its configuration binds.
-fn container_procfs(spec: &Spec) -> Result<Procfs, Error> {
+fn container_procfs(spec: &Spec) -> Result<Root, Error> {
     match mount_at(spec, Filesystem::Proc) {
-        Some(mount) if !is_new(mount) && mount.source.is_absolute() => Procfs::open(&mount.source),
+        Some(mount) if !is_new(mount) && mount.source.is_absolute() => Root::procfs(&mount.source),
         // The procfs outside without what is mounted over it shows what a fresh one does, and costs less. In a user
         // namespace neither may be had; then the procfs outside as it is comes nearest.
         _ => {
-            let outside = Procfs::open("/proc")?;
-            outside.unshadowed().or_else(|_| Procfs::fresh()).or(Ok(outside))
+            let outside = Root::procfs("/proc")?;
+            outside
+                .unshadowed()
+                .or_else(|_| Root::fresh_procfs())
+                .or(Ok(outside))
         }
     }
 }
 
 /// The same of sysfs. What is mounted below it, such as cgroups, will be the container's own: keys there count as lacking,
 /// and the hook finds out.
-fn container_sysfs(spec: &Spec) -> Result<Procfs, Error> {
+fn container_sysfs(spec: &Spec) -> Result<Root, Error> {
     match mount_at(spec, Filesystem::Sys) {
-        Some(mount) if !is_new(mount) && mount.source.is_absolute() => Procfs::open_sysfs(&mount.source),
+        Some(mount) if !is_new(mount) && mount.source.is_absolute() => Root::sysfs(&mount.source),
         _ => {
-            let outside = Procfs::open_sysfs("/sys")?;
+            let outside = Root::sysfs("/sys")?;
             outside.unshadowed().or(Ok(outside))
         }
     }

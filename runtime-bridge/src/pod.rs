@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use procemu::{Lender, Plan, Procfs, Shared, SysctlKey, Table};
+use procemu::{Lender, Plan, Root, Shared, SysctlKey, Table};
 use serde::{Deserialize, Serialize};
 
 use crate::bundle;
@@ -136,7 +136,7 @@ impl Asking<'_> {
             id: id.to_owned(),
             source,
         };
-        let proc = Procfs::open("/proc").map_err(process)?;
+        let proc = Root::procfs("/proc").map_err(process)?;
         // To ask the runtime costs a process. A sandbox in which nothing is attached has nothing to share.
         let joined = spec
             .linux
@@ -219,7 +219,7 @@ impl Lending {
     ///
     /// # Errors
     /// If the sandbox's process is not there any more, or cannot be borrowed from.
-    pub fn borrow(&self, plan: &Plan, host: &Procfs) -> Result<Shared, procemu::Error> {
+    pub fn borrow(&self, plan: &Plan, host: &Root) -> Result<Shared, procemu::Error> {
         let keys = || {
             plan.emulated()
                 .map(|(key, _)| key)

@@ -12,20 +12,19 @@ dockerd_up() {
   cgroup_v1
   # The wrapper looks for the runtime whose name is the rest of its own.
   ln -s "$RUNC" "$ENGINE/bin/runc"
-  ln -s "$BRIDGE" "$ENGINE/bin/procemu-runc"
   cat > "$ENGINE/daemon.json" << JSON
 {
   "runtimes": {
     "bare": { "path": "$RUNC" },
     "bare-old": { "path": "$OLD_RUNC" },
-    "procemu": { "path": "$ENGINE/bin/procemu-runc" },
     "procemu-old": { "path": "$BRIDGE", "runtimeArgs": ["runtime", "--exec", "$OLD_RUNC", "--"] }
   },
-  "default-runtime": "$runtime",
+  "default-runtime": "${runtime/procemu/bare}",
   "iptables": false, "ip6tables": false, "bridge": "none", "storage-driver": "vfs",
   "data-root": "$ENGINE/data", "exec-root": "$ENGINE/exec", "pidfile": "$ENGINE/pid", "hosts": ["$DOCKER_HOST"]
 }
 JSON
+  [ "$runtime" != procemu ] || "$BRIDGE" install docker --config "$ENGINE/daemon.json" --as-default > /dev/null
   "$@" dockerd --config-file "$ENGINE/daemon.json" > "$ENGINE/log" 2>&1 &
   wait_for "$ENGINE/sock"
   cp "$(PATH=$PATH:/usr/sbin:/sbin command -v busybox)" "$ENGINE/root/bin/"

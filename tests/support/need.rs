@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{Stop, TestResult};
+use super::{Stop, TestResult, binaries};
 
 /// Root with the right to mount.
 pub fn root() -> TestResult {
@@ -57,6 +57,35 @@ pub fn key(path: &str) -> TestResult {
         Ok(())
     } else {
         skip(format!("needs a kernel with {}", file.display()))
+    }
+}
+
+/// What `scripts/tools.sh` builds, by the versions that are named there.
+const TOOLS: [(&str, &str); 7] = [
+    ("containerd", "2.2.9"),
+    ("kubelet", "1.34.4"),
+    ("kube-apiserver", "1.34.4"),
+    ("kubectl", "1.34.4"),
+    ("etcd", "3.6.5"),
+    ("runsc", "0.0.0-20260905035102-160fafc42237"),
+    ("runsc-lacking", "0.0.0-20260905035102-160fafc42237"),
+];
+
+/// A program that `scripts/tools.sh` builds.
+pub fn tool(name: &str) -> TestResult<PathBuf> {
+    let known = TOOLS.iter().find(|(tool, _)| *tool == name);
+    let (_, version) = known.expect("the table has every tool that tests name");
+    tool_at(name, version)
+}
+
+/// The same of one whose version is not in the table.
+pub fn tool_at(name: &str, version: &str) -> TestResult<PathBuf> {
+    let program = name.trim_end_matches("-lacking");
+    match binaries::built(&format!("{name}-{version}"), program) {
+        Some(path) => Ok(path),
+        None => skip(format!(
+            "needs {name} {version}: scripts/tools.sh {name} builds it where Go >= 1.26 is"
+        )),
     }
 }
 

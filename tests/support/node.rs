@@ -1,10 +1,10 @@
 //! A Kubernetes node inside a gVisor sandbox: containerd, the kubelet and runc 1.5.2.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{Bed, Gvisor, RUNC_1_5, Runtime, Script, TestResult, binaries, need};
+use super::{Bed, Gvisor, RUNC_1_5, Runtime, Script, TestResult, need};
 
 const IMAGE: &str = include_str!("image.sh");
 const NODE: &str = include_str!("node.sh");
@@ -18,13 +18,13 @@ impl Bed {
         let script = self.sandbox(gvisor, &format!("{IMAGE}\n{NODE}\n{text}"))?;
         need::command("busybox")?;
         let programs = [
-            tool("containerd-2.2.9", "containerd")?,
-            tool("kubelet-1.34.4", "kubelet")?,
+            need::tool("containerd")?,
+            need::tool("kubelet")?,
             RUNC_1_5.path()?,
         ];
         let folders = programs.iter().filter_map(|program| program.parent());
         let folders: Vec<_> = folders.map(|folder| folder.display().to_string()).collect();
-        let client = tool(&format!("node-client-{}", client_version()?), "node-client")?;
+        let client = need::tool_at("node-client", &client_version()?)?;
         let pods = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/pods");
         Ok(script
             .env("TOOLS", folders.join(":"))
@@ -39,15 +39,6 @@ impl Bed {
     pub fn runtime_node(&self, gvisor: Gvisor, runtime: Runtime, text: &str) -> TestResult<Script> {
         let script = self.node(gvisor, text)?;
         Ok(script.env("NAME", runtime.name).env("RUNTIME", runtime.path()?))
-    }
-}
-
-fn tool(name: &str, program: &str) -> TestResult<PathBuf> {
-    match binaries::built(name, program) {
-        Some(path) => Ok(path),
-        None => need::skip(format!(
-            "needs {name}: scripts/tools.sh {program} builds it where Go >= 1.26 is"
-        )),
     }
 }
 

@@ -14,7 +14,7 @@ node() {
   echo 'preset = "gvisor"' > /etc/procemu/bridge.toml
   no_op_cni
   containerd_configuration
-  handler procemu "$(wrapper runc)"
+  "$BRIDGE" install containerd --config "$NODE/containerd.toml" --as-default --no-new-keyring > /dev/null
   kubelet_configuration
 }
 
@@ -48,15 +48,7 @@ restrict_oom_score_adj = true
 [plugins.'io.containerd.cri.v1.runtime'.cni]
 bin_dirs = ["$NODE/cni"]
 conf_dir = "$NODE/cni"
-[plugins.'io.containerd.cri.v1.runtime'.containerd]
-default_runtime_name = "procemu"
 TOML
-}
-
-# wrapper RUNTIME: a link to runtime-bridge, which stands where the runtime of that name is expected; prints its path.
-wrapper() {
-  ln -s "$BRIDGE" "$NODE/bin/procemu-$1"
-  echo "$NODE/bin/procemu-$1"
 }
 
 # handler NAME BINARY: a runtime that a pod can ask containerd for.
@@ -158,6 +150,14 @@ pod_has_statistics() { kubelet_get /stats/summary | grep -q "\"name\": \"$1-node
 pod_is_ready() { pod_shows "$1" '"type":"Ready"[^}]*"status":"True"'; }
 
 no_pods() { kubelet_get /pods | grep -q '"items":null'; }
+
+# seen_before: remembers what `there`, the script's own function, prints.
+seen_before() { (there || true) > "$NODE/before"; }
+
+nothing_is_left() { (there || true) > "$NODE/after"; cmp -s "$NODE/before" "$NODE/after"; }
+
+# print_left: waits until `there` prints the same again, and prints what does not go.
+print_left() { until_true "nothing to be left" nothing_is_left || diff "$NODE/before" "$NODE/after" || true; }
 
 # cri METHOD: one call of the CRI; the request is standard input.
 cri() { "$CLIENT" cri "$NODE/containerd.sock" "$1"; }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{TestResult, binaries, need};
+use super::{TestResult, need};
 
 /// One real runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,13 +30,7 @@ impl Runtime {
         need::root()?;
         let (command, version) = self.name.split_once('-').unwrap_or((self.name, ""));
         if self == RUNC_1_5 {
-            return match binaries::built(self.name, command) {
-                Some(path) => Ok(path),
-                None => need::skip(format!(
-                    "needs {}: scripts/tools.sh runc builds it where Go >= 1.26 is",
-                    self.name
-                )),
-            };
+            return need::tool_at(command, version);
         }
         let path = need::command(command)?;
         let output = std::process::Command::new(&path).arg("--version").output()?;

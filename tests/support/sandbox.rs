@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Bed, Runtime, Script, TestResult, binaries, need};
+use super::{Bed, Runtime, Script, TestResult, need};
 
 const LIB: &str = include_str!("lib.sh");
 
@@ -34,9 +34,6 @@ pub const GVISOR_LACKING_V2: Gvisor = Gvisor {
     options: "--in-sandbox-cgroup=v2",
 };
 
-/// The version that was measured.
-const VERSION: &str = "0.0.0-20260905035102-160fafc42237";
-
 impl Gvisor {
     /// The program.
     ///
@@ -44,13 +41,7 @@ impl Gvisor {
     /// Skips the test where it was not built.
     pub fn path(self) -> TestResult<PathBuf> {
         need::root()?;
-        let name = self.name;
-        match binaries::built(&format!("{name}-{VERSION}"), "runsc") {
-            Some(path) => Ok(path),
-            None => need::skip(format!(
-                "needs gVisor: scripts/tools.sh {name} builds it where Go >= 1.26 is"
-            )),
-        }
+        need::tool(self.name)
     }
 }
 

@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::mount::{MsFlags, mount};
 use rustix::fs::{Mode, OFlags, openat};
-use rustix::mount::{MoveMountFlags, move_mount};
 
 use super::folders::Folders;
 use super::{Order, Piece, has_gone, parts, shield};
@@ -13,16 +12,16 @@ use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
 use crate::mount::{
-    bind, by_fd, make_private, make_slaves, remount, remount_read_only, remount_without, take_off,
+    bind, by_fd, make_private, make_slaves, move_to, remount, remount_read_only, remount_without, take_off,
     take_off_name,
 };
 use crate::plan::Step;
-use crate::procfs::Procfs;
+use crate::root::Root;
 
 /// The staged snapshot. Dropping it takes the stage off, as far as that can be had on the way out of a failure; what was
 /// bound from it stays.
 pub(super) struct Stage {
-    root: OwnedFd,
+    tmpfs: OwnedFd,
     /// What covers it where a read-only mount alone does not protect it.
     shield: Option<OwnedFd>,
     /// The folder in it, or in the shield, that has the layout of procfs.
@@ -32,31 +31,31 @@ pub(super) struct Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        let _ = take_off(&self.root);
+        let _ = take_off(&self.tmpfs);
     }
 }
 
 impl Stage {
     /// Takes it off, when all its pieces are in place.
     pub(super) fn take_off(self) -> Result<()> {
-        take_off(&self.root).map_err(|e| Error::call("umount2(stage of the snapshot, MNT_DETACH)", e))
+        take_off(&self.tmpfs).map_err(|e| Error::call("umount2(stage of the snapshot, MNT_DETACH)", e))
     }
 
     /// Mounts it on the folder `spot` and fills it.
     pub(super) fn build(order: &Order<'_>, spot: &str) -> Result<Self> {
-        let (proc, plan) = (order.proc, order.plan);
-        let root = mount_tmpfs(order, spot)?;
+        let (root, plan) = (order.root, order.plan);
+        let tmpfs = mount_tmpfs(order, spot)?;
         let filled = || {
-            let content = order.snapshot.write(root.as_fd(), order.source)?;
-            Ok(match shield::cover(&root, order.source)? {
+            let content = order.snapshot.write(tmpfs.as_fd(), order.source)?;
+            Ok(match shield::cover(&tmpfs, order.source)? {
                 Some((shield, content)) => (Some(shield), content),
                 None => (None, content),
             })
         };
         // There is no stage yet whose end would take it off.
-        let (shield, content) = filled().inspect_err(|_: &Error| take_off(&root).unwrap_or_default())?;
+        let (shield, content) = filled().inspect_err(|_: &Error| take_off(&tmpfs).unwrap_or_default())?;
         let mut stage = Self {
-            root,
+            tmpfs,
             shield,
             content,
             pieces: Vec::new(),
@@ -66,15 +65,15 @@ impl Stage {
         for step in &plan.steps {
             match step {
                 Step::Underlay { path, read_only } => {
-                    let folder = from.open(proc, split(path).0)?;
-                    stage.pass(folder, proc, path, *read_only)?;
+                    let folder = from.open(root, split(path).0)?;
+                    stage.pass(folder, root, path, *read_only)?;
                 }
                 Step::Pass { path, read_only, .. } => {
                     let (folder, name) = split(path);
                     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                    let passed = openat(from.open(proc, folder)?, name, flags, Mode::empty())
-                        .map_err(|e| Error::call(format!("open({})", proc.show(path)), e))
-                        .and_then(|original| stage.pass(&original, proc, path, *read_only));
+                    let passed = openat(from.open(root, folder)?, name, flags, Mode::empty())
+                        .map_err(|e| Error::call(format!("open({})", root.show(path)), e))
+                        .and_then(|original| stage.pass(&original, root, path, *read_only));
                     match passed {
                         Err(error) if has_gone(&error) => {}
                         other => other?,
@@ -86,9 +85,9 @@ impl Stage {
                 _ => {}
             }
         }
-        stage.seal(proc)?;
+        stage.seal(root)?;
         for part in parts(plan) {
-            let tree = stage.open(part.at, proc)?;
+            let tree = stage.open(part.at, root)?;
             stage.pieces.push(Piece {
                 target: part.at.to_owned(),
                 tree,
@@ -101,19 +100,18 @@ impl Stage {
         &self.pieces
     }
 
-    fn open(&self, path: &str, proc: &Procfs) -> Result<OwnedFd> {
+    fn open(&self, path: &str, root: &Root) -> Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         openat(&self.content, path, flags, Mode::empty())
-            .map_err(|e| Error::call(format!("open(snapshot of {})", proc.show(path)), e))
+            .map_err(|e| Error::call(format!("open(snapshot of {})", root.show(path)), e))
     }
 
     /// Mounts what is lent, one over the other, where nobody sees it: only what is mounted can be bound. It is cut off from its
     /// peers before a file is looked for in it, or who lends could still put something over the file.
     fn take_in(&self, order: &Order<'_>) -> Result<()> {
-        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
         for tree in order.options.shared.trees() {
-            shield::spot(&self.root)
-                .and_then(|spot| Ok(move_mount(tree, "", &spot, "", flags)?))
+            shield::spot(&self.tmpfs)
+                .and_then(|spot| move_to(tree, &spot))
                 .map_err(|e| Error::call("move_mount(shared, stage of the snapshot)", e))?;
             make_private(tree).map_err(|e| Error::call("mount(shared, MS_PRIVATE|MS_REC)", e))?;
         }
@@ -122,12 +120,12 @@ impl Stage {
 
     /// Makes `key` a mount of its own where the stage's will not do: it turns read-only, and what is lent is not on it.
     fn place(&self, order: &Order<'_>, key: &SysctlKey, writable: bool) -> Result<()> {
-        let (proc, path) = (order.proc, key.path());
+        let (root, path) = (order.root, key.path());
         let shared = order.options.shared.file(key);
         if shared.is_none() && !writable {
             return Ok(());
         }
-        let on = self.open(path, proc)?;
+        let on = self.open(path, root)?;
         let failed = |call: &str, e: std::io::Error| Error::call(format!("{call}(snapshot {path})"), e);
         let Some(file) = shared else {
             return bind(&on, &on).map_err(|e| failed("mount(MS_BIND)", e));
@@ -142,18 +140,18 @@ impl Stage {
         } else {
             (MsFlags::empty(), flags | ro)
         };
-        remount_without(&self.open(path, proc)?, dropped, set)
+        remount_without(&self.open(path, root)?, dropped, set)
             .map_err(|e| failed("mount(MS_REMOUNT|MS_BIND)", e))
     }
 
     /// Binds `original` on the node at `path` and takes from it what it must not have.
-    fn pass(&self, original: &OwnedFd, proc: &Procfs, path: &str, read_only: bool) -> Result<()> {
+    fn pass(&self, original: &OwnedFd, root: &Root, path: &str, read_only: bool) -> Result<()> {
         let failed = |e: std::io::Error| {
-            Error::call(format!("mount({}, snapshot, MS_BIND|MS_REC)", proc.show(path)), e)
+            Error::call(format!("mount({}, snapshot, MS_BIND|MS_REC)", root.show(path)), e)
         };
-        bind(original, &self.open(path, proc)?).map_err(failed)?;
-        let bound = self.open(path, proc)?;
-        let device = if proc.is_same(&bound).map_err(failed)? {
+        bind(original, &self.open(path, root)?).map_err(failed)?;
+        let bound = self.open(path, root)?;
+        let device = if root.is_same(&bound).map_err(failed)? {
             MsFlags::MS_NODEV
         } else {
             MsFlags::empty()
@@ -164,24 +162,24 @@ impl Stage {
             MsFlags::empty()
         };
         remount(&bound, MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC | device | ro)
-            .map_err(|e| Error::call(format!("mount({}, MS_REMOUNT|MS_BIND)", proc.show(path)), e))
+            .map_err(|e| Error::call(format!("mount({}, MS_REMOUNT|MS_BIND)", root.show(path)), e))
     }
 
     /// Makes the stage read-only, and everything on it private: the originals came from peer groups. Those of sysfs become
     /// slaves, in which mounts arrive that are made elsewhere later.
-    fn seal(&self, proc: &Procfs) -> Result<()> {
+    fn seal(&self, root: &Root) -> Result<()> {
         let failed = |what: &str, e: std::io::Error| {
             Error::call(
-                format!("mount(stage below {}, {what})", proc.shown().display()),
+                format!("mount(stage below {}, {what})", root.shown().display()),
                 e,
             )
         };
-        for mount in self.shield.iter().chain([&self.root]) {
+        for mount in self.shield.iter().chain([&self.tmpfs]) {
             remount_read_only(mount).map_err(|e| failed("MS_REMOUNT|MS_BIND|MS_RDONLY", e))?;
         }
-        match proc.filesystem() {
-            Filesystem::Proc => make_private(&self.root).map_err(|e| failed("MS_PRIVATE|MS_REC", e)),
-            Filesystem::Sys => make_slaves(&self.root).map_err(|e| failed("MS_SLAVE|MS_REC", e)),
+        match root.filesystem() {
+            Filesystem::Proc => make_private(&self.tmpfs).map_err(|e| failed("MS_PRIVATE|MS_REC", e)),
+            Filesystem::Sys => make_slaves(&self.tmpfs).map_err(|e| failed("MS_SLAVE|MS_REC", e)),
         }
     }
 }
@@ -192,10 +190,10 @@ fn split(path: &str) -> (&str, &str) {
 }
 
 fn mount_tmpfs(order: &Order<'_>, spot: &str) -> Result<OwnedFd> {
-    let proc = order.proc;
+    let root = order.root;
     let open = |path: &str| {
-        proc.folder(path)
-            .map_err(|e| Error::call(format!("open({})", proc.show(path)), e))
+        root.folder(path)
+            .map_err(|e| Error::call(format!("open({})", root.show(path)), e))
     };
     let on = open(spot)?;
     // Opened before there is something to take off: that must not fail for want of a descriptor.
@@ -214,6 +212,6 @@ fn mount_tmpfs(order: &Order<'_>, spot: &str) -> Result<OwnedFd> {
         flags,
         Some(&*data),
     )
-    .map_err(|e| Error::call(format!("mount({}, tmpfs, {data})", proc.show(spot)), e))?;
+    .map_err(|e| Error::call(format!("mount({}, tmpfs, {data})", root.show(spot)), e))?;
     open(spot).inspect_err(|_| take_off_name(&above, name))
 }

@@ -13,7 +13,7 @@ use super::{Order, Part, Piece, has_gone, parts};
 use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::plan::Step;
-use crate::procfs::Procfs;
+use crate::root::Root;
 use crate::sys;
 
 const NOSUID: u64 = libc::MOUNT_ATTR_NOSUID;
@@ -25,12 +25,12 @@ const RDONLY: u64 = libc::MOUNT_ATTR_RDONLY;
 pub(super) fn build(order: &Order<'_>) -> Result<Vec<Piece>> {
     let tmpfs = tmpfs(order)?;
     // Where the kernel lacks mount_setattr(2), it is to be known before anything else is done in vain.
-    set(&tmpfs, NOSUID | NODEV | NOEXEC, false, "", order.proc)?;
+    set(&tmpfs, NOSUID | NODEV | NOEXEC, false, "", order.root)?;
     // Not in place of `tmpfs`, with whose handle the whole tmpfs would go.
     let content = order.snapshot.write(tmpfs.as_fd(), order.source)?;
     parts(order.plan)
         .into_iter()
-        .map(|part| piece(order.proc, &content, &part))
+        .map(|part| piece(order.root, &content, &part))
         .collect()
 }
 
@@ -58,11 +58,11 @@ fn tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
         .map_err(|e| Error::call("fsmount(tmpfs)", e))
 }
 
-fn piece(proc: &Procfs, content: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
-    let tree = clone(content, part.at, proc)?;
+fn piece(root: &Root, content: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
+    let tree = clone(content, part.at, root)?;
     let takes_writes = matches!(part.steps, [Step::Replace { writable: true, .. }]);
     let read_only = if takes_writes { 0 } else { RDONLY };
-    set(&tree, read_only | NOSUID | NODEV | NOEXEC, false, part.at, proc)?;
+    set(&tree, read_only | NOSUID | NODEV | NOEXEC, false, part.at, root)?;
     // Where every original is to be read-only, one call at the end does it for all.
     let at_once = part.steps.iter().all(|step| match step {
         Step::Pass { read_only, .. } | Step::Underlay { read_only, .. } => *read_only,
@@ -74,7 +74,7 @@ fn piece(proc: &Procfs, content: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
         let (path, original, is_folder, read_only) = match step {
             Step::Underlay { path, read_only } => (
                 path,
-                clone(from.open(proc, part.at)?, "", proc)?,
+                clone(from.open(root, part.at)?, "", root)?,
                 true,
                 *read_only,
             ),
@@ -84,25 +84,25 @@ fn piece(proc: &Procfs, content: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
                 read_only,
             } => {
                 let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-                match clone(from.open(proc, parent)?, name, proc) {
+                match clone(from.open(root, parent)?, name, root) {
                     Err(error) if has_gone(&error) => continue,
                     original => (path, original?, *folder, *read_only),
                 }
             }
             _ => continue,
         };
-        restrict(&original, path, is_folder, read_only && !at_once, proc)?;
-        graft(&original, &tree, part.at, path, proc)?;
+        restrict(&original, path, is_folder, read_only && !at_once, root)?;
+        graft(&original, &tree, part.at, path, root)?;
         passed = true;
     }
     if at_once && passed {
-        set(&tree, RDONLY, true, part.at, proc)?;
+        set(&tree, RDONLY, true, part.at, root)?;
     }
     for step in part.steps {
         if let Step::Emulate { key, writable: true } = step {
             // The folder is read-only as a mount; a key that takes writes is a mount of its own on itself.
-            let file = clone(content, key.path(), proc)?;
-            graft(&file, &tree, part.at, key.path(), proc)?;
+            let file = clone(content, key.path(), root)?;
+            graft(&file, &tree, part.at, key.path(), root)?;
         }
     }
     Ok(Piece {
@@ -113,7 +113,7 @@ fn piece(proc: &Procfs, content: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
 
 /// A detached clone of `path` below `from` (`""`: of `from` itself), with everything mounted below it; a symlink is not
 /// followed.
-fn clone(from: &OwnedFd, path: &str, proc: &Procfs) -> Result<OwnedFd> {
+fn clone(from: &OwnedFd, path: &str, root: &Root) -> Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_RECURSIVE
@@ -122,7 +122,7 @@ fn clone(from: &OwnedFd, path: &str, proc: &Procfs) -> Result<OwnedFd> {
         | OpenTreeFlags::AT_NO_AUTOMOUNT;
     open_tree(from, path, flags).map_err(|e| {
         Error::call(
-            format!("open_tree({}, OPEN_TREE_CLONE|AT_RECURSIVE)", proc.show(path)),
+            format!("open_tree({}, OPEN_TREE_CLONE|AT_RECURSIVE)", root.show(path)),
             e,
         )
     })
@@ -130,25 +130,25 @@ fn clone(from: &OwnedFd, path: &str, proc: &Procfs) -> Result<OwnedFd> {
 
 /// Takes from a passed-through original what it must not have. What is mounted below a folder (a mask, say) follows;
 /// below a file there is nothing.
-fn restrict(original: &OwnedFd, path: &str, is_folder: bool, read_only: bool, proc: &Procfs) -> Result<()> {
+fn restrict(original: &OwnedFd, path: &str, is_folder: bool, read_only: bool, root: &Root) -> Result<()> {
     let attributes = NOSUID | NOEXEC | if read_only { RDONLY } else { 0 };
-    let found = fstatfs(original).map_err(|e| Error::call(format!("fstatfs({})", proc.show(path)), e))?;
+    let found = fstatfs(original).map_err(|e| Error::call(format!("fstatfs({})", root.show(path)), e))?;
     // Not for what is another file system, nor below: a mask is a device, and NODEV would turn reading nothing from it into an
     // error.
-    let own = if proc.filesystem().is(&found) { NODEV } else { 0 };
+    let own = if root.filesystem().is(&found) { NODEV } else { 0 };
     if is_folder {
-        set(original, attributes, true, path, proc)?;
+        set(original, attributes, true, path, root)?;
         return if own == 0 {
             Ok(())
         } else {
-            set(original, own, false, path, proc)
+            set(original, own, false, path, root)
         };
     }
     // Most of procfs is mounted so already, private too, and there are many files.
-    if proc.filesystem() == Filesystem::Proc && (attributes | own) & !attributes_of(&found) == 0 {
+    if root.filesystem() == Filesystem::Proc && (attributes | own) & !attributes_of(&found) == 0 {
         return Ok(());
     }
-    set(original, attributes | own, false, path, proc)
+    set(original, attributes | own, false, path, root)
 }
 
 /// What a mount is known not to allow. Whether it is read-only is not told apart from its file system's being so, which
@@ -164,26 +164,26 @@ fn attributes_of(found: &StatFs) -> u64 {
 }
 
 /// Also takes the mount out of its peer group, if it came from one.
-fn set(mount: &OwnedFd, attributes: u64, recursive: bool, path: &str, proc: &Procfs) -> Result<()> {
-    let (propagation, name) = match proc.filesystem() {
+fn set(mount: &OwnedFd, attributes: u64, recursive: bool, path: &str, root: &Root) -> Result<()> {
+    let (propagation, name) = match root.filesystem() {
         Filesystem::Proc => (libc::MS_PRIVATE, "MS_PRIVATE"),
         // What is mounted elsewhere later arrives.
         Filesystem::Sys => (libc::MS_SLAVE, "MS_SLAVE"),
     };
     sys::mount_setattr(mount, attributes, propagation, recursive).map_err(|e| {
         Error::call(
-            format!("mount_setattr({}, {attributes:#x}, {name})", proc.show(path)),
+            format!("mount_setattr({}, {attributes:#x}, {name})", root.show(path)),
             e,
         )
     })
 }
 
 /// Mounts `what` in `tree`, the clone of the snapshot's folder `at`, on the node at `path`.
-fn graft(what: &OwnedFd, tree: &OwnedFd, at: &str, path: &str, proc: &Procfs) -> Result<()> {
+fn graft(what: &OwnedFd, tree: &OwnedFd, at: &str, path: &str, root: &Root) -> Result<()> {
     let below = path
         .strip_prefix(at)
         .and_then(|rest| rest.strip_prefix('/'))
         .unwrap_or(path);
     move_mount(what, "", tree, below, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-        .map_err(|e| Error::call(format!("move_mount({}, snapshot)", proc.show(path)), e))
+        .map_err(|e| Error::call(format!("move_mount({}, snapshot)", root.show(path)), e))
 }

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use crate::error::{Error, Result};
-use crate::procfs::Procfs;
+use crate::root::Root;
 
 /// The folder opened last: steps of one folder follow each other.
 #[derive(Default)]
@@ -11,12 +11,12 @@ pub(super) struct Folders(Option<(String, OwnedFd)>);
 
 impl Folders {
     /// The folder at `path` (`""` is the root).
-    pub(super) fn open(&mut self, proc: &Procfs, path: &str) -> Result<&OwnedFd> {
+    pub(super) fn open(&mut self, root: &Root, path: &str) -> Result<&OwnedFd> {
         let fd = match self.0.take() {
             Some((at, fd)) if at == path => fd,
-            _ => proc
+            _ => root
                 .folder(path)
-                .map_err(|e| Error::call(format!("open({})", proc.show(path)), e))?,
+                .map_err(|e| Error::call(format!("open({})", root.show(path)), e))?,
         };
         Ok(&self.0.insert((path.to_owned(), fd)).1)
     }

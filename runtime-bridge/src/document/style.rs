@@ -18,6 +18,13 @@ impl Style {
         }
     }
 
+    /// The style of a document that does not exist yet.
+    pub fn indented() -> Self {
+        Self {
+            unit: Some("  ".to_owned()),
+        }
+    }
+
     /// The text of `value` as a member at `depth` (1 = member of the outermost object) would be written.
     pub fn render(&self, value: &serde_json::Value, depth: usize) -> String {
         match &self.unit {

@@ -1,5 +1,5 @@
-//! A verified handle on one procfs or sysfs mount: everything below it is reached from the handle, never by an absolute
-//! path.
+//! A verified handle on the root of a procfs or sysfs mount: everything below it is reached from the handle, never by an
+//! absolute path.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -8,11 +8,12 @@ use std::{fs, io};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, fstatfs, openat, readlinkat, statat};
 use rustix::io::Errno;
+use rustix::mount::OpenTreeFlags;
 
 use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
-use crate::mount::by_fd;
+use crate::mount::{by_fd, clone};
 use crate::plan::UNDERLAY;
 
 /// Inode number of a procfs root, `PROC_ROOT_INO` in linux/proc_fs.h, and of a sysfs root. gVisor's are others.
@@ -21,24 +22,24 @@ const ROOT_INO: u64 = 1;
 /// As many links are followed on one path: the kernel's own limit, `MAXSYMLINKS` in linux/namei.h.
 const MAX_LINKS: usize = 40;
 
-/// A procfs mount, or a sysfs mount, proved to be one at its root.
+/// The root of a procfs or sysfs mount, proved to be one.
 ///
 /// Paths given to its methods are relative to that root (`sys/kernel/cap_last_cap`). They are walked component by
 /// component from the handle; mounts are crossed, since overmounts stack, and so are relative symlinks that stay below the
 /// root: those of an overmount around a program, those of sysfs, and `/sys/fs/cgroup/cpuacct` where that is one.
 #[derive(Debug)]
-pub struct Procfs {
+pub struct Root {
     filesystem: Filesystem,
-    root: OwnedFd,
+    handle: OwnedFd,
     shown: PathBuf,
 }
 
-impl Procfs {
+impl Root {
     /// Opens the procfs mounted at `path`, such as `/proc`. The last component may not be a symlink.
     ///
     /// # Errors
     /// `Place` if what is there is not the root of a procfs.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+    pub fn procfs(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_at(Filesystem::Proc, CWD, path.as_ref(), path.as_ref().to_path_buf())
     }
 
@@ -46,30 +47,25 @@ impl Procfs {
     ///
     /// # Errors
     /// `Place` if what is there is not the root of a sysfs.
-    pub fn open_sysfs(path: impl AsRef<Path>) -> Result<Self> {
+    pub fn sysfs(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_at(Filesystem::Sys, CWD, path.as_ref(), path.as_ref().to_path_buf())
     }
 
-    /// Opens `proc` directly below the folder `rootfs`, which nobody needs to trust: a symlink, or anything but
-    /// the root of a procfs, is refused.
+    /// Opens `proc` or `sys` directly below the folder `rootfs`, which nobody needs to trust: a symlink, or anything but
+    /// the root of that file system, is refused.
     ///
     /// # Errors
-    /// `Place` if `proc` is not the root of a procfs.
-    pub fn beneath(rootfs: impl AsFd, shown: impl AsRef<Path>) -> Result<Self> {
-        Self::of_rootfs(Filesystem::Proc, rootfs, shown.as_ref())
-    }
-
-    /// Opens what is mounted below the folder `rootfs` where `filesystem` belongs.
-    pub(crate) fn of_rootfs(filesystem: Filesystem, rootfs: impl AsFd, shown: &Path) -> Result<Self> {
+    /// `Place` if what is there is not the root of `filesystem`.
+    pub fn beneath(filesystem: Filesystem, rootfs: impl AsFd, shown: impl AsRef<Path>) -> Result<Self> {
         let name = filesystem.mountpoint().trim_start_matches('/');
-        Self::open_at(filesystem, rootfs, Path::new(name), shown.join(name))
+        Self::open_at(filesystem, rootfs, Path::new(name), shown.as_ref().join(name))
     }
 
     /// A new, detached mount of the calling process's procfs: the kernel's own view, with nothing over it.
     ///
     /// # Errors
     /// `Denied` without CAP_SYS_ADMIN over the pid namespace; `System` (ENOSYS) before Linux 5.2.
-    pub fn fresh() -> Result<Self> {
+    pub fn fresh_procfs() -> Result<Self> {
         use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
         let context =
             fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC).map_err(|e| Error::call("fsopen(proc)", e))?;
@@ -89,10 +85,7 @@ impl Procfs {
     /// `Denied` without CAP_SYS_ADMIN over the mount namespace; `System` (EINVAL) where what is mounted below is locked
     /// to it, (ENOSYS) before Linux 5.2.
     pub fn unshadowed(&self) -> Result<Self> {
-        use rustix::mount::{OpenTreeFlags, open_tree};
-        let flags =
-            OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-        let root = open_tree(&self.root, "", flags)
+        let root = clone(&self.handle, OpenTreeFlags::empty())
             .map_err(|e| Error::call(format!("open_tree({}, OPEN_TREE_CLONE)", self.shown.display()), e))?;
         Self::verified(self.filesystem, root, self.shown.clone())
     }
@@ -123,22 +116,22 @@ impl Procfs {
     fn verified(filesystem: Filesystem, root: OwnedFd, shown: PathBuf) -> Result<Self> {
         let found = Self {
             filesystem,
-            root,
+            handle: root,
             shown,
         };
         let name = filesystem.name();
         let refuse = |what: String| Err(Error::place(format!("{} is {what}", found.shown.display())));
         if !found
-            .is_same(&found.root)
+            .is_same(&found.handle)
             .map_err(|e| Error::call(format!("fstatfs({})", found.shown.display()), e))?
         {
             return refuse(format!("not {name}; a {name} must be mounted there"));
         }
-        let inode = fstat(&found.root)
+        let inode = fstat(&found.handle)
             .map_err(|e| Error::call(format!("fstat({})", found.shown.display()), e))?
             .st_ino;
         // A kernel without the fixed inode number is recognised by what only the root has.
-        let is_there = |name| statat(&found.root, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+        let is_there = |name| statat(&found.handle, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
         let has_all = match filesystem {
             Filesystem::Proc => is_there("self"),
             Filesystem::Sys => ["class", "devices", "fs"].into_iter().all(is_there),
@@ -170,8 +163,8 @@ impl Procfs {
     }
 
     /// The handle of its root (`O_PATH`).
-    pub fn root(&self) -> BorrowedFd<'_> {
-        self.root.as_fd()
+    pub fn handle(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
     }
 
     /// The masks that are mounted below it in this mount namespace (`/dev/null` over a file, an empty read-only tmpfs
@@ -188,7 +181,7 @@ impl Procfs {
 
     /// Where it is mounted, as the calling process's mountinfo names it.
     pub(crate) fn mountpoint(&self) -> Result<PathBuf> {
-        fs::read_link(by_fd(&self.root)).map_err(|e| Error::call("readlink(/proc/self/fd)", e))
+        fs::read_link(by_fd(&self.handle)).map_err(|e| Error::call("readlink(/proc/self/fd)", e))
     }
 
     /// Opens a handle (`O_PATH`) on `path`, the topmost mount there. A symlink in last place is not followed.
@@ -205,7 +198,7 @@ impl Procfs {
     /// ENOTDIR if it is not a folder, or the errno of the component that could not be opened.
     pub fn folder(&self, path: &str) -> io::Result<OwnedFd> {
         match self.resolve(path, true)? {
-            None => self.root.try_clone(),
+            None => self.handle.try_clone(),
             Some(fd) if is(&fd, FileType::Directory)? => Ok(fd),
             Some(_) => Err(Errno::NOTDIR.into()),
         }
@@ -226,7 +219,7 @@ impl Procfs {
                 handles.pop().ok_or(Errno::LOOP)?;
                 continue;
             }
-            let dir = handles.last().map_or(self.root(), AsFd::as_fd);
+            let dir = handles.last().map_or(self.handle(), AsFd::as_fd);
             let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let next = openat(dir, &*name, flags, Mode::empty())?;
             let is_last = rest.is_empty();
@@ -250,7 +243,7 @@ impl Procfs {
     ///
     /// # Errors
     /// The errno of the open.
-    pub fn open_file(&self, path: &str, access: OFlags) -> io::Result<fs::File> {
+    pub(crate) fn open_file(&self, path: &str, access: OFlags) -> io::Result<fs::File> {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
         let dir = self.folder(parent)?;
         let flags = access | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;

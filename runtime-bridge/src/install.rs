@@ -1,0 +1,437 @@
+//! Putting the bridge between an engine and its runtime, and taking it out again.
+//!
+//! What an engine is told is one path: a link `procemu-RUNTIME` to runtime-bridge. Under that name it stands in for RUNTIME.
+//! Containers that run were made by that path and are stopped by it, so it stays when the engine is told otherwise.
+
+mod containerd;
+mod docker;
+mod files;
+mod k3s;
+mod own;
+
+pub use files::Edit;
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use files::Known;
+
+/// Our runtime's name, for a pod's RuntimeClass or `docker run --runtime`.
+pub const HANDLER: &str = "procemu";
+
+/// Whom the bridge is installed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// containerd's `config.toml`, of version 2 (1.x) or 3 (2.x).
+    Containerd,
+    /// k3s' template for containerd 1.x.
+    K3sV2,
+    /// k3s' template for containerd 2.x.
+    K3sV3,
+    /// dockerd's `daemon.json`.
+    Docker,
+    /// A file of podman's `containers.conf.d`.
+    Podman,
+    /// A file of CRI-O's `crio.conf.d`.
+    Crio,
+    /// A file of the folder from which podman and CRI-O take OCI hooks: the hook alone, no wrapper.
+    HooksDir,
+    /// A CDI specification: the hook alone, no wrapper.
+    Cdi,
+}
+
+impl Target {
+    /// All.
+    pub const ALL: [Self; 8] = [
+        Self::Containerd,
+        Self::K3sV2,
+        Self::K3sV3,
+        Self::Docker,
+        Self::Podman,
+        Self::Crio,
+        Self::HooksDir,
+        Self::Cdi,
+    ];
+
+    /// As it is named on the command line; both of k3s' are one there.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Containerd => "containerd",
+            Self::K3sV2 | Self::K3sV3 => "k3s",
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+            Self::Crio => "crio",
+            Self::HooksDir => "hooks-dir",
+            Self::Cdi => "cdi",
+        }
+    }
+
+    /// Where its file is when no other is named.
+    pub fn file(self) -> &'static Path {
+        Path::new(match self {
+            Self::Containerd => "/etc/containerd/config.toml",
+            Self::K3sV2 => "/var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl",
+            Self::K3sV3 => "/var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl",
+            Self::Docker => "/etc/docker/daemon.json",
+            Self::Podman => "/etc/containers/containers.conf.d/procemu.conf",
+            Self::Crio => "/etc/crio/crio.conf.d/99-procemu.conf",
+            Self::HooksDir => "/etc/containers/oci/hooks.d/procemu.json",
+            Self::Cdi => "/etc/cdi/procemu.json",
+        })
+    }
+
+    /// containerd's plugin that has the runtimes, as k3s' containerd names it.
+    fn plugin(self) -> &'static str {
+        match self {
+            Self::K3sV2 => "io.containerd.grpc.v1.cri",
+            _ => "io.containerd.cri.v1.runtime",
+        }
+    }
+
+    /// Whether it is told of the hook, not of the wrapper.
+    fn hook_alone(self) -> bool {
+        matches!(self, Self::HooksDir | Self::Cdi)
+    }
+
+    /// What makes the engine read its file again.
+    pub fn reload(self) -> Option<&'static str> {
+        match self {
+            Self::Containerd => Some("systemctl restart containerd"),
+            Self::K3sV2 | Self::K3sV3 => Some("systemctl restart k3s"),
+            Self::Docker => Some("systemctl reload docker"),
+            Self::Crio => Some("systemctl restart crio"),
+            Self::Podman | Self::HooksDir | Self::Cdi => None,
+        }
+    }
+}
+
+/// What an engine is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handler {
+    /// Path of the wrapper under the name of the runtime that it stands for.
+    pub program: String,
+    /// Whether containers get it that ask for none.
+    pub default: bool,
+    /// Whether the engine calls it with `--no-new-keyring`.
+    pub no_new_keyring: bool,
+}
+
+/// What to install.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// For whom.
+    pub target: Target,
+    /// The engine's file, in place of [`Target::file`].
+    pub file: Option<PathBuf>,
+    /// Whether for all containers.
+    pub default: bool,
+    /// Whether the engine is to give `--no-new-keyring`.
+    pub no_new_keyring: bool,
+    /// The runtime to stand for, in place of the engine's default one: a name on PATH or in bridge.toml.
+    pub runtime: Option<String>,
+    /// Absolute path of runtime-bridge. Links to it are made beside it.
+    pub bridge: PathBuf,
+}
+
+/// Why an engine's file is not changed: a sentence whose subject is the file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refusal(String);
+
+impl Refusal {
+    fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
+/// Why nothing is installed or uninstalled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InstallError {
+    /// The file is not one that can be edited.
+    #[error("{} {refusal}", path.display())]
+    Refused {
+        /// Which file.
+        path: PathBuf,
+        /// What is in the way, and what would be right.
+        refusal: Refusal,
+    },
+    /// What is asked for cannot be had there.
+    #[error("{target}: {what}")]
+    Unsupported {
+        /// Whom it was asked for.
+        target: &'static str,
+        /// What, and what can be done.
+        what: String,
+    },
+    /// A system call failed.
+    #[error("cannot {step} {}", path.display())]
+    Io {
+        /// What was to be done.
+        step: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl InstallError {
+    fn io(step: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::Io {
+            step,
+            path: path.into(),
+            source,
+        }
+    }
+}
+
+/// All that is to be done, and not yet done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installation {
+    /// The engine's file.
+    pub edit: Edit,
+    /// A link to be made to runtime-bridge.
+    link: Option<(PathBuf, PathBuf)>,
+}
+
+impl Installation {
+    /// The link that is still to be made.
+    pub fn link(&self) -> Option<&Path> {
+        self.link.as_ref().map(|(link, _)| link.as_path())
+    }
+
+    /// Does it. The engine is told last.
+    ///
+    /// # Errors
+    /// For a call that failed; the engine's file is as it was then.
+    pub fn apply(&self) -> Result<(), InstallError> {
+        if let Some((link, bridge)) = &self.link {
+            symlink(bridge, link).map_err(|source| InstallError::io("make the link", link, source))?;
+        }
+        self.edit.apply()
+    }
+}
+
+/// Finds out what has to be done to install `request`. Asking for what is there already changes nothing; asking for the same
+/// otherwise (`default`) changes that.
+///
+/// # Errors
+/// [`InstallError`]; nothing has been changed.
+pub fn install(request: &Request) -> Result<Installation, InstallError> {
+    let target = request.target;
+    let unsupported = |what: &str| InstallError::Unsupported {
+        target: target.name(),
+        what: what.to_owned(),
+    };
+    if request.no_new_keyring && !matches!(target, Target::Containerd | Target::K3sV2 | Target::K3sV3) {
+        return Err(unsupported(
+            "has no setting for --no-new-keyring; set no_new_keyring = \"always\" under [policy] of bridge.toml",
+        ));
+    }
+    match target {
+        Target::K3sV2 | Target::K3sV3 if request.default => {
+            return Err(unsupported(
+                "sets its default runtime itself; start it with --default-runtime procemu",
+            ));
+        }
+        Target::Cdi if request.default => {
+            return Err(unsupported(
+                "has no default; a container asks for the device procemu.io/keys=all",
+            ));
+        }
+        _ => {}
+    }
+    let known = Known::read(request.file.as_deref().unwrap_or(target.file()))?;
+    let refused = |refusal| InstallError::Refused {
+        path: known.path().to_owned(),
+        refusal,
+    };
+    let fresh = match target {
+        Target::Containerd if known.now().is_none() => new_containerd()?,
+        _ => "",
+    };
+    if target == Target::Containerd {
+        refuse_imports(known.path(), known.now().unwrap_or_default())?;
+    }
+    let runtime = match (&request.runtime, target) {
+        (Some(runtime), _) => runtime.clone(),
+        (None, Target::Containerd) => containerd::runtime(known.now().unwrap_or(fresh)).map_err(refused)?,
+        (None, Target::Podman) => podman_runtime().to_owned(),
+        (None, _) => "runc".to_owned(),
+    };
+    let link = link(&runtime, &request.bridge)?;
+    let path_text = |path: &Path| {
+        path.to_str()
+            .map(str::to_owned)
+            .ok_or_else(|| unsupported(&format!("{} is not UTF-8", path.display())))
+    };
+    let handler = Handler {
+        program: path_text(&link)?,
+        default: request.default,
+        no_new_keyring: request.no_new_keyring,
+    };
+    let edit = match own::content(target, &handler, &path_text(&request.bridge)?) {
+        Some(content) => {
+            refuse_foreign(target, &known)?;
+            known.replace(Some(content))
+        }
+        None => match target {
+            Target::Docker => known.install(docker::remove, |text| docker::add(text, &handler))?,
+            Target::K3sV2 | Target::K3sV3 => known.install(
+                |text, _| Ok(k3s::remove(text)),
+                |text| Ok(k3s::add(text, target.plugin(), &handler)),
+            )?,
+            _ => known.install(
+                |text, _| containerd::remove(text),
+                |text| containerd::add(if text.is_empty() { fresh } else { text }, &handler),
+            )?,
+        },
+    };
+    let needs_link = !target.hook_alone() && !leads_to(&link, &request.bridge)?;
+    Ok(Installation {
+        edit,
+        link: needs_link.then(|| (link, request.bridge.clone())),
+    })
+}
+
+/// Finds out what has to be done to take ours out of `target`'s file.
+///
+/// # Errors
+/// [`InstallError`]; nothing has been changed.
+pub fn uninstall(target: Target, file: Option<&Path>) -> Result<Edit, InstallError> {
+    let known = Known::read(file.unwrap_or(target.file()))?;
+    match target {
+        Target::Containerd => known.uninstall(|text, _| containerd::remove(text)),
+        Target::Docker => known.uninstall(docker::remove),
+        Target::K3sV2 | Target::K3sV3 => known.uninstall(|text, _| Ok(k3s::remove(text))),
+        _ => {
+            refuse_foreign(target, &known)?;
+            Ok(known.replace(None))
+        }
+    }
+}
+
+/// What is installed for `target`: our handler in its file, `None` where it is not there.
+///
+/// # Errors
+/// For a file that cannot be read or understood.
+pub fn status(target: Target, file: Option<&Path>) -> Result<Option<Handler>, InstallError> {
+    let known = Known::read(file.unwrap_or(target.file()))?;
+    let Some(text) = known.now() else {
+        return Ok(None);
+    };
+    let found = match target {
+        Target::Containerd => containerd::installed(text),
+        Target::Docker => docker::installed(text),
+        Target::K3sV2 | Target::K3sV3 => Ok(k3s::installed(text)),
+        _ => Ok(own::installed(target, text)),
+    };
+    found.map_err(|refusal| InstallError::Refused {
+        path: known.path().to_owned(),
+        refusal,
+    })
+}
+
+/// Whether `program` is the wrapper, by the name that [`install`] gives it.
+fn is_ours(program: &str) -> bool {
+    let name = Path::new(program).file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.starts_with("procemu-"))
+}
+
+/// The link under which `bridge` stands for `runtime`: beside itself.
+fn link(runtime: &str, bridge: &Path) -> Result<PathBuf, InstallError> {
+    let name = Path::new(runtime).file_name().and_then(|name| name.to_str());
+    match name {
+        Some(name) if !is_ours(name) => Ok(bridge.with_file_name(format!("procemu-{name}"))),
+        _ => Err(InstallError::Unsupported {
+            target: "install",
+            what: format!("{runtime:?} is no runtime to stand for; name the real one with --runtime"),
+        }),
+    }
+}
+
+/// Whether `link` is there already.
+fn leads_to(link: &Path, bridge: &Path) -> Result<bool, InstallError> {
+    match fs::symlink_metadata(link) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(InstallError::io("look at", link, source)),
+        Ok(_) if fs::canonicalize(link).ok() == fs::canonicalize(bridge).ok() => Ok(true),
+        Ok(_) => Err(InstallError::Refused {
+            path: link.to_owned(),
+            refusal: Refusal::new(format!(
+                "exists and does not lead to {}; move it away",
+                bridge.display()
+            )),
+        }),
+    }
+}
+
+/// A file by our name that we did not write is left alone.
+fn refuse_foreign(target: Target, known: &Known) -> Result<(), InstallError> {
+    match known.now() {
+        Some(text) if own::installed(target, text).is_none() => Err(InstallError::Refused {
+            path: known.path().to_owned(),
+            refusal: Refusal::new(
+                "is not by runtime-bridge; move it away, or name another file with --config",
+            ),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// An import that has the runtimes has the last word on them.
+fn refuse_imports(path: &Path, text: &str) -> Result<(), InstallError> {
+    let refused = |refusal| InstallError::Refused {
+        path: path.to_owned(),
+        refusal,
+    };
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    for pattern in containerd::imports(text).map_err(refused)? {
+        let pattern = folder.join(pattern);
+        for file in glob::glob(&pattern.to_string_lossy())
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let imported = fs::read_to_string(&file).unwrap_or_default();
+            if file != path && containerd::has_runtimes(&imported) {
+                return Err(refused(Refusal::new(format!(
+                    "imports {}, which sets containerd's runtimes; name that one with --config",
+                    file.display()
+                ))));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a new configuration begins with, in the form of the containerd that is here.
+fn new_containerd() -> Result<&'static str, InstallError> {
+    let unknown = |what: &str| InstallError::Unsupported {
+        target: Target::Containerd.name(),
+        what: format!(
+            "has no configuration, and {what}; `containerd config default` prints one to start from"
+        ),
+    };
+    let output = Command::new("containerd").arg("--version").output();
+    let output =
+        output.map_err(|error| unknown(&format!("containerd cannot be asked for its version ({error})")))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut words = text.split_whitespace().map(|word| word.trim_start_matches('v'));
+    // `containerd github.com/containerd/containerd/v2 v2.2.9 REVISION`
+    match words.find(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.')) {
+        Some(version) if version.starts_with("1.") => Ok("version = 2\n"),
+        Some(version) if version.starts_with("2.") => Ok("version = 3\n"),
+        _ => Err(unknown(&format!("its version is not known: {:?}", text.trim()))),
+    }
+}
+
+/// podman's own first choice among those that are here.
+fn podman_runtime() -> &'static str {
+    let there = |name: &&str| crate::locate::at(Path::new(name)).is_ok();
+    ["crun", "runc"].into_iter().find(there).unwrap_or("crun")
+}

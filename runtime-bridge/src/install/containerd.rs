@@ -1,0 +1,325 @@
+//! containerd's `config.toml`: a runtime handler beside the one that is there, edited so that all else keeps its bytes.
+
+use super::{HANDLER, Handler, Refusal, is_ours};
+use toml_edit::{Array, DocumentMut, Item, Table, Value};
+
+/// What a pod's annotations have to match for containerd to hand them on to the runtime.
+const ANNOTATIONS: &str = "procemu.io/*";
+
+/// The runtime that containerd takes where the file names none.
+const DEFAULT: &str = "runc";
+
+const DEFAULT_NAME: &str = "default_runtime_name";
+
+/// Leads the former default in a comment beside ours.
+const FORMER: &str = "# procemu: was ";
+
+/// Stands there where none was set.
+const NOT_SET: &str = "not set";
+
+/// The CRI plugin that has the runtimes, by the file's version.
+fn plugin(document: &DocumentMut) -> Result<&'static str, Refusal> {
+    match document.get("version").map(Item::as_integer) {
+        Some(Some(2)) => Ok("io.containerd.grpc.v1.cri"),
+        Some(Some(3)) => Ok("io.containerd.cri.v1.runtime"),
+        None | Some(Some(1)) => Err(Refusal::new(
+            "has no version, or 1; `containerd config migrate` prints it in a form with version = 2 or 3",
+        )),
+        Some(version) => Err(Refusal::new(format!(
+            "has version = {}, expected 2 or 3",
+            version.map_or("no number".to_owned(), |number| number.to_string())
+        ))),
+    }
+}
+
+/// The program that the default handler runs: a name on PATH or an absolute path.
+///
+/// # Errors
+/// If the text is no configuration of version 2 or 3, or its default handler is not run by containerd's runc shim.
+pub fn runtime(text: &str) -> Result<String, Refusal> {
+    let document = parse(&remove(text)?)?;
+    let plugin = plugin(&document)?;
+    let base = base(&document, plugin)?;
+    let program = base
+        .as_ref()
+        .and_then(|base| base.get("options")?.get("BinaryName")?.as_str())
+        .filter(|program| !program.is_empty());
+    Ok(program.unwrap_or(DEFAULT).to_owned())
+}
+
+/// The text with our handler, made after the default one: its options are ours too (`SystemdCgroup`).
+///
+/// # Errors
+/// As [`runtime`]; also if the parts to be edited are written in a form that cannot be kept.
+pub fn add(text: &str, handler: &Handler) -> Result<String, Refusal> {
+    let clean = remove(text)?;
+    let mut document = parse(&clean)?;
+    let plugin = plugin(&document)?;
+    let mut ours = base(&document, plugin)?.unwrap_or_default();
+    ours.insert("runtime_type", "io.containerd.runc.v2".into());
+    let annotations = ours
+        .entry("pod_annotations")
+        .or_insert(Value::from(Array::new()).into());
+    let annotations = annotations
+        .as_array_mut()
+        .ok_or_else(|| Refusal::new("has pod_annotations that are no array"))?;
+    if !annotations
+        .iter()
+        .any(|known| known.as_str() == Some(ANNOTATIONS))
+    {
+        annotations.push(ANNOTATIONS);
+    }
+    let options = ours.entry("options").or_insert(Table::new().into());
+    let options = options
+        .as_table_mut()
+        .ok_or_else(|| Refusal::new("has options that are no table of their own"))?;
+    options.insert("BinaryName", handler.program.as_str().into());
+    if handler.no_new_keyring {
+        options.insert("NoNewKeyring", true.into());
+    }
+    ours.decor_mut()
+        .set_prefix("\n# By `runtime-bridge install`; `runtime-bridge uninstall` takes it out again.\n");
+    let containerd = folder(&mut document, &["plugins", plugin, "containerd"])?;
+    if handler.default {
+        make_default(containerd)?;
+    }
+    let runtimes = child(containerd, "runtimes")?;
+    if runtimes.contains_key(HANDLER) {
+        return Err(Refusal::new(format!(
+            "has a runtime {HANDLER} that runtime-bridge did not make; rename it"
+        )));
+    }
+    runtimes.insert(HANDLER, ours.into());
+    let new = document.to_string();
+    // Whatever toml_edit made of it: without our part it has to be what it was.
+    if values(&remove(&new)?)? == values(&clean)? {
+        Ok(new)
+    } else {
+        Err(Refusal::new(
+            "writes its plugins in a form that cannot be edited; use [tables] for them",
+        ))
+    }
+}
+
+/// The text without our handler, and with the default that was there before it.
+///
+/// # Errors
+/// If the text is no TOML.
+pub fn remove(text: &str) -> Result<String, Refusal> {
+    let mut document = parse(text)?;
+    let Ok(plugin) = plugin(&document) else {
+        return Ok(text.to_owned());
+    };
+    let mut changed = false;
+    if let Some(containerd) = existing(&mut document, &["plugins", plugin, "containerd"]) {
+        let has_ours = containerd
+            .get("runtimes")
+            .and_then(|all| all.get(HANDLER)?.get("options")?.get("BinaryName")?.as_str())
+            .is_some_and(is_ours);
+        if has_ours {
+            changed = true;
+            if let Some(runtimes) = containerd.get_mut("runtimes").and_then(Item::as_table_mut) {
+                runtimes.remove(HANDLER);
+                if runtimes.is_empty() && runtimes.is_implicit() {
+                    containerd.remove("runtimes");
+                }
+            }
+            give_default_back(containerd);
+            // Made for our part, or it said nothing.
+            if containerd.is_empty()
+                && let Some(plugin) = existing(&mut document, &["plugins", plugin])
+            {
+                plugin.remove("containerd");
+            }
+        }
+    }
+    Ok(if changed {
+        document.to_string()
+    } else {
+        text.to_owned()
+    })
+}
+
+/// Whether our handler is there, its program, and whether it is the default.
+///
+/// # Errors
+/// If the text is no TOML.
+pub fn installed(text: &str) -> Result<Option<Handler>, Refusal> {
+    let document = parse(text)?;
+    let Ok(plugin) = plugin(&document) else {
+        return Ok(None);
+    };
+    let containerd = document
+        .get("plugins")
+        .and_then(|all| all.get(plugin)?.get("containerd"));
+    let options = containerd.and_then(|all| all.get("runtimes")?.get(HANDLER)?.get("options"));
+    let program = options.and_then(|all| all.get("BinaryName")?.as_str());
+    let default = containerd.and_then(|all| all.get(DEFAULT_NAME)?.as_str());
+    Ok(program.filter(|program| is_ours(program)).map(|program| Handler {
+        program: program.to_owned(),
+        default: default == Some(HANDLER),
+        no_new_keyring: options.and_then(|all| all.get("NoNewKeyring")?.as_bool()) == Some(true),
+    }))
+}
+
+/// The files that `imports` of the text names: paths and patterns, relative to the file's folder.
+///
+/// # Errors
+/// If the text is no TOML.
+pub fn imports(text: &str) -> Result<Vec<String>, Refusal> {
+    let document = parse(text)?;
+    let listed = document.get("imports").and_then(Item::as_array);
+    let names = listed.into_iter().flatten().filter_map(Value::as_str);
+    Ok(names.map(str::to_owned).collect())
+}
+
+/// Whether the text sets the part that holds the runtimes: as an import it would have the last word.
+pub fn has_runtimes(text: &str) -> bool {
+    let document = parse(text).unwrap_or_default();
+    let plugin = |name| {
+        document
+            .get("plugins")
+            .and_then(|all| all.get(name)?.get("containerd"))
+    };
+    plugin("io.containerd.grpc.v1.cri").is_some() || plugin("io.containerd.cri.v1.runtime").is_some()
+}
+
+fn parse(text: &str) -> Result<DocumentMut, Refusal> {
+    text.parse().map_err(|error: toml_edit::TomlError| {
+        let at = error.span().map_or(0, |span| span.start);
+        let line = 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+        Refusal::new(format!("line {line}: {}", error.message().replace('\n', ", ")))
+    })
+}
+
+/// What the text says; tables without anything say nothing.
+fn values(text: &str) -> Result<toml::Table, Refusal> {
+    fn prune(table: &mut toml::Table) {
+        table.retain(|_, value| match value {
+            toml::Value::Table(table) => {
+                prune(table);
+                !table.is_empty()
+            }
+            _ => true,
+        });
+    }
+    let mut table =
+        toml::from_str(text).map_err(|error| Refusal::new(error.message().replace('\n', ", ")))?;
+    prune(&mut table);
+    Ok(table)
+}
+
+/// A copy of the default handler, without its place in the file; `None` where the file leaves it to containerd.
+fn base(document: &DocumentMut, plugin: &str) -> Result<Option<Table>, Refusal> {
+    let containerd = document
+        .get("plugins")
+        .and_then(|all| all.get(plugin)?.get("containerd"));
+    let name = containerd
+        .and_then(|all| all.get(DEFAULT_NAME)?.as_str())
+        .filter(|name| !name.is_empty())
+        .unwrap_or(DEFAULT);
+    let Some(base) = containerd.and_then(|all| all.get("runtimes")?.get(name)) else {
+        return match name {
+            DEFAULT => Ok(None),
+            _ => Err(Refusal::new(format!(
+                "has no runtime {name}, which is its default"
+            ))),
+        };
+    };
+    let base = base
+        .as_table_like()
+        .ok_or_else(|| Refusal::new(format!("has a runtime {name} that is no table")))?;
+    match base.get("runtime_type").and_then(Item::as_str) {
+        None | Some("io.containerd.runc.v2") => Ok(Some(copy(base))),
+        Some(kind) => Err(Refusal::new(format!(
+            "has the default runtime {name} of type {kind}, expected io.containerd.runc.v2"
+        ))),
+    }
+}
+
+fn copy(table: &dyn toml_edit::TableLike) -> Table {
+    let mut new = Table::new();
+    for (name, item) in table.iter() {
+        let item = match (item.as_table_like(), item) {
+            (Some(table), _) => copy(table).into(),
+            (None, Item::Value(value)) => Item::Value(value.clone().decorated(" ", "")),
+            (None, other) => other.clone(),
+        };
+        new.insert(name, item);
+    }
+    new
+}
+
+/// Makes our handler the default, and notes beside it what was.
+fn make_default(containerd: &mut Table) -> Result<(), Refusal> {
+    let Some(item) = containerd.get_mut(DEFAULT_NAME) else {
+        let ours = Value::from(HANDLER).decorated(" ", format!(" {FORMER}{NOT_SET}"));
+        containerd.insert(DEFAULT_NAME, ours.into());
+        return Ok(());
+    };
+    let old = item
+        .as_value()
+        .filter(|old| old.is_str())
+        .ok_or_else(|| Refusal::new(format!("has a {DEFAULT_NAME} that is no string")))?;
+    let (prefix, suffix) = decor(old);
+    let former = old.clone().decorated("", "");
+    *item = Value::from(HANDLER)
+        .decorated(prefix, format!("{suffix} {FORMER}{former}"))
+        .into();
+    Ok(())
+}
+
+/// Makes what was the default before ours the default again.
+fn give_default_back(containerd: &mut Table) {
+    let Some(item) = containerd.get_mut(DEFAULT_NAME) else {
+        return;
+    };
+    let Some(ours) = item.as_value().filter(|value| value.as_str() == Some(HANDLER)) else {
+        return;
+    };
+    let (prefix, suffix) = decor(ours);
+    let former = suffix
+        .rsplit_once(FORMER)
+        .filter(|(_, former)| *former != NOT_SET)
+        .and_then(|(before, former)| Some((before.strip_suffix(' ')?, former.parse::<Value>().ok()?)));
+    match former {
+        Some((before, former)) => *item = former.decorated(prefix, before).into(),
+        None => drop(containerd.remove(DEFAULT_NAME)),
+    }
+}
+
+/// What stands before and behind a value on its line.
+fn decor(value: &Value) -> (String, String) {
+    let text = |raw: Option<&toml_edit::RawString>, default: &str| {
+        raw.and_then(|raw| raw.as_str()).unwrap_or(default).to_owned()
+    };
+    (
+        text(value.decor().prefix(), " "),
+        text(value.decor().suffix(), ""),
+    )
+}
+
+/// The table below `path`, made where it is missing.
+fn folder<'a>(document: &'a mut DocumentMut, path: &[&str]) -> Result<&'a mut Table, Refusal> {
+    path.iter()
+        .try_fold(document.as_table_mut(), |table, name| child(table, name))
+}
+
+fn child<'a>(table: &'a mut Table, name: &str) -> Result<&'a mut Table, Refusal> {
+    let new = || {
+        let mut table = Table::new();
+        table.set_implicit(true);
+        Item::Table(table)
+    };
+    table
+        .entry(name)
+        .or_insert_with(new)
+        .as_table_mut()
+        .ok_or_else(|| Refusal::new(format!("has {name} in {{braces}}, expected a [table]")))
+}
+
+fn existing<'a>(document: &'a mut DocumentMut, path: &[&str]) -> Option<&'a mut Table> {
+    path.iter().try_fold(document.as_table_mut(), |table, name| {
+        table.get_mut(name)?.as_table_mut()
+    })
+}

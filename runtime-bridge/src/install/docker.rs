@@ -1,0 +1,106 @@
+//! dockerd's `daemon.json`: a runtime beside the others, edited so that all else keeps its bytes.
+
+use super::{HANDLER, Handler, Refusal, is_ours};
+use crate::document::{Node, Style};
+use serde_json::{Value, json};
+
+/// The text with our runtime.
+///
+/// # Errors
+/// If the text is no JSON object, or has a runtime of our name that is not ours.
+pub fn add(text: &str, handler: &Handler) -> Result<String, Refusal> {
+    let clean = remove(text, None)?;
+    let mut top = object(if clean.trim().is_empty() { "{}\n" } else { &clean }, "")?;
+    let style = if top.is_empty() {
+        Style::indented()
+    } else {
+        Style::of(&top)
+    };
+    let mut runtimes = runtimes(&top)?;
+    if runtimes.get(HANDLER).is_some() {
+        return Err(Refusal::new(format!(
+            "has a runtime {HANDLER} that runtime-bridge did not make; rename it"
+        )));
+    }
+    runtimes.set(
+        HANDLER,
+        style.render(&json!({"path": handler.program}), 2),
+        &style,
+        2,
+    );
+    top.set("runtimes", runtimes.to_string(), &style, 1);
+    if handler.default {
+        top.set("default-runtime", json!(HANDLER).to_string(), &style, 1);
+    }
+    Ok(top.to_string())
+}
+
+/// The text without our runtime. The default that it took the place of is read in `before`, the text as it was then.
+///
+/// # Errors
+/// If either is no JSON object.
+pub fn remove(text: &str, before: Option<&str>) -> Result<String, Refusal> {
+    if text.trim().is_empty() {
+        return Ok(text.to_owned());
+    }
+    let mut top = object(text, "")?;
+    if installed(text)?.is_none() {
+        return Ok(text.to_owned());
+    }
+    let style = Style::of(&top);
+    let mut runtimes = runtimes(&top)?;
+    runtimes.remove(HANDLER);
+    match runtimes.is_empty() {
+        true => top.remove("runtimes"),
+        false => top.set("runtimes", runtimes.to_string(), &style, 1),
+    }
+    if top.get("default-runtime").and_then(string).as_deref() == Some(HANDLER) {
+        let former = match before {
+            Some(before) if !before.trim().is_empty() => {
+                object(before, "")?.get("default-runtime").map(str::to_owned)
+            }
+            _ => None,
+        };
+        match former {
+            Some(former) => top.set("default-runtime", former, &style, 1),
+            None => top.remove("default-runtime"),
+        }
+    }
+    Ok(top.to_string())
+}
+
+/// Our runtime's program, and whether it is the default.
+///
+/// # Errors
+/// If the text is no JSON object.
+pub fn installed(text: &str) -> Result<Option<Handler>, Refusal> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let top = object(text, "")?;
+    let ours = runtimes(&top)?
+        .get(HANDLER)
+        .and_then(|raw| serde_json::from_str::<Value>(raw).ok());
+    let program = ours.as_ref().and_then(|ours| ours.get("path")?.as_str());
+    Ok(program.filter(|program| is_ours(program)).map(|program| Handler {
+        program: program.to_owned(),
+        default: top.get("default-runtime").and_then(string).as_deref() == Some(HANDLER),
+        no_new_keyring: false,
+    }))
+}
+
+fn object(text: &str, at: &str) -> Result<Node, Refusal> {
+    Node::object(text, at)
+        .map_err(|error| Refusal::new(crate::report::chain(&error).trim_start_matches(": ").to_owned()))
+}
+
+fn runtimes(top: &Node) -> Result<Node, Refusal> {
+    match top.get("runtimes") {
+        None | Some("null") => Ok(Node::empty_object()),
+        Some(raw) => object(raw, "runtimes"),
+    }
+}
+
+fn string(raw: &str) -> Option<String> {
+    serde_json::from_str(raw).ok()
+}

@@ -1,0 +1,189 @@
+//! `install`, `uninstall`, `status`: what an administrator types.
+
+use clap::{Args, ValueEnum};
+use runtime_bridge::install::{self, Handler, Request, Target};
+use runtime_bridge::locate;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+/// An engine, or a folder that engines read.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Name {
+    Containerd,
+    K3s,
+    Docker,
+    Podman,
+    Crio,
+    /// OCI hooks of podman and CRI-O: the hook alone
+    HooksDir,
+    /// A CDI device: the hook alone
+    Cdi,
+}
+
+/// `install`.
+#[derive(Args)]
+pub struct Install {
+    /// Which engine
+    #[arg(value_enum)]
+    target: Name,
+    #[command(flatten)]
+    at: At,
+    /// For all containers, not only for those that ask for the runtime `procemu`
+    #[arg(long)]
+    as_default: bool,
+    /// Have the engine call the runtime with --no-new-keyring
+    #[arg(long)]
+    no_new_keyring: bool,
+    /// The runtime to stand in for (default: the engine's own)
+    #[arg(long, value_name = "NAME")]
+    runtime: Option<String>,
+}
+
+/// `uninstall`.
+#[derive(Args)]
+pub struct Uninstall {
+    /// Which engine
+    #[arg(value_enum)]
+    target: Name,
+    #[command(flatten)]
+    at: At,
+}
+
+#[derive(Args)]
+struct At {
+    /// The engine's file (default: where the engine looks for it)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Only print what would be changed, as a unified diff
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Install {
+    /// Finds out everything, then changes everything.
+    ///
+    /// # Errors
+    /// What stands in the way; said before anything is changed, where it can be known then.
+    pub fn run(self) -> Result<(), Box<dyn Error>> {
+        let bridge = locate::own()?;
+        let file = self.at.config.as_deref().map(std::path::absolute).transpose()?;
+        let request = |target| Request {
+            target,
+            file: file.clone(),
+            default: self.as_default,
+            no_new_keyring: self.no_new_keyring,
+            runtime: self.runtime.clone(),
+            bridge: bridge.clone(),
+        };
+        let targets = targets(self.target, file.as_deref());
+        let found: Result<Vec<_>, _> = targets
+            .iter()
+            .map(|target| Ok::<_, install::InstallError>((*target, install::install(&request(*target))?)))
+            .collect();
+        for (target, installation) in found? {
+            if self.at.dry_run {
+                print!("{}", installation.edit.diff());
+                continue;
+            }
+            installation.apply()?;
+            if let Some(link) = installation.link() {
+                println!("{} leads to {}", link.display(), bridge.display());
+            }
+            said(target, &installation.edit, "is as it was asked for");
+        }
+        Ok(())
+    }
+}
+
+impl Uninstall {
+    /// As [`Install::run`].
+    ///
+    /// # Errors
+    /// As [`Install::run`].
+    pub fn run(self) -> Result<(), Box<dyn Error>> {
+        let file = self.at.config.as_deref().map(std::path::absolute).transpose()?;
+        for target in targets(self.target, file.as_deref()) {
+            let edit = install::uninstall(target, file.as_deref())?;
+            if self.at.dry_run {
+                print!("{}", edit.diff());
+                continue;
+            }
+            edit.apply()?;
+            said(target, &edit, "has nothing of ours");
+        }
+        Ok(())
+    }
+}
+
+/// Prints where it is installed.
+///
+/// # Errors
+/// For a file that cannot be understood.
+pub fn status() -> Result<(), Box<dyn Error>> {
+    for target in Target::ALL {
+        let file = target.file().display();
+        let line = match install::status(target, None)? {
+            None if target.file().exists() => "not installed".to_owned(),
+            None => continue,
+            Some(Handler {
+                program,
+                default,
+                no_new_keyring,
+            }) => {
+                let whom = if default {
+                    "all containers"
+                } else {
+                    "those that ask for it"
+                };
+                let keyring = if no_new_keyring { ", --no-new-keyring" } else { "" };
+                format!("{program}, for {whom}{keyring}")
+            }
+        };
+        println!("{}: {file}: {line}", target.name());
+    }
+    Ok(())
+}
+
+fn said(target: Target, edit: &install::Edit, unchanged: &str) {
+    if !edit.changes() {
+        println!("{} {unchanged}", edit.path().display());
+        return;
+    }
+    println!("{} is changed", edit.path().display());
+    if let Some(reload) = target.reload() {
+        println!("now: {reload}");
+    }
+}
+
+/// What is meant: of k3s' two templates the one that `file` names, else the one of its containerd, else both.
+fn targets(name: Name, file: Option<&Path>) -> Vec<Target> {
+    match name {
+        Name::Containerd => vec![Target::Containerd],
+        Name::K3s => k3s(file),
+        Name::Docker => vec![Target::Docker],
+        Name::Podman => vec![Target::Podman],
+        Name::Crio => vec![Target::Crio],
+        Name::HooksDir => vec![Target::HooksDir],
+        Name::Cdi => vec![Target::Cdi],
+    }
+}
+
+fn k3s(file: Option<&Path>) -> Vec<Target> {
+    let is = |file: &Path, target: Target| file.file_name() == target.file().file_name();
+    if let Some(file) = file {
+        let target = if is(file, Target::K3sV2) {
+            Target::K3sV2
+        } else {
+            Target::K3sV3
+        };
+        return vec![target];
+    }
+    // What k3s made of its templates last.
+    let made =
+        std::fs::read_to_string(Target::K3sV2.file().with_file_name("config.toml")).unwrap_or_default();
+    match made.lines().find_map(|line| line.strip_prefix("version = ")) {
+        Some("2") => vec![Target::K3sV2],
+        Some("3") => vec![Target::K3sV3],
+        _ => vec![Target::K3sV2, Target::K3sV3],
+    }
+}
