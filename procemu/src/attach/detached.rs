@@ -92,7 +92,10 @@ fn piece(root: &Root, content: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
             _ => continue,
         };
         restrict(&original, path, is_folder, read_only && !at_once, root)?;
-        graft(&original, &tree, part.at, path, root)?;
+        match graft(&original, &tree, part.at, path, root) {
+            Err(error) if has_gone(&error) => continue,
+            grafted => grafted?,
+        }
         passed = true;
     }
     if at_once && passed {
