@@ -5,7 +5,8 @@ mod support;
 use std::process::ExitCode;
 
 use support::{
-    Bed, CRUN, Pod, RUNTIMES, Runtime, Script, Suite, TestResult, edit_config, equal, need, runtime_bridge,
+    Bed, CRUN, Pod, RUNC_1_5, RUNTIMES, Runtime, Script, Suite, TestResult, edit_config, equal, need,
+    runtime_bridge,
 };
 
 fn main() -> ExitCode {
@@ -39,6 +40,9 @@ fn main() -> ExitCode {
         suite.test(format!("not_shared::not_ours::{name}"), move |bed| {
             not_ours(bed, runtime)
         });
+        suite.test(format!("not_shared::swapped::{name}"), move |bed| {
+            swapped(bed, runtime)
+        });
         suite.test(format!("nobody_is_asked::{name}"), move |bed| {
             nobody_is_asked(bed, runtime)
         });
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
             another_value(bed, runtime)
         });
     }
+    suite.test("faults::runc-1.5.2", |bed| faults(bed, RUNC_1_5));
     suite.run()
 }
 
@@ -248,6 +253,83 @@ fn not_ours(bed: &Bed, runtime: Runtime) -> TestResult {
         .runtime_script(&runtime, text)?
         .env("CONFIG", bed.config(&table)?);
     equal("values", script.succeed()?, "9\n1\n2")
+}
+
+/// A sandbox with all rights mounts a FIFO over the key between the look at its file and the bind of it. What it shares with
+/// the clone brings it there.
+fn swapped(bed: &Bed, runtime: Runtime) -> TestResult {
+    let strace = need::command("strace")?;
+    let calls = "openat,move_mount,mount";
+    let hook = format!(
+        "#!/bin/sh\nexec {} -f -qq -o {} -e trace={calls} -e inject=mount:delay_enter=300000 {} hook\n",
+        strace.display(),
+        bed.path("trace").display(),
+        runtime_bridge()?.display()
+    );
+    bed.file("hook.sh", hook)?;
+    let table = bed.table("table.toml", &TABLE[1..2])?;
+    Pod::Containerd.sandbox(bed)?.unprotected().write()?;
+    Pod::Containerd.container(bed, "late")?.write()?;
+    let text = r#"up wrapped sandbox; up wrapped late; down late
+        sed 's|"path": *"[^"]*runtime-bridge"|"path": "/bin/sh"|; s|"runtime-bridge", *$|"sh",|; s|"hook" *$|"'"$BED"'/hook.sh"|' \
+            late/config.json > late.json
+        at sandbox sh -c 'mount --make-rshared /proc; mount -t tmpfs t /tmp; busybox mkfifo /tmp/fifo'
+        swap() {
+            local turns=0
+            until sed -n '/move_mount(/,$p' trace 2> /dev/null | grep -q '"fixed", .*O_PATH.* = [0-9]'; do
+                turns=$((turns + 1)); [ $turns -lt 1500 ] || exit 1; sleep 0.02
+            done
+            at sandbox mount -o bind /tmp/fifo /proc/sys/net/made/fixed
+        }
+        rm -f trace; swap & up rt late; wait $!
+        at sandbox busybox stat -c %F /proc/sys/net/made/fixed; at late busybox stat -c %F /proc/sys/net/made/fixed
+        down late sandbox"#;
+    let script = bed
+        .runtime_script(&runtime, text)?
+        .env("CONFIG", bed.config(&table)?);
+    equal(
+        "in the sandbox and in the container",
+        script.succeed()?,
+        "fifo\nregular file",
+    )
+}
+
+/// Wherever the hook fails or is killed, the sandbox has what it had, also of mounts that it has in common with what it lends.
+fn faults(bed: &Bed, runtime: Runtime) -> TestResult {
+    let strace = need::command("strace")?;
+    let hook = format!(
+        "#!/bin/sh\nexec {} -f -qq -o {} -e trace=mount,umount2,move_mount,open_tree -e inject=$(cat {}) {} hook\n",
+        strace.display(),
+        bed.path("trace").display(),
+        bed.path("fault").display(),
+        runtime_bridge()?.display()
+    );
+    bed.file("hook.sh", hook)?;
+    let table = bed.table("table.toml", &[TABLE[1], TABLE[3]])?;
+    Pod::Containerd.sandbox(bed)?.unprotected().write()?;
+    Pod::Containerd.container(bed, "late")?.write()?;
+    let text = r#"up wrapped sandbox; up wrapped late; down late; trap 'down late sandbox 2> /dev/null' EXIT
+        sed 's|"path": *"[^"]*runtime-bridge"|"path": "/bin/sh"|; s|"runtime-bridge", *$|"sh",|; s|"hook" *$|"'"$BED"'/hook.sh"|' \
+            late/config.json > late.json
+        at sandbox mount --make-rshared /
+        state() { cat /proc/self/mountinfo; at sandbox cat /proc/1/mountinfo /proc/sys/net/made/fixed /proc/sys/net/core/somaxconn; }
+        try() { echo $1 > fault; rm -f trace; up rt late 2> /dev/null; }
+        try mount:delay_enter=1:when=1; down late; state > before
+        for call in mount umount2 move_mount open_tree; do
+            for number in $(seq 1 5 $(grep -c " $call(.* = [0-9]" trace)); do
+                for fault in error=ENOSPC signal=KILL; do
+                    ! try $call:$fault:when=$number || echo "starts after $call $number $fault"
+                    down late 2> /dev/null || true
+                    state | diff before - || echo "left by $call $number $fault"
+                done
+            done
+            try mount:delay_enter=1:when=1; down late
+        done
+        try mount:delay_enter=1:when=1; at late cat /proc/sys/net/core/somaxconn"#;
+    let script = bed
+        .runtime_script(&runtime, text)?
+        .env("CONFIG", bed.config(&table)?);
+    equal("said", script.succeed()?, "4")
 }
 
 /// To ask the runtime for the sandbox costs a process, which a pod without anything of ours does not pay.

@@ -45,6 +45,7 @@ fn main() -> ExitCode {
     suite.test("cured::cannot_start", cannot_start);
     suite.test("cured::propagation", propagation);
     suite.test("cured::masks_of_any_sort", masks_of_any_sort);
+    suite.test("cured::odd_mounts", odd_mounts);
     suite.test("cured::user_namespace_inside", user_namespace_inside);
     suite.test("cured::unprivileged::own_ids", |bed| {
         unprivileged(bed, "", "65534 65534")
@@ -62,6 +63,20 @@ fn cap_last_cap(bed: &Bed) -> TestResult {
     let expected = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap")?;
     let text = r#"deprive /proc kernel/cap_last_cap; "$NSPREP" exec --profile runc -- cat /proc/sys/kernel/cap_last_cap"#;
     equal("cap_last_cap", bed.script(text)?.succeed()?, expected.trim_end())
+}
+
+/// Anybody may mount on a path that is not UTF-8, by fusermount say. A mount that looks like the last layer there can be leaves
+/// no number for another.
+fn odd_mounts(bed: &Bed) -> TestResult {
+    need::root()?;
+    let text = r#"odd=$(printf 'odd\377'); mkdir "$odd" t; mount -t tmpfs t "$odd"
+        "$NSPREP" exec --table "$TABLE" -- cat /proc/sys/kernel/made_up_key
+        last=t/procemu:18446744073709551615; mount -t tmpfs t t; echo > $last; mount --bind $last /proc/uptime
+        "$NSPREP" exec --table "$TABLE" -- true"#;
+    let table = bed.table("t.toml", &[("kernel/made_up_key", "{ value = 5 }")])?;
+    let output = bed.script(text)?.env("TABLE", table).run()?;
+    equal("value", &*output.stdout, "5\n")?;
+    output.fails_with("there is a procemu:18446744073709551615 already; take that off first")
 }
 
 /// In the program, in what it starts, and by sysctl(8).

@@ -55,10 +55,15 @@ fn main() -> ExitCode {
         suite.test(format!("propagation::passed_through::{interface}"), move |bed| {
             passed_through(bed, interface)
         });
+        suite.test(format!("program::cgroups_come_and_go::{interface}"), move |bed| {
+            cgroups_come_and_go(bed, interface)
+        });
         suite.test(format!("layers::here::{interface}"), move |bed| {
             layers(bed, interface)
         });
     }
+    suite.test("propagation::spare", spare_propagation);
+    suite.test("propagation::detach", detach_propagation);
     suite.test("layers::pid", layers_of_a_process);
     suite.test("refused::root_entry", |bed| {
         refused(bed, "/sys/made_up", "", 2, &["/sys/made_up", "root of sysfs"])
@@ -206,6 +211,20 @@ fn cgroup(bed: &Bed) -> TestResult {
     equal("said", script.succeed()?, "0 0\ninside\nrefused\n1\nsysfs\n1")
 }
 
+/// One that is gone when it would be passed through, or comes after the look, is no reason to fail.
+fn cgroups_come_and_go(bed: &Bed, interface: &str) -> TestResult {
+    let text = r#"
+        sh -c 'while [ ! -e stop ]; do mkdir "$HIERARCHY/$ID-1" "$HIERARCHY/$ID-2"; rmdir "$HIERARCHY/$ID-1" "$HIERARCHY/$ID-2"; done' &
+        trap 'touch stop; wait' EXIT
+        for turn in $(seq 30); do NSPREP_CALL exec --table "$TABLE" -- cat "$HIERARCHY/made_up"; done | sort | uniq -c"#
+        .replace("NSPREP_CALL", &nsprep(interface)?);
+    let script = bed
+        .script(&text)?
+        .env("TABLE", percpu(bed)?)
+        .env("HIERARCHY", HIERARCHY);
+    equal("values", script.succeed()?.trim(), "30 0 0")
+}
+
 fn percpu(bed: &Bed) -> TestResult<PathBuf> {
     need::root()?;
     if !Path::new(HIERARCHY).join("cpuacct.usage").exists() {
@@ -274,6 +293,45 @@ fn passed_through(bed: &Bed, interface: &str) -> TestResult {
         .env("TABLE", bed.table("fs.toml", &key)?)
         .propagation(Propagation::Shared);
     equal("said", script.succeed()?, "4\nhere\nhere")
+}
+
+/// A second layer on one of cgroups: its spare lies on sysfs, of which nothing was cut off yet. The same after a layer that
+/// has no spare, and whose mounts were shared again.
+fn spare_propagation(bed: &Bed) -> TestResult {
+    let again = bed.table("again.toml", &[(&format!("{HIERARCHY}/again"), "{ value = 5 }")])?;
+    let text = r#"cat /proc/self/mountinfo > before
+        "$NSPREP" exec --table "$PERCPU" -- "$NSPREP" exec --table "$AGAIN" -- cat "$HIERARCHY/again"
+        diff before /proc/self/mountinfo
+        "$NSPREP" exec --table "$PERCPU" -- sh -c 'mount --make-rshared /; cat /proc/self/mountinfo > inner
+            "$NSPREP" exec --table "$AGAIN" --table "$TABLE" -- cat "$HIERARCHY/again"; diff inner /proc/self/mountinfo'
+        diff before /proc/self/mountinfo"#;
+    let script = bed
+        .script(text)?
+        .env("PERCPU", percpu(bed)?)
+        .env("AGAIN", again)
+        .env("TABLE", table(bed)?)
+        .env("HIERARCHY", HIERARCHY)
+        .propagation(Propagation::Shared);
+    equal("values", script.succeed()?, "5\n5")
+}
+
+/// What is detached in one mount namespace stays in others, also where all mounts were shared since the attach.
+fn detach_propagation(bed: &Bed) -> TestResult {
+    need::root()?;
+    let mut keys = KEYS.to_vec();
+    keys.push(("kernel/made_up_key", "{ value = 5 }"));
+    keys.push(("kernel/ostype", r#"{ value = 6, when = "always" }"#));
+    let text = r#"cat /proc/self/mountinfo > before
+        "$NSPREP" exec --table "$TABLE" -- sh -c 'mount --make-rshared /; cat /proc/self/mountinfo > inner
+            unshare --mount --propagation unchanged sh -c "\"$NSPREP\" detach; grep -c procemu: /proc/self/mountinfo"
+            diff inner /proc/self/mountinfo'
+        diff before /proc/self/mountinfo"#;
+    let script = bed
+        .script(text)?
+        .env("TABLE", bed.table("both.toml", &keys)?)
+        .propagation(Propagation::Shared);
+    let output = script.run()?;
+    equal("said", output.success()?.as_str(), "procemu:1: detached\n0")
 }
 
 /// The two parts of a layer are verified and taken off together.

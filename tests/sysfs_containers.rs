@@ -72,6 +72,12 @@ fn main() -> ExitCode {
         suite.test(format!("around::user_namespace::{name}"), move |bed| {
             user_namespace_in_a_prepared_place(bed, runtime)
         });
+        suite.test(format!("around::shared_again::{name}"), move |bed| {
+            shared_again(bed, runtime)
+        });
+        suite.test(format!("cured::link_of_a_volume::{name}"), move |bed| {
+            link_of_a_volume(bed, runtime)
+        });
         suite.test(format!("around::bound::{name}"), move |bed| {
             bound_from_a_prepared_place(bed, runtime)
         });
@@ -214,6 +220,38 @@ fn user_namespace_in_a_prepared_place(bed: &Bed, runtime: Runtime) -> TestResult
     let text = r#"export -f rt run; "$NSPREP" exec --table "$TABLE" -- bash -c 'test -e /sys/module/made_up; run rt b'"#;
     let script = bed.runtime_script(&runtime, text)?.env("TABLE", table(bed)?);
     equal("container", script.succeed()?, "started")
+}
+
+/// An engine shares all mounts of the prepared place. What the wrapper takes off in a namespace of its own stays there.
+fn shared_again(bed: &Bed, runtime: Runtime) -> TestResult {
+    bind_sys(bed, "b", "cat /sys/kernel/made_up")?;
+    let text = r#"export -f wrapped run; "$NSPREP" exec --table "$TABLE" -- bash -c 'mount --make-rshared /
+            cat /proc/self/mountinfo > inner; run wrapped b; diff inner /proc/self/mountinfo'"#;
+    let script = bed
+        .runtime_script(&runtime, text)?
+        .env("TABLE", table(bed)?)
+        .env("CONFIG", bed.config(&table(bed)?)?);
+    equal("container", script.succeed()?, "4")
+}
+
+/// A volume that is mounted below /sys has a link to a file of the host where a key is looked for: nobody follows it.
+fn link_of_a_volume(bed: &Bed, runtime: Runtime) -> TestResult {
+    let key = r#"{ value = 7, when = "zero" }"#;
+    let table = bed.table("zero.toml", &[("/sys/kernel/mm/hugepages/made", key)])?;
+    std::fs::create_dir(bed.path("volume"))?;
+    std::os::unix::fs::symlink(bed.file("secret", "0\n")?, bed.path("volume/made"))?;
+    Bundle::new(bed, "b", "readlink /sys/kernel/mm/hugepages/made | wc -l")?.write()?;
+    edit_config(&bed.path("b"), |config| {
+        if let Some(mounts) = config["mounts"].as_array_mut() {
+            mounts.push(
+                json!({"destination": "/sys/kernel/mm/hugepages", "type": "bind", "source": bed.path("volume"),
+                    "options": ["bind"]}),
+            );
+        }
+    })?;
+    let script = bed.runtime_script(&runtime, "run wrapped b")?;
+    let output = script.env("CONFIG", bed.config(&table)?).succeed()?;
+    equal("links", output, "1")
 }
 
 /// A container that is given the prepared /sys reads what is there, and by the wrapper writes nothing of it.

@@ -141,7 +141,7 @@ pub fn attach(root: &Root, plan: &Plan, snapshot: &Snapshot, options: &Options) 
     if plan.is_empty() {
         return Ok(Attached::default());
     }
-    let source = layer::next(&mountinfo::read()?, &[root.mountpoint()?]);
+    let source = layer::next(&mountinfo::read()?, &[root.mountpoint()?])?;
     attach_as(&source, root, plan, snapshot, options)
 }
 
@@ -206,8 +206,10 @@ impl Order<'_> {
         let mut attached = Attached::default();
         if self.options.spare
             && propagation::covers(self)?
-            && let Some((folder, handle)) = spare::mount(self.root, self.plan)?
+            && let Some(folder) = spare::place(self.root, self.plan)?
         {
+            unshared.before_mount_at(self.root, &folder)?;
+            let handle = spare::mount(self.root, &folder)?;
             attached.mounts.push(Placed {
                 shown: self.root.show(&folder),
                 handle,
@@ -242,8 +244,9 @@ impl Order<'_> {
     }
 
     fn classic_api(&self, unshared: &mut Unshared) -> Result<Attached> {
-        unshared.before_stage(self)?;
-        let stage = classic::Stage::build(self)?;
+        let spot = spare::spot(self.root, self.plan)?;
+        unshared.before_mount_at(self.root, &spot)?;
+        let stage = classic::Stage::build(self, &spot)?;
         let placed = place(self.root, stage.pieces(), &bind_into)?;
         match stage.take_off() {
             Ok(()) => Ok(placed),
@@ -259,6 +262,12 @@ fn is_refusal(error: &Error) -> bool {
         // gVisor's open_tree(2) clones folders alone, ENOTDIR.
         Some(libc::ENOSYS | libc::EINVAL | libc::EPERM | libc::EOPNOTSUPP | libc::ENOTDIR)
     )
+}
+
+/// Whether an original was gone when it was to be passed through: interfaces and cgroups come and go after the plan. An empty
+/// place is left for it.
+fn has_gone(error: &Error) -> bool {
+    error.errno() == Some(libc::ENOENT)
 }
 
 type Move<'a> = dyn Fn(&Root, &Piece) -> Result<OwnedFd> + 'a;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use crate::cut_off::cut_off;
 use crate::error::{Error, Result};
 use crate::mount::{self, remount_read_only, take_off};
 use crate::mountinfo::{self, Mount};
@@ -31,10 +32,19 @@ pub fn layers(root: &Root) -> Result<Vec<Layer>> {
 }
 
 /// The name for the next layer over what is mounted at `points`, given all mounts.
-pub(crate) fn next(mounts: &[Mount], points: &[PathBuf]) -> String {
+///
+/// # Errors
+/// `Place` where no number is left.
+pub(crate) fn next(mounts: &[Mount], points: &[PathBuf]) -> Result<String> {
     let layers = points.iter().flat_map(|point| group(mounts, point));
     let last = layers.filter_map(|layer| number(&layer.source)).max();
-    format!("{PREFIX}{}", last.unwrap_or(0) + 1)
+    match last.unwrap_or(0).checked_add(1) {
+        Some(number) => Ok(format!("{PREFIX}{number}")),
+        None => Err(Error::place(format!(
+            "there is a {PREFIX}{} already; take that off first",
+            u64::MAX
+        ))),
+    }
 }
 
 /// Takes `layer` off `root`, and nothing else; with the last layer the spare goes too.
@@ -74,6 +84,8 @@ pub(crate) fn hold<'a>(root: &Root, layer: &'a Layer) -> Result<Vec<(&'a str, Ow
 
 /// Takes off what `hold` gave.
 pub(crate) fn take(root: &Root, handles: &[(&str, OwnedFd)]) -> Result<()> {
+    let below: Vec<&OwnedFd> = handles.iter().map(|(_, handle)| handle).collect();
+    cut_off(root, &below).map_err(|e| Error::call("detach: mount(MS_SLAVE)", e))?;
     for (path, handle) in handles.iter().rev() {
         take_off(handle)
             .map_err(|e| Error::call(format!("detach: umount2({}, MNT_DETACH)", root.show(path)), e))?;

@@ -105,6 +105,7 @@
 
 mod attach;
 mod child;
+mod cut_off;
 mod error;
 mod filesystem;
 mod key;

@@ -45,16 +45,29 @@ impl Mount {
 pub(crate) fn read() -> Result<Vec<Mount>> {
     use std::io::Read;
     // The file has no length to go by: with room, a reading takes one call and not one for every few lines.
-    let mut text = String::with_capacity(1 << 16);
+    let mut text = Vec::with_capacity(1 << 16);
     let file = std::fs::File::open("/proc/self/mountinfo");
-    file.and_then(|mut file| file.read_to_string(&mut text))
+    file.and_then(|mut file| file.read_to_end(&mut text))
         .map_err(|e| Error::call("read(/proc/self/mountinfo)", e))?;
-    Ok(parse(&text))
+    Ok(parse(text))
 }
 
 /// Reads a whole mountinfo file; lines that don't have its form are passed over.
-pub(crate) fn parse(text: &str) -> Vec<Mount> {
+pub(crate) fn parse(text: impl Into<Vec<u8>>) -> Vec<Mount> {
+    let text = String::from_utf8(text.into()).unwrap_or_else(|error| escape(error.as_bytes()));
     text.lines().filter_map(line).collect()
+}
+
+/// Writes what is no ASCII as the kernel does other bytes. A path may have any, and anybody may mount something on it.
+fn escape(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() + 64);
+    for byte in bytes {
+        match byte.is_ascii() {
+            true => text.push(char::from(*byte)),
+            false => text.push_str(&format!("\\{byte:o}")),
+        }
+    }
+    text
 }
 
 fn line(line: &str) -> Option<Mount> {
@@ -186,10 +199,19 @@ mod tests {
     }
 
     #[test]
+    fn a_path_may_have_any_bytes() {
+        use std::os::unix::ffi::OsStrExt;
+        let text = [TEXT.as_bytes(), b"92 22 0:41 / /m\xfc\\040 rw - tmpfs none rw\n"].concat();
+        let mounts = parse(text);
+        assert_eq!(mounts[..3], parse(TEXT));
+        assert_eq!(mounts[3].point.as_os_str().as_bytes(), b"/m\xfc ");
+    }
+
+    #[test]
     fn the_root_names_the_layer() {
         let layer = |root: &str, fs: &str| {
             let line = format!("1 2 0:3 {root} /proc/sys ro - {fs} procemu:9 rw");
-            parse(&line)[0].layer()
+            parse(line)[0].layer()
         };
         assert_eq!(layer("/procemu:12/sys", "tmpfs"), Some(12));
         assert_eq!(layer("/procemu:12/sys", "overlay"), Some(12));

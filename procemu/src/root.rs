@@ -247,7 +247,15 @@ impl Root {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
         let dir = self.folder(parent)?;
         let flags = access | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-        Ok(fs::File::from(openat(&dir, name, flags, Mode::empty())?))
+        let target = || self.resolve(path, true)?.ok_or_else(|| Errno::ISDIR.into());
+        if access.contains(OFlags::PATH) {
+            return target().map(fs::File::from);
+        }
+        match openat(&dir, name, flags | OFlags::NOFOLLOW, Mode::empty()) {
+            // The kernel would follow it out of here: what is mounted below /sys may be anybody's.
+            Err(Errno::LOOP) => Ok(openat(CWD, by_fd(&target()?), flags, Mode::empty())?.into()),
+            other => Ok(other?.into()),
+        }
     }
 
     /// Whether the file at `path` is the kernel's own, not one of an overmount.

@@ -213,7 +213,7 @@ impl Roots {
             return Ok(Attached::default());
         }
         let points = self.iter().map(Root::mountpoint).collect::<Result<Vec<_>>>()?;
-        let source = layer::next(&mountinfo::read()?, &points);
+        let source = layer::next(&mountinfo::read()?, &points)?;
         let part = |filesystem, options: &Options| match plans.get(filesystem) {
             plan if plan.is_empty() => Ok(Attached::default()),
             plan => attach_as(

@@ -200,9 +200,9 @@ impl Lender {
         let failed = |e: io::Error| Error::call(format!("read(/proc/{}/mountinfo)", self.pid), e);
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let file = openat(&self.process, "mountinfo", flags, Mode::empty()).map_err(|e| failed(e.into()))?;
-        let mut text = String::new();
-        File::from(file).read_to_string(&mut text).map_err(failed)?;
-        let mounts = mountinfo::parse(&text);
+        let mut text = Vec::new();
+        File::from(file).read_to_end(&mut text).map_err(failed)?;
+        let mounts = mountinfo::parse(text);
         let ours = mounts.iter().filter(|mount| mount.layer().is_some());
         Ok(ours.map(|mount| mount.id).collect())
     }

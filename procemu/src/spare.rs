@@ -13,6 +13,7 @@ use nix::mount::MsFlags;
 use rustix::fs::{FileType, fstat};
 use rustix::mount::OpenTreeFlags;
 
+use crate::cut_off::cut_off;
 use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::mount::{by_fd, clone, make_slaves, move_to, take_off, take_off_name};
@@ -41,20 +42,24 @@ fn usual(filesystem: Filesystem) -> &'static [&'static str] {
     }
 }
 
-/// Mounts the spare where there is none yet, on nothing that `plan` covers; gives its folder and handle if it did. `root`
-/// must be cut off from its peers, or others would see it.
-pub(crate) fn mount(root: &Root, plan: &Plan) -> Result<Option<(String, OwnedFd)>> {
-    if existing(root).is_some() {
-        return Ok(None);
+/// The folder for a spare, where there is none yet: nothing that `plan` covers.
+pub(crate) fn place(root: &Root, plan: &Plan) -> Result<Option<String>> {
+    match existing(root) {
+        Some(_) => Ok(None),
+        None => empty_folder(root, plan).map(Some),
     }
-    let folder = empty_folder(root, plan)?;
+}
+
+/// Mounts the spare on `folder`; gives its handle. The mount that the folder lies on must be cut off from its peers, or others
+/// would see it.
+pub(crate) fn mount(root: &Root, folder: &str) -> Result<OwnedFd> {
     let kind = root.filesystem().name();
     let failed = |call: &str, e: std::io::Error| {
-        Error::call(format!("spare {kind}: {call}({})", root.show(&folder)), e)
+        Error::call(format!("spare {kind}: {call}({})", root.show(folder)), e)
     };
-    let on = root.folder(&folder).map_err(|e| failed("open", e))?;
+    let on = root.folder(folder).map_err(|e| failed("open", e))?;
     // Opened before there is something to take off: that must not fail for want of a descriptor.
-    let (above, name) = folder.rsplit_once('/').unwrap_or(("", &folder));
+    let (above, name) = folder.rsplit_once('/').unwrap_or(("", folder));
     let above = root.folder(above).map_err(|e| failed("open", e))?;
     let flags = match must_keep_mounts(root) {
         true => OpenTreeFlags::AT_RECURSIVE,
@@ -67,7 +72,7 @@ pub(crate) fn mount(root: &Root, plan: &Plan) -> Result<Option<(String, OwnedFd)
         .and_then(|tree| move_to(&tree, &on))
         .or_else(|_| classic(root, &on))
         .map_err(|e| failed("mount", e))?;
-    let handle = root.folder(&folder).map_err(|e| {
+    let handle = root.folder(folder).map_err(|e| {
         take_off_name(&above, name);
         failed("open", e)
     })?;
@@ -75,7 +80,7 @@ pub(crate) fn mount(root: &Root, plan: &Plan) -> Result<Option<(String, OwnedFd)
     make_slaves(&handle)
         .inspect_err(|_| take_off(&handle).unwrap_or_default())
         .map_err(|e| failed("mount(MS_SLAVE|MS_REC)", e))?;
-    Ok(Some((folder, handle)))
+    Ok(handle)
 }
 
 /// Takes the spare off.
@@ -84,7 +89,10 @@ pub(crate) fn unmount(root: &Root) -> Result<()> {
         return Ok(());
     };
     root.folder(&folder)
-        .and_then(|handle| take_off(&handle))
+        .and_then(|handle| {
+            cut_off(root, &[&handle])?;
+            take_off(&handle)
+        })
         .map_err(|e| Error::call(format!("detach: umount2({}, MNT_DETACH)", root.show(&folder)), e))
 }
 

@@ -7,7 +7,7 @@ use nix::mount::{MsFlags, mount};
 use rustix::fs::{Mode, OFlags, openat};
 
 use super::folders::Folders;
-use super::{Order, Piece, parts, shield};
+use super::{Order, Piece, has_gone, parts, shield};
 use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
@@ -17,7 +17,6 @@ use crate::mount::{
 };
 use crate::plan::Step;
 use crate::root::Root;
-use crate::spare;
 
 /// The staged snapshot. Dropping it takes the stage off, as far as that can be had on the way out of a failure; what was
 /// bound from it stays.
@@ -42,10 +41,10 @@ impl Stage {
         take_off(&self.tmpfs).map_err(|e| Error::call("umount2(stage of the snapshot, MNT_DETACH)", e))
     }
 
-    /// Mounts and fills it.
-    pub(super) fn build(order: &Order<'_>) -> Result<Self> {
+    /// Mounts it on the folder `spot` and fills it.
+    pub(super) fn build(order: &Order<'_>, spot: &str) -> Result<Self> {
         let (root, plan) = (order.root, order.plan);
-        let tmpfs = mount_tmpfs(order)?;
+        let tmpfs = mount_tmpfs(order, spot)?;
         let filled = || {
             let content = order.snapshot.write(tmpfs.as_fd(), order.source)?;
             Ok(match shield::cover(&tmpfs, order.source)? {
@@ -72,9 +71,13 @@ impl Stage {
                 Step::Pass { path, read_only, .. } => {
                     let (folder, name) = split(path);
                     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                    let original = openat(from.open(root, folder)?, name, flags, Mode::empty())
-                        .map_err(|e| Error::call(format!("open({})", root.show(path)), e))?;
-                    stage.pass(&original, root, path, *read_only)?;
+                    let passed = openat(from.open(root, folder)?, name, flags, Mode::empty())
+                        .map_err(|e| Error::call(format!("open({})", root.show(path)), e))
+                        .and_then(|original| stage.pass(&original, root, path, *read_only));
+                    match passed {
+                        Err(error) if has_gone(&error) => {}
+                        other => other?,
+                    }
                 }
                 Step::Emulate { key, writable } | Step::Replace { key, writable } => {
                     stage.place(order, key, *writable)?;
@@ -103,12 +106,14 @@ impl Stage {
             .map_err(|e| Error::call(format!("open(snapshot of {})", root.show(path)), e))
     }
 
-    /// Mounts what is lent, one over the other, where nobody sees it: only what is mounted can be bound.
+    /// Mounts what is lent, one over the other, where nobody sees it: only what is mounted can be bound. It is cut off from its
+    /// peers before a file is looked for in it, or who lends could still put something over the file.
     fn take_in(&self, order: &Order<'_>) -> Result<()> {
         for tree in order.options.shared.trees() {
             shield::spot(&self.tmpfs)
                 .and_then(|spot| move_to(tree, &spot))
                 .map_err(|e| Error::call("move_mount(shared, stage of the snapshot)", e))?;
+            make_private(tree).map_err(|e| Error::call("mount(shared, MS_PRIVATE|MS_REC)", e))?;
         }
         Ok(())
     }
@@ -184,16 +189,15 @@ fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
 
-fn mount_tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
+fn mount_tmpfs(order: &Order<'_>, spot: &str) -> Result<OwnedFd> {
     let root = order.root;
-    let spot = spare::spot(root, order.plan)?;
     let open = |path: &str| {
         root.folder(path)
             .map_err(|e| Error::call(format!("open({})", root.show(path)), e))
     };
-    let on = open(&spot)?;
+    let on = open(spot)?;
     // Opened before there is something to take off: that must not fail for want of a descriptor.
-    let (above, name) = spot.rsplit_once('/').unwrap_or(("", &spot));
+    let (above, name) = spot.rsplit_once('/').unwrap_or(("", spot));
     let above = open(above)?;
     let (size, inodes) = order.snapshot.limits();
     let mut data = format!("size={size},nr_inodes={inodes},mode=0755");
@@ -208,6 +212,6 @@ fn mount_tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
         flags,
         Some(&*data),
     )
-    .map_err(|e| Error::call(format!("mount({}, tmpfs, {data})", root.show(&spot)), e))?;
-    open(&spot).inspect_err(|_| take_off_name(&above, name))
+    .map_err(|e| Error::call(format!("mount({}, tmpfs, {data})", root.show(spot)), e))?;
+    open(spot).inspect_err(|_| take_off_name(&above, name))
 }

@@ -9,7 +9,7 @@ use rustix::mount::{
 };
 
 use super::folders::Folders;
-use super::{Order, Part, Piece, parts};
+use super::{Order, Part, Piece, has_gone, parts};
 use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::plan::Step;
@@ -84,17 +84,18 @@ fn piece(root: &Root, content: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
                 read_only,
             } => {
                 let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-                (
-                    path,
-                    clone(from.open(root, parent)?, name, root)?,
-                    *folder,
-                    *read_only,
-                )
+                match clone(from.open(root, parent)?, name, root) {
+                    Err(error) if has_gone(&error) => continue,
+                    original => (path, original?, *folder, *read_only),
+                }
             }
             _ => continue,
         };
         restrict(&original, path, is_folder, read_only && !at_once, root)?;
-        graft(&original, &tree, part.at, path, root)?;
+        match graft(&original, &tree, part.at, path, root) {
+            Err(error) if has_gone(&error) => continue,
+            grafted => grafted?,
+        }
         passed = true;
     }
     if at_once && passed {

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::mount::{self, make_private, make_slave};
 use crate::mountinfo::{self, Mount};
+use crate::root::Root;
 
 /// The mountpoints of mounts that were in a peer group.
 #[derive(Debug, Default)]
@@ -39,24 +40,27 @@ impl Unshared {
                 make_private(root.handle()).map_err(|errno| Error::call(call, errno))
             }
             Filesystem::Sys => {
-                let carriers: Result<Vec<_>> =
-                    order.plan.targets().map(|path| carrier(order, path)).collect();
-                carriers?
+                let carriers = order.plan.targets().map(|path| carrier(root, order.mounts, path));
+                let carriers = carriers.collect::<Result<Vec<_>>>()?;
+                carriers
                     .into_iter()
-                    .try_for_each(|carrier| self.cut_off(order, carrier))
+                    .try_for_each(|carrier| self.cut_off(root, carrier))
             }
         }
     }
 
-    /// The same for the stage of the classic way, which lies on the root.
-    pub(super) fn before_stage(&mut self, order: &Order<'_>) -> Result<()> {
-        let root = carrier(order, "")?;
-        self.cut_off(order, root)
+    /// The same for what is mounted at `path` in passing, or beside the plan: the stage of the classic way, a spare. Of procfs
+    /// all is private.
+    pub(super) fn before_mount_at(&mut self, root: &Root, path: &str) -> Result<()> {
+        if root.filesystem().is_proc() {
+            return Ok(());
+        }
+        let mounts = mountinfo::read()?;
+        self.cut_off(root, carrier(root, &mounts, path)?)
     }
 
     /// Makes `carrier` a slave.
-    fn cut_off(&mut self, order: &Order<'_>, carrier: &Mount) -> Result<()> {
-        let root = order.root;
+    fn cut_off(&mut self, root: &Root, carrier: &Mount) -> Result<()> {
         if !carrier.shared || self.0.contains(&carrier.point) {
             return Ok(());
         }
@@ -97,7 +101,7 @@ impl Unshared {
 pub(super) fn covers(order: &Order<'_>) -> Result<bool> {
     let kind = order.root.filesystem().kind();
     for path in order.plan.targets() {
-        let carrier = carrier(order, path)?;
+        let carrier = carrier(order.root, order.mounts, path)?;
         if carrier.fs == kind || carrier.layer().is_some() {
             return Ok(true);
         }
@@ -106,8 +110,7 @@ pub(super) fn covers(order: &Order<'_>) -> Result<bool> {
 }
 
 /// The mount that what is put at `path` would lie on.
-fn carrier<'a>(order: &Order<'a>, path: &str) -> Result<&'a Mount> {
-    let root = order.root;
+fn carrier<'a>(root: &Root, mounts: &'a [Mount], path: &str) -> Result<&'a Mount> {
     let at = root.show(path);
     let handle = if path.is_empty() {
         root.handle().try_clone_to_owned()
@@ -117,8 +120,8 @@ fn carrier<'a>(order: &Order<'a>, path: &str) -> Result<&'a Mount> {
     };
     let handle = handle.map_err(|e| Error::call(format!("open({at})"), e))?;
     let found = match mount::id(&handle) {
-        Ok(id) => order.mounts.iter().find(|m| m.id == id),
-        Err(_) => mountinfo::carrier(order.mounts, &root.mountpoint()?.join(path)),
+        Ok(id) => mounts.iter().find(|m| m.id == id),
+        Err(_) => mountinfo::carrier(mounts, &root.mountpoint()?.join(path)),
     };
     found.ok_or_else(|| {
         Error::place(format!(
