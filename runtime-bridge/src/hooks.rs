@@ -11,7 +11,7 @@ pub const STAGES: [&str; 2] = ["createContainer", "prestart"];
 const TIMEOUT: u32 = 10;
 
 /// How the hook is called; by this it is known again.
-const ARGS: [&str; 2] = ["runtime-bridge", "hook"];
+pub(crate) const ARGS: [&str; 2] = ["runtime-bridge", "hook"];
 
 /// What happened to `hooks`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,6 +22,9 @@ use files::Known;
 /// Our runtime's name, for a pod's RuntimeClass or `docker run --runtime`.
 pub const HANDLER: &str = "procemu";
 
+/// Stands above what is ours, where comments can.
+const MADE_BY: &str = "# By `runtime-bridge install`; `runtime-bridge uninstall` takes it out again.\n";
+
 /// Whom the bridge is installed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {

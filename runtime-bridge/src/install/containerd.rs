@@ -1,10 +1,10 @@
 //! containerd's `config.toml`: a runtime handler beside the one that is there, edited so that all else keeps its bytes.
 
-use super::{HANDLER, Handler, Refusal, is_ours};
+use super::{HANDLER, Handler, MADE_BY, Refusal, is_ours};
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 /// What a pod's annotations have to match for containerd to hand them on to the runtime.
-const ANNOTATIONS: &str = "procemu.io/*";
+pub(super) const ANNOTATIONS: &str = "procemu.io/*";
 
 /// The runtime that containerd takes where the file names none.
 const DEFAULT: &str = "runc";
@@ -77,8 +77,7 @@ pub fn add(text: &str, handler: &Handler) -> Result<String, Refusal> {
     if handler.no_new_keyring {
         options.insert("NoNewKeyring", true.into());
     }
-    ours.decor_mut()
-        .set_prefix("\n# By `runtime-bridge install`; `runtime-bridge uninstall` takes it out again.\n");
+    ours.decor_mut().set_prefix(format!("\n{MADE_BY}"));
     let containerd = folder(&mut document, &["plugins", plugin, "containerd"])?;
     if handler.default {
         make_default(containerd)?;

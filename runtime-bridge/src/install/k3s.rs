@@ -1,8 +1,8 @@
 //! k3s' template of containerd's configuration: text that is no TOML yet, in which a block is ours.
 
-use super::{HANDLER, Handler};
+use super::containerd::ANNOTATIONS;
+use super::{HANDLER, Handler, MADE_BY};
 
-const BEGIN: &str = "# By `runtime-bridge install`; `runtime-bridge uninstall` takes it out again.\n";
 const END: &str = "# The end of what `runtime-bridge install` wrote.\n";
 
 /// What k3s would write without a template.
@@ -20,7 +20,7 @@ pub fn add(text: &str, plugin: &str, handler: &Handler) -> String {
         false => "",
     };
     format!(
-        "{base}{gap}{BEGIN}[{table}]\nruntime_type = \"io.containerd.runc.v2\"\npod_annotations = [\"procemu.io/*\"]\n\
+        "{base}{gap}{MADE_BY}[{table}]\nruntime_type = \"io.containerd.runc.v2\"\npod_annotations = [\"{ANNOTATIONS}\"]\n\
          [{table}.options]\nBinaryName = {program}\n{keyring}SystemdCgroup = {{{{ .SystemdCgroup }}}}\n{END}"
     )
 }
@@ -28,7 +28,7 @@ pub fn add(text: &str, plugin: &str, handler: &Handler) -> String {
 /// The template without it.
 pub fn remove(text: &str) -> String {
     let block = text
-        .find(BEGIN)
+        .find(MADE_BY)
         .zip(text.find(END))
         .filter(|(begin, end)| begin < end);
     match block {
@@ -39,7 +39,7 @@ pub fn remove(text: &str) -> String {
 
 /// Our handler in the template.
 pub fn installed(text: &str) -> Option<Handler> {
-    let block = &text[text.find(BEGIN)?..text.find(END)?];
+    let block = &text[text.find(MADE_BY)?..text.find(END)?];
     let line = block
         .lines()
         .find_map(|line| line.strip_prefix("BinaryName = "))?;

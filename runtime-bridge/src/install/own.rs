@@ -1,11 +1,9 @@
 //! Files that are ours alone, for engines that read a folder of them.
 
-use super::{HANDLER, Handler, Target};
+use super::{HANDLER, Handler, MADE_BY, Target};
 use crate::config::PROFILE_ANNOTATION;
+use crate::hooks::ARGS;
 use serde_json::json;
-
-/// Says whose file it is; JSON has no comments, there the name and what it calls say it.
-const HEAD: &str = "# By `runtime-bridge install`; `runtime-bridge uninstall` takes it out again.\n";
 
 /// What `target` reads, for `handler`; `bridge` is the path of runtime-bridge itself. `None` where the target's file is
 /// shared with others.
@@ -18,7 +16,7 @@ pub fn content(target: Target, handler: &Handler, bridge: &str) -> Option<String
                 true => format!("runtime = \"{HANDLER}\"\n"),
                 false => String::new(),
             };
-            format!("{HEAD}[engine]\n{default}\n[engine.runtimes]\n{HANDLER} = [{program}]\n")
+            format!("{MADE_BY}[engine]\n{default}\n[engine.runtimes]\n{HANDLER} = [{program}]\n")
         }
         Target::Crio => {
             let default = match handler.default {
@@ -26,7 +24,7 @@ pub fn content(target: Target, handler: &Handler, bridge: &str) -> Option<String
                 false => String::new(),
             };
             format!(
-                "{HEAD}{default}[crio.runtime.runtimes.{HANDLER}]\nruntime_path = {program}\nruntime_type = \"oci\"\n\
+                "{MADE_BY}{default}[crio.runtime.runtimes.{HANDLER}]\nruntime_path = {program}\nruntime_type = \"oci\"\n\
                  allowed_annotations = [\"{PROFILE_ANNOTATION}\"]\n"
             )
         }
@@ -39,15 +37,14 @@ pub fn content(target: Target, handler: &Handler, bridge: &str) -> Option<String
             };
             let hook = json!({
                 "version": "1.0.0",
-                "hook": {"path": bridge, "args": ["runtime-bridge", "hook"]},
+                "hook": {"path": bridge, "args": ARGS},
                 "when": when,
                 "stages": ["createContainer"],
             });
             format!("{hook:#}\n")
         }
         Target::Cdi => {
-            let hook =
-                json!({"hookName": "createContainer", "path": bridge, "args": ["runtime-bridge", "hook"]});
+            let hook = json!({"hookName": "createContainer", "path": bridge, "args": ARGS});
             let spec = json!({
                 "cdiVersion": "0.5.0",
                 "kind": "procemu.io/keys",
@@ -70,7 +67,7 @@ pub fn installed(target: Target, text: &str) -> Option<Handler> {
             (hook(file.pointer("/devices/0/containerEdits/hooks/0")?)?, false)
         }
         _ => {
-            let file: toml::Table = toml::from_str(text.strip_prefix(HEAD)?).ok()?;
+            let file: toml::Table = toml::from_str(text.strip_prefix(MADE_BY)?).ok()?;
             let engine = file
                 .get("engine")
                 .or(file.get("crio").and_then(|crio| crio.get("runtime")))?;
@@ -89,7 +86,7 @@ pub fn installed(target: Target, text: &str) -> Option<Handler> {
 
 /// The program of a hook that is ours.
 fn hook(hook: &serde_json::Value) -> Option<String> {
-    let ours = hook.get("args")? == &json!(["runtime-bridge", "hook"]);
+    let ours = hook.get("args")? == &json!(ARGS);
     Some(hook.get("path")?.as_str()?.to_owned()).filter(|_| ours)
 }
 
