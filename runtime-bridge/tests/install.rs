@@ -342,11 +342,20 @@ fn what_an_engine_cannot_is_said() {
 #[test]
 fn nothing_is_left_of_a_failed_write() {
     let place = Place::with(Target::Docker, DOCKER);
-    let installation = install(&place.request()).unwrap();
-    // A folder where the copy would go.
-    let copy = PathBuf::from(format!("{}.procemu-before", place.file().display()));
-    fs::create_dir(&copy).unwrap();
-    assert!(chain(&installation.apply().unwrap_err()).starts_with("cannot "));
-    assert_eq!(place.text().unwrap(), DOCKER);
-    assert_eq!(place.others(), [copy]);
+    let edit = install(&place.request()).unwrap().edit;
+    // A folder where a copy would go.
+    for suffix in ["before", "after"] {
+        let copy = PathBuf::from(format!("{}.procemu-{suffix}", place.file().display()));
+        fs::create_dir(&copy).unwrap();
+        assert!(chain(&edit.apply().unwrap_err()).starts_with("cannot "));
+        assert_eq!(place.text().unwrap(), DOCKER);
+        assert_eq!(place.others(), std::slice::from_ref(&copy));
+        fs::remove_dir(copy).unwrap();
+    }
+    // One where the file itself was.
+    fs::remove_file(place.file()).unwrap();
+    fs::create_dir_all(place.file().join("full")).unwrap();
+    let said = chain(&edit.apply().unwrap_err());
+    assert!(said.starts_with("cannot replace "), "{said}");
+    assert_eq!(place.others(), [""; 0].map(PathBuf::from));
 }

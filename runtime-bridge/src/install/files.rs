@@ -175,13 +175,16 @@ impl Edit {
             |name, content: &Option<String>| put(&beside(&self.path, name), content.as_deref(), &self.path);
         match &self.copies {
             Copies::Keep(before) if self.changes() => {
-                let had = text(&beside(&self.path, BEFORE))?;
-                copy(BEFORE, before)?;
-                put(&self.path, self.new.as_deref(), &self.path).inspect_err(|_| {
-                    // The first error is the one to tell.
-                    let _ = copy(BEFORE, &had);
-                })?;
-                copy(AFTER, &self.new)
+                let had = [BEFORE, AFTER].map(|name| (name, text(&beside(&self.path, name))));
+                copy(BEFORE, before)
+                    .and_then(|()| copy(AFTER, &self.new))
+                    .and_then(|()| put(&self.path, self.new.as_deref(), &self.path))
+                    .inspect_err(|_| {
+                        for (name, had) in had {
+                            // The first error is the one to tell.
+                            let _ = had.and_then(|had| copy(name, &had));
+                        }
+                    })
             }
             Copies::Keep(_) => Ok(()),
             Copies::Drop => {
