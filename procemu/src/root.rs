@@ -277,17 +277,24 @@ impl Root {
         }
     }
 
+    /// Opens `key` for writing; nothing is written by that.
+    ///
+    /// # Errors
+    /// The errno with which the kernel refuses it.
+    pub fn open_for_writing(&self, key: &SysctlKey) -> Result<fs::File> {
+        self.open_file(key.path(), OFlags::WRONLY)
+            .map_err(|e| Error::call(format!("open for writing({})", self.show(key.path())), e))
+    }
+
     /// Writes `value` to `key`.
     ///
     /// # Errors
     /// The errno with which the kernel refuses the open or the value.
     pub fn write(&self, key: &SysctlKey, value: &str) -> Result<()> {
         use std::io::Write;
-        let failed = |call: &str, e: io::Error| Error::call(format!("{call}({})", self.show(key.path())), e);
-        let mut file = self
-            .open_file(key.path(), OFlags::WRONLY)
-            .map_err(|e| failed("open for writing", e))?;
-        file.write_all(value.as_bytes()).map_err(|e| failed("write", e))
+        let mut file = self.open_for_writing(key)?;
+        file.write_all(value.as_bytes())
+            .map_err(|e| Error::call(format!("write({})", self.show(key.path())), e))
     }
 
     /// Every file below `sys`, relative to the root, with its permission bits; links of an overmount are followed,

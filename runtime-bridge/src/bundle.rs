@@ -1,13 +1,13 @@
 //! A bundle on disk: its `config.json` read, rewritten and replaced.
 
 use crate::cgroups::{self, Lacking};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, RefusedSysctls};
 use crate::document::DocumentError;
 use crate::job::Log;
 use crate::place::{self, Around};
 use crate::pod::{Asking, PodError};
 use crate::rewrite::{Change, Draft, Facts, RewriteError, STDERR};
-use crate::runtime::{Runtime, identify};
+use crate::runtime::{Kind, Runtime, identify};
 use crate::spec::Spec;
 use nix::fcntl::{AT_FDCWD, OFlag, openat, renameat};
 use nix::sys::stat::Mode;
@@ -172,7 +172,14 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
         table.insert(key.clone(), entry.clone());
     }
     let draft = Draft::read(&bundle.text, spec.owned_namespaces(), &table).map_err(wrong)?;
-    let mut place = place::facts(&spec, &draft.table()).map_err(BundleError::Place)?;
+    let policy = &options.config.policy;
+    let written = match policy.refused_sysctls {
+        RefusedSysctls::Fail => Default::default(),
+        RefusedSysctls::Hook | RefusedSysctls::Emulate => draft.written(),
+    };
+    let kind = kind(options, !written.is_empty());
+    let mut place = place::facts(&spec, &draft.table(policy.missing_sysctls), &written, kind)
+        .map_err(BundleError::Place)?;
     place
         .overmounts
         .extend(options.around.iter().flat_map(|around| around.overmounts()));
@@ -194,15 +201,24 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
         // With a log of its own, crun's standard error is the engine's to use.
         stderr: options.stays && options.log.is_none() && opens(STDERR),
     };
-    let (text, changes) = draft
-        .finish(&facts, options.config.policy.on_failure)
-        .map_err(wrong)?;
+    let (text, changes) = draft.finish(&facts, policy).map_err(wrong)?;
     Ok(Rewriting {
         bundle,
         spec,
         text,
         changes,
     })
+}
+
+/// Which runtime it is. One whose name does not tell is asked where that matters.
+fn kind(options: &Options<'_>, matters: bool) -> Kind {
+    let Some(path) = options.runtime else {
+        return Kind::Unknown;
+    };
+    match Kind::of_file(path) {
+        Kind::Unknown if matters => identify(path, &options.config.state_dir).kind,
+        kind => kind,
+    }
 }
 
 /// What of cgroups cannot be had, of that which the bundle asks for and which may be left out.

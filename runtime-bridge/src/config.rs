@@ -61,6 +61,44 @@ pub enum Cure {
     Auto,
 }
 
+/// What becomes of a sysctl that a container asks for and its kernel lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MissingSysctls {
+    /// It is a key of ours with that value.
+    #[default]
+    Emulate,
+    /// The container is not made.
+    Fail,
+}
+
+impl MissingSysctls {
+    /// Whether it is the default.
+    pub fn is_emulate(&self) -> bool {
+        *self == Self::Emulate
+    }
+}
+
+/// What becomes of a sysctl that the kernel has and that the runtime may not open for writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RefusedSysctls {
+    /// Our hook writes it. If it may not either, the container is not made.
+    #[default]
+    Hook,
+    /// The same, but then a key of ours with that value covers it.
+    Emulate,
+    /// The runtime fails in its own words.
+    Fail,
+}
+
+impl RefusedSysctls {
+    /// Whether it is the default.
+    pub fn is_hook(&self) -> bool {
+        *self == Self::Hook
+    }
+}
+
 /// `[policy]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -75,6 +113,10 @@ pub struct Policy {
     pub cgroup_namespace: Option<Cure>,
     /// `unified_resources`; without it, the preset's.
     pub unified_resources: Option<Cure>,
+    /// `missing_sysctls`.
+    pub missing_sysctls: MissingSysctls,
+    /// `refused_sysctls`.
+    pub refused_sysctls: RefusedSysctls,
 }
 
 /// A whole, checked `bridge.toml`.
@@ -372,6 +414,8 @@ mod tests {
             no_new_keyring = "always"
             on_failure = "warn"
             cgroup_namespace = "keep"
+            missing_sysctls = "fail"
+            refused_sysctls = "emulate"
             [runtimes]
             runc = "/usr/sbin/runc"
             "#,
@@ -384,6 +428,8 @@ mod tests {
                 no_new_keyring: NoNewKeyring::Always,
                 on_failure: OnFailure::Warn,
                 cgroup_namespace: Some(Cure::Keep),
+                missing_sysctls: MissingSysctls::Fail,
+                refused_sysctls: RefusedSysctls::Emulate,
                 ..Policy::default()
             }
         );
@@ -405,7 +451,7 @@ mod tests {
             ),
             (
                 "[policy]\nkeyring = 1\n",
-                "/etc/procemu/bridge.toml:2: unknown field `keyring`, expected one of `no_new_keyring`, `on_failure`, `crun_cgroups`, `cgroup_namespace`, `unified_resources`",
+                "/etc/procemu/bridge.toml:2: unknown field `keyring`, expected one of `no_new_keyring`, `on_failure`, `crun_cgroups`, `cgroup_namespace`, `unified_resources`, `missing_sysctls`, `refused_sysctls`",
             ),
             (
                 "profiles = []\npreset = \"gvizor\"\n",

@@ -1,17 +1,19 @@
 //! The OCI hook: prepares one container's `/proc` and `/sys`, in the container's namespaces, before pivot_root.
 
-use std::fs::OpenOptions;
+mod sysctls;
+
+use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use procemu::{
-    Entry, Error, ErrorKind, Filesystem, Mode, Options, Placement, Plan, Probing, Root, Roots, Shared,
-    SysctlKey, Table, Target, When, ask_child, reexec_sealed,
+    Error, ErrorKind, Filesystem, Options, Placement, Plan, Probing, Root, Roots, Shared, SysctlKey, Table,
+    Target, ask_child, reexec_sealed,
 };
 
 use crate::bundle;
-use crate::config::{Config, ConfigError, OnFailure};
+use crate::config::{Config, ConfigError, MissingSysctls, OnFailure, RefusedSysctls};
 use crate::job::{Job, Log};
 use crate::place::{has, is_given, placement, read_only_through_links, without_absent};
 use crate::pod::Lending;
@@ -79,6 +81,8 @@ struct Order {
     rootfs: PathBuf,
     table: Table,
     sysctl: Vec<(String, SysctlKey, String)>,
+    missing_sysctls: MissingSysctls,
+    refused_sysctls: RefusedSysctls,
     host: Roots,
     lending: Option<Lending>,
     on_failure: OnFailure,
@@ -193,17 +197,17 @@ fn order(state: &State, config: Option<&Path>) -> Result<Order, HookError> {
     }
     let rootfs = state.bundle.join(&spec.root.path);
     let job = Job::of(&text).map_err(|e| wrong(e.to_string()))?;
-    let (table, requested, lending, on_failure, log) = match job {
-        Some(job) => (job.table, job.sysctl, job.lending, job.on_failure, job.log),
+    let job = match job {
+        Some(job) => job,
         None => {
             let config = Config::load(config)?;
             let mut table = config.table(&spec.annotations)?;
             table.apply_sysctls(&Default::default());
-            (table, Default::default(), None, config.policy.on_failure, None)
+            Job::new(table, config.policy.on_failure)
         }
     };
     let mut sysctl = Vec::new();
-    for (spelling, value) in requested {
+    for (spelling, value) in job.sysctl {
         let request = sysctl::Request::new(&spelling, &value)
             .filter(|request| {
                 sysctl::namespace(&request.key).is_some_and(|namespace| spec.lists(namespace.name()))
@@ -214,12 +218,14 @@ fn order(state: &State, config: Option<&Path>) -> Result<Order, HookError> {
     Ok(Order {
         spec,
         rootfs,
-        table,
+        table: job.table,
         sysctl,
+        missing_sysctls: job.missing_sysctls,
+        refused_sysctls: job.refused_sysctls,
         host: Roots::open(),
-        lending,
-        on_failure,
-        log,
+        lending: job.lending,
+        on_failure: job.on_failure,
+        log: job.log,
     })
 }
 
@@ -254,22 +260,28 @@ fn prepare(order: &Order) -> Result<(), Error> {
     {
         let _ = roots.drop_spare(filesystem);
     }
-    let table = match roots.has(Filesystem::Proc) {
-        true => set_sysctls(roots.get(Filesystem::Proc)?, order)?,
-        false => order.table.clone(),
-    };
+    if !roots.has(Filesystem::Proc) {
+        return attach(&roots, &folder, &order.table, order);
+    }
+    let proc = roots.get(Filesystem::Proc)?;
+    let (table, written) = sysctls::set(proc, order)?;
+    attach(&roots, &folder, &table, order).map_err(|error| written.put_back(error))
+}
+
+/// Puts `table` in place.
+fn attach(roots: &Roots, folder: &File, table: &Table, order: &Order) -> Result<(), Error> {
     let placed = |root: &Root| {
         let mut placement = placement(&order.spec, root.filesystem());
         if let Placement::Container { read_only, .. } = &mut placement {
-            read_only.extend(read_only_through_links(&folder, root, &order.spec));
+            read_only.extend(read_only_through_links(folder, root, &order.spec));
         }
         Ok(placement)
     };
-    let plans = roots.plan(&table, Probing::Open, placed)?;
+    let plans = roots.plan(table, Probing::Open, placed)?;
     if plans.is_empty() {
         return Ok(());
     }
-    let snapshots = plans.compile(&table, Some(&order.host))?;
+    let snapshots = plans.compile(table, Some(&order.host))?;
     let shared = borrow(plans.get(Filesystem::Proc), order)?;
     let label = Some(order.spec.linux.mount_label.clone()).filter(|label| !label.is_empty());
     let options = Options {
@@ -316,39 +328,12 @@ fn borrow(plan: &Plan, order: &Order) -> Result<Shared, Error> {
     Ok(shared)
 }
 
-fn rootfs(path: &Path) -> Result<std::fs::File, Error> {
+fn rootfs(path: &Path) -> Result<File, Error> {
     let mut options = OpenOptions::new();
     options
         .read(true)
         .custom_flags(nix::libc::O_PATH | nix::libc::O_DIRECTORY);
     options.open(path).map_err(|e| Error::failed_open(path, e))
-}
-
-/// Writes what was moved out of `linux.sysctl` to the kernel's own keys, while they can still be written; what is not
-/// the kernel's gets a key of ours. Gives the table with those.
-fn set_sysctls(proc: &Root, order: &Order) -> Result<Table, Error> {
-    let mut table = order.table.clone();
-    if order.sysctl.is_empty() {
-        return Ok(table);
-    }
-    // crun has made them read-only already; in a runtime that has not, both are the same.
-    let clear = proc.unshadowed().ok();
-    let writable = clear.as_ref().unwrap_or(proc);
-    for (spelling, key, value) in &order.sysctl {
-        if proc.has_own(key)? {
-            let written = writable.write(key, value);
-            // What replaces the key has the value, whether the kernel takes it or not.
-            if table.get(key).is_none_or(|entry| entry.when != When::Always) {
-                written.map_err(|error| error.during(format!("sysctl {spelling}={value}")))?;
-            }
-        } else {
-            let entry = Entry::literal(value.as_str())
-                .with_mode(Mode::ReadWrite)
-                .with_when(When::Always);
-            table.insert(key.clone(), entry.with_doc("requested by linux.sysctl"));
-        }
-    }
-    Ok(table)
 }
 
 #[cfg(test)]

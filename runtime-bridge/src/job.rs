@@ -1,6 +1,6 @@
 //! What the hook is to do, as `config.json` carries it.
 
-use crate::config::OnFailure;
+use crate::config::{MissingSysctls, OnFailure, RefusedSysctls};
 use crate::document::Node;
 use crate::pod::Lending;
 use crate::report::Report;
@@ -29,6 +29,12 @@ pub struct Job {
     /// [`Job::table`]; for one that is always replaced it is enough to be there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sysctl: BTreeMap<String, String>,
+    /// What to do about one of them that the kernel lacks after all.
+    #[serde(default, skip_serializing_if = "MissingSysctls::is_emulate")]
+    pub missing_sysctls: MissingSysctls,
+    /// What to do about one of them that the hook may not write.
+    #[serde(default, skip_serializing_if = "RefusedSysctls::is_hook")]
+    pub refused_sysctls: RefusedSysctls,
     /// Where the runtime writes its log, if the wrapper was told: crun does not pass on what a hook says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<Log>,
@@ -67,6 +73,21 @@ impl Job {
 
     /// The member's name.
     pub const MEMBER: &str = "procemu";
+
+    /// A job with this table and nothing else.
+    pub fn new(table: Table, on_failure: OnFailure) -> Self {
+        Self {
+            version: Self::VERSION,
+            on_failure,
+            table,
+            sysctl: BTreeMap::new(),
+            missing_sysctls: MissingSysctls::default(),
+            refused_sysctls: RefusedSysctls::default(),
+            log: None,
+            lending: None,
+            stderr: false,
+        }
+    }
 
     /// The job in the text of a `config.json`, if it has one.
     ///

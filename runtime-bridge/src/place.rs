@@ -14,6 +14,8 @@ use procemu::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::refused::refused;
+use crate::runtime::Kind;
 use crate::spec::{Mount, Spec};
 
 /// What attaching a table inside a container would do: the container's plan, in the words of the rewriter.
@@ -25,6 +27,8 @@ pub struct PlaceFacts {
     pub replaced: BTreeSet<SysctlKey>,
     /// Folders of procfs that would be overmounted, relative to `/proc`: `sys/kernel`.
     pub overmounts: BTreeSet<String>,
+    /// Keys that exist, are requested, and may not be opened for writing as the runtime does it.
+    pub refused: BTreeSet<SysctlKey>,
 }
 
 impl PlaceFacts {
@@ -111,11 +115,16 @@ pub fn read_only_through_links(rootfs: impl AsFd, proc: &Root, spec: &Spec) -> V
 /// What the container that `spec` describes would lack of `table`.
 ///
 /// `table` has the container's own `linux.sysctl` among its entries, so that a requested key that the kernel lacks counts
-/// as missing, and the folder that it needs as overmounted.
+/// as missing, and the folder that it needs as overmounted. `written` are the keys that a runtime of this kind would write.
 ///
 /// # Errors
 /// If the procfs cannot be looked at, or the table asks for what cannot be.
-pub fn facts(spec: &Spec, table: &Table) -> Result<PlaceFacts, Error> {
+pub fn facts(
+    spec: &Spec,
+    table: &Table,
+    written: &BTreeSet<SysctlKey>,
+    kind: Kind,
+) -> Result<PlaceFacts, Error> {
     let look = || -> Result<PlaceFacts, Error> {
         let roots = without_absent(Roots::of(container_procfs(spec), container_sysfs(spec)), spec);
         let plans = roots.plan(table, Probing::Open, |root| {
@@ -132,12 +141,13 @@ pub fn facts(spec: &Spec, table: &Table) -> Result<PlaceFacts, Error> {
             keys.insert(key.clone());
         }
         facts.overmounts = plans.proc.overmounts().map(str::to_owned).collect();
+        facts.refused = refused(written, kind);
         Ok(facts)
     };
     let in_network = |key: &SysctlKey| key.below_sys().is_some_and(|below| below.starts_with("net/"));
     match network(spec) {
         // A fresh network namespace has other keys than the first one: look from where the container will.
-        Some(network) if table.keys().any(in_network) => from_within(&network, look),
+        Some(network) if table.keys().chain(written).any(in_network) => from_within(&network, look),
         _ => look(),
     }
 }

@@ -11,7 +11,7 @@ pub(crate) use sysctls::requested;
 use sysctls::{Requested, moved_before, sysctl_of, without_sysctl_sources};
 
 use crate::cgroups::Lacking;
-use crate::config::OnFailure;
+use crate::config::{MissingSysctls, Policy};
 use crate::document::{DocumentError, Node, Style};
 use crate::hooks;
 use crate::job::{Job, Log};
@@ -140,33 +140,42 @@ impl Draft {
     }
 
     /// The table to compare the container's procfs with: the one given, its `sysctl` sources resolved, and what the
-    /// container requests and may set, should its kernel lack that.
-    pub fn table(&self) -> Table {
+    /// container requests and may set, should its kernel lack that and `missing` say so.
+    pub fn table(&self, missing: MissingSysctls) -> Table {
         let mut table = self.table.clone();
-        for Requested { request, .. } in &self.requests {
-            if self.owns(&request.key) && !table.contains_key(&request.key) {
+        if missing == MissingSysctls::Fail {
+            return table;
+        }
+        for request in self.owned_requests() {
+            if !table.contains_key(&request.key) {
                 table.insert(request.key.clone(), requested(&request.value));
             }
         }
         table
     }
 
+    /// The keys that the container requests and may set.
+    pub fn written(&self) -> BTreeSet<SysctlKey> {
+        self.owned_requests().map(|request| request.key.clone()).collect()
+    }
+
+    fn owned_requests(&self) -> impl Iterator<Item = &Request> {
+        let requests = self.requests.iter().map(|requested| &requested.request);
+        requests.filter(|request| self.owns(&request.key))
+    }
+
     /// Whether the result depends on [`Facts::runtime`]; where not, [`Runtime::UNKNOWN`] will do.
     pub fn depends_on_runtime(&self, place: &PlaceFacts) -> bool {
-        !place.is_empty() || !self.oci_version.as_deref().is_none_or(is_1_0)
+        !place.is_empty() || !place.refused.is_empty() || !self.oci_version.as_deref().is_none_or(is_1_0)
     }
 
     /// The new text, and what is new in it.
     ///
     /// # Errors
     /// If `hooks` is not what the OCI spec says, or a sysctl that has to move has two values, or an impossible one.
-    pub fn finish(
-        mut self,
-        facts: &Facts,
-        on_failure: OnFailure,
-    ) -> Result<(String, Vec<Change>), RewriteError> {
+    pub fn finish(mut self, facts: &Facts, policy: &Policy) -> Result<(String, Vec<Change>), RewriteError> {
         let mut changes = Vec::new();
-        let mut job = self.move_sysctls(&facts.place, on_failure, &mut changes)?;
+        let mut job = self.move_sysctls(&facts.place, policy, &mut changes)?;
         job.log = facts.log.clone();
         job.lending = lending(facts);
         let needed = !facts.place.is_empty() || !job.sysctl.is_empty();

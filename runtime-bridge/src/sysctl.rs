@@ -1,7 +1,8 @@
 //! `linux.sysctl`: what is requested, and what a container may set.
 
 use crate::spec::SysctlNamespace;
-use procemu::SysctlKey;
+use nix::errno::Errno;
+use procemu::{Error, SysctlKey};
 
 /// One key with its value, as `linux.sysctl` has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +65,12 @@ const OTHER_IPC: [&str; 4] = ["auto_msgmni", "msg_next_id", "sem_next_id", "shm_
 pub fn shared_by(key: &SysctlKey) -> Option<SysctlNamespace> {
     let other = |name: &str| OTHER_IPC.contains(&name).then_some(SysctlNamespace::Ipc);
     namespace(key).or_else(|| other(key.below_sys()?.strip_prefix("kernel/")?))
+}
+
+/// Whether `error` says that the key may not be written by the caller, where it is tried; not that its value is wrong.
+pub fn is_refusal(error: &Error) -> bool {
+    let errno = error.errno().map(Errno::from_raw);
+    matches!(errno, Some(Errno::EACCES | Errno::EPERM | Errno::EROFS))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use procemu::{Entry, SysctlKey, Table};
 use proptest::prelude::*;
 use runtime_bridge::cgroups::Lacking;
-use runtime_bridge::config::OnFailure;
+use runtime_bridge::config::Policy;
 use runtime_bridge::document::Node;
 use runtime_bridge::place::PlaceFacts;
 use runtime_bridge::pod::Lending;
@@ -145,9 +145,10 @@ fn place() -> impl Strategy<Value = PlaceFacts> {
         keys(),
         keys(),
         prop::sample::subsequence(FOLDERS.to_vec(), 0..FOLDERS.len()),
+        keys(),
         any::<bool>(),
     )
-        .prop_map(|(mut missing, replaced, overmounts, cap)| {
+        .prop_map(|(mut missing, replaced, overmounts, refused, cap)| {
             if cap {
                 missing.insert("kernel/cap_last_cap".parse().unwrap());
             }
@@ -155,6 +156,7 @@ fn place() -> impl Strategy<Value = PlaceFacts> {
                 missing,
                 replaced,
                 overmounts: overmounts.into_iter().map(str::to_owned).collect(),
+                refused,
             }
         })
 }
@@ -213,7 +215,7 @@ fn rewrite(text: &str, facts: &Facts, owned: &BTreeSet<SysctlNamespace>) -> (Str
     ]);
     Draft::read(text, owned.clone(), &table)
         .unwrap()
-        .finish(facts, OnFailure::Fail)
+        .finish(facts, &Policy::default())
         .unwrap()
 }
 

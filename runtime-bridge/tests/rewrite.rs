@@ -2,7 +2,7 @@
 
 use procemu::{Entry, SysctlKey, Table};
 use runtime_bridge::cgroups::Lacking;
-use runtime_bridge::config::OnFailure;
+use runtime_bridge::config::{MissingSysctls, Policy, RefusedSysctls};
 use runtime_bridge::job::Job;
 use runtime_bridge::place::PlaceFacts;
 use runtime_bridge::pod::Lending;
@@ -31,6 +31,7 @@ fn place(missing: &[&str], replaced: &[&str], overmounts: &[&str]) -> PlaceFacts
         missing: missing.iter().map(|text| key(text)).collect(),
         replaced: replaced.iter().map(|text| key(text)).collect(),
         overmounts: overmounts.iter().map(|&text| text.to_owned()).collect(),
+        refused: Default::default(),
     }
 }
 
@@ -54,6 +55,17 @@ fn rewrite_with(
     cgroups: Lacking,
     lending: Option<Lending>,
 ) -> Result<(String, Vec<String>), RewriteError> {
+    rewrite_by(&Policy::default(), text, runtime, place, cgroups, lending)
+}
+
+fn rewrite_by(
+    policy: &Policy,
+    text: &str,
+    runtime: &str,
+    place: PlaceFacts,
+    cgroups: Lacking,
+    lending: Option<Lending>,
+) -> Result<(String, Vec<String>), RewriteError> {
     let facts = Facts {
         runtime: Runtime::parse(runtime),
         place,
@@ -65,7 +77,7 @@ fn rewrite_with(
     };
     let once = |text: &str| {
         let owned = Spec::parse(text).unwrap().owned_namespaces();
-        Draft::read(text, owned, &table())?.finish(&facts, OnFailure::Fail)
+        Draft::read(text, owned, &table())?.finish(&facts, policy)
     };
     let (new, changes) = once(text)?;
     assert_eq!(once(&new)?, (new.clone(), Vec::new()), "not idempotent");
@@ -241,6 +253,75 @@ fn sysctls_of_namespaces_that_are_not_the_containers_stay() {
         assert!(new.starts_with(&text[..text.len() - 1]), "{new}");
         assert!(job(&new).sysctl.is_empty());
     }
+}
+
+#[test]
+fn what_the_runtime_may_not_write_is_the_hooks() {
+    let place = PlaceFacts {
+        refused: ["net/ipv4/ping_group_range", "vm/swappiness"].map(key).into(),
+        ..PlaceFacts::default()
+    };
+    let (new, changes) = rewrite(SANDBOX, RUNC, place).unwrap();
+    assert_eq!(
+        changes,
+        [
+            "linux.sysctl: net.ipv4.ping_group_range = \"0 2147483647\" is now the hook's to set: the runtime may not open it for writing",
+            "hooks.createContainer: our hook comes first: sysctls are the hook's to set",
+            "procemu: a table of 1 keys and 1 sysctls: the hook reads there what to do",
+        ]
+    );
+    // What is one for the whole machine stays the runtime's to refuse.
+    let left: Value = serde_json::from_str(&new).unwrap();
+    let left = &left["linux"]["sysctl"];
+    assert_eq!(left["vm.swappiness"], "10");
+    assert_eq!(left["net.ipv4.ip_unprivileged_port_start"], "0");
+    assert_eq!(left.as_object().unwrap().len(), 3);
+    let job = job(&new);
+    assert_eq!(
+        job.sysctl,
+        [("net.ipv4.ping_group_range".to_owned(), "0 2147483647".to_owned())].into()
+    );
+    assert!(!new.contains("refused_sysctls") && !new.contains("missing_sysctls"));
+    let (back, _) = rewrite(&new, RUNC, PlaceFacts::default()).unwrap();
+    let sysctl = |text: &str| serde_json::from_str::<Value>(text).unwrap()["linux"]["sysctl"].clone();
+    assert_eq!(sysctl(&back), sysctl(SANDBOX));
+}
+
+#[test]
+fn the_policy_goes_with_what_is_moved() {
+    let policy = Policy {
+        missing_sysctls: MissingSysctls::Fail,
+        refused_sysctls: RefusedSysctls::Emulate,
+        ..Policy::default()
+    };
+    let moved = |place: PlaceFacts| {
+        let (new, _) = rewrite_by(&policy, SANDBOX, RUNC, place, Lacking::default(), None).unwrap();
+        let job = job(&new);
+        (job.missing_sysctls, job.refused_sysctls)
+    };
+    assert_eq!(
+        moved(place(&[], &[], &["sys/net"])),
+        (MissingSysctls::Fail, RefusedSysctls::Emulate)
+    );
+    assert_eq!(
+        moved(place(&["kernel/cap_last_cap"], &[], &[])),
+        (MissingSysctls::Emulate, RefusedSysctls::Hook)
+    );
+}
+
+#[test]
+fn a_requested_key_is_looked_for_only_where_it_would_be_emulated() {
+    let owned = Spec::parse(SANDBOX).unwrap().owned_namespaces();
+    let draft = Draft::read(SANDBOX, owned, &Table::new()).unwrap();
+    let keys = [
+        "kernel/shm_rmid_forced",
+        "net/ipv4/ip_unprivileged_port_start",
+        "net/ipv4/ping_group_range",
+    ]
+    .map(key);
+    assert!(draft.table(MissingSysctls::Emulate).keys().eq(&keys));
+    assert!(draft.table(MissingSysctls::Fail).is_empty());
+    assert!(draft.written().iter().eq(&keys));
 }
 
 #[test]

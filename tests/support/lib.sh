@@ -125,3 +125,12 @@ down() {
 
 # at NAME COMMAND...: runs COMMAND in the container, with all rights: what it may not do there, nobody may.
 at() { nsenter --target "$(cat "$BED/$1.pid")" --mount --net --ipc -- "${@:2}"; }
+
+# denied PATTERN COMMAND...: runs COMMAND (a function of this file, or a program), to which files of any procfs whose path
+# matches PATTERN do not open for writing: $DENY says how.
+denied() {
+  local pattern=$1
+  shift
+  export -f rt wrapped run container up down at wait_for
+  perl "$DENY" "$pattern" bash -euc '"$@"' denied "$@"
+}

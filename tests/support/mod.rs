@@ -5,6 +5,7 @@
 mod bed;
 mod binaries;
 mod bundle;
+mod denial;
 mod host;
 mod kubelet;
 mod made_up;
@@ -23,6 +24,7 @@ mod text;
 pub use bed::Bed;
 pub use binaries::{built, nsprep, runtime_bridge};
 pub use bundle::{Bundle, edit_config, move_hook};
+pub use denial::{DETACHED, with_denial};
 pub use kubelet::kubelet_keys;
 pub use made_up::{MADE_UP, MADE_UP_WRITABLE, made_up_table, made_up_values, print_made_up};
 pub use page::{Step, steps};

@@ -1,7 +1,7 @@
 //! Which of `linux.sysctl` the hook has to set in the runtime's place.
 
 use super::{Change, Draft, RewriteError, old_job};
-use crate::config::OnFailure;
+use crate::config::Policy;
 use crate::document::{DocumentError, Node};
 use crate::job::Job;
 use crate::place::PlaceFacts;
@@ -21,18 +21,10 @@ impl Draft {
     pub(super) fn move_sysctls(
         &mut self,
         place: &PlaceFacts,
-        on_failure: OnFailure,
+        policy: &Policy,
         changes: &mut Vec<Change>,
     ) -> Result<Job, RewriteError> {
-        let mut job = Job {
-            version: Job::VERSION,
-            on_failure,
-            table: self.table.clone(),
-            sysctl: BTreeMap::new(),
-            log: None,
-            lending: None,
-            stderr: false,
-        };
+        let mut job = Job::new(self.table.clone(), policy.on_failure);
         let mut values: BTreeMap<&SysctlKey, &Request> = BTreeMap::new();
         let (mut linux, mut sysctl) = sysctl_of(&self.top)?;
         let mut edited = false;
@@ -85,6 +77,10 @@ impl Draft {
                     why: obstacle,
                 });
             }
+        }
+        if !job.sysctl.is_empty() {
+            job.missing_sysctls = policy.missing_sysctls;
+            job.refused_sysctls = policy.refused_sysctls;
         }
         if edited {
             linux.set("sysctl", sysctl.to_string(), &self.style, 2);
@@ -170,9 +166,9 @@ pub(super) fn obstacle(key: &SysctlKey, place: &PlaceFacts) -> Option<String> {
             .strip_prefix(folder.as_str())
             .is_some_and(|rest| rest.starts_with('/'))
     };
-    place
-        .overmounts
-        .iter()
-        .find(covers)
-        .map(|folder| format!("it lies below /proc/{folder}, which is overmounted"))
+    if let Some(folder) = place.overmounts.iter().find(covers) {
+        return Some(format!("it lies below /proc/{folder}, which is overmounted"));
+    }
+    let refused = place.refused.contains(key);
+    refused.then(|| "the runtime may not open it for writing".into())
 }

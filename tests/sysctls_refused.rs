@@ -1,0 +1,304 @@
+//! `linux.sysctl` where a security module lets the runtime not write: the hook does, or policy decides.
+
+mod support;
+
+use std::process::ExitCode;
+
+use support::{
+    Bed, Bundle, CRUN, DETACHED, Output, RUNC_1_5, RUNTIMES, Runtime, Suite, TestResult, equal, with_denial,
+};
+
+const KEY: &str = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
+const SYSCTL: &str = "net.ipv4.ip_unprivileged_port_start";
+/// Denies it wherever it is.
+const EVERYWHERE: &str = "/ip_unprivileged_port_start$";
+
+fn main() -> ExitCode {
+    let mut suite = Suite::new();
+    for runtime in RUNTIMES {
+        let name = runtime.name;
+        suite.test(format!("bare::detached::{name}"), move |bed| {
+            bare_detached(bed, runtime)
+        });
+        suite.test(format!("bare::everywhere::{name}"), move |bed| {
+            bare_everywhere(bed, runtime)
+        });
+        for policy in ["hook", "emulate"] {
+            suite.test(format!("cured::detached::{policy}::{name}"), move |bed| {
+                detached(bed, runtime, policy)
+            });
+        }
+        suite.test(format!("cured::everywhere::hook::{name}"), move |bed| {
+            everywhere_fails(bed, runtime)
+        });
+        suite.test(format!("cured::everywhere::emulate::{name}"), move |bed| {
+            everywhere_emulated(bed, runtime)
+        });
+        suite.test(format!("cured::everywhere::fail::{name}"), move |bed| {
+            everywhere_left(bed, runtime)
+        });
+        for policy in ["hook", "emulate"] {
+            suite.test(format!("cured::wrong_value::{policy}::{name}"), move |bed| {
+                wrong_value(bed, runtime, policy)
+            });
+        }
+        suite.test(format!("cured::not_owned::{name}"), move |bed| {
+            not_owned(bed, runtime)
+        });
+        suite.test(format!("cured::all_or_none::refused::{name}"), move |bed| {
+            refused_second(bed, runtime)
+        });
+        suite.test(format!("cured::all_or_none::wrong_value::{name}"), move |bed| {
+            wrong_second(bed, runtime)
+        });
+        suite.test(format!("cured::all_or_none::attach::{name}"), move |bed| {
+            failed_attach(bed, runtime)
+        });
+        suite.test(format!("cured::missing::fail::{name}"), move |bed| {
+            missing(bed, runtime)
+        });
+    }
+    suite.test(format!("bare::read_only_around::{}", CRUN.name), |bed| {
+        read_only_around(bed, "rt")?.fails_with(&format!("open {KEY}: Read-only file system"))
+    });
+    suite.test(format!("cured::read_only_around::{}", CRUN.name), |bed| {
+        equal(
+            "read in the container",
+            read_only_around(bed, "wrapped")?.success()?,
+            "0",
+        )
+    });
+    suite.run()
+}
+
+/// A bundle with a network namespace, whose container prints the key and the mounts of ours.
+fn bundle(bed: &Bed, value: &str) -> TestResult<Bundle> {
+    let program =
+        format!("cat {KEY}; grep procemu: /proc/self/mountinfo | wc -l; touch /tmp/done; sleep 100");
+    Ok(Bundle::new(bed, "b", &program)?
+        .own_namespace("network")
+        .sysctl(SYSCTL, value))
+}
+
+/// Runs `call`, to which `pattern` is denied, with this policy.
+fn denied(bed: &Bed, runtime: Runtime, pattern: &str, policy: &str, call: &str) -> TestResult<Output> {
+    let config = bed.config_with(&format!("profiles = []\n[policy]\n{policy}\n"))?;
+    let text = format!(
+        r#"inside() {{ wait_for b/rootfs/tmp/done; cat b.out; nsenter --target "$(cat b.pid)" --net cat {KEY}; }}
+        export -f inside
+        denied '{pattern}' {call}"#
+    );
+    with_denial(bed, bed.runtime_script(&runtime, &text)?)?
+        .env("CONFIG", config)
+        .run()
+}
+
+/// What the runtime itself says of the key.
+fn own_words(runtime: Runtime) -> String {
+    match runtime {
+        RUNC_1_5 => format!("open sysctl {SYSCTL} file: reopen fd "),
+        CRUN => format!("open {KEY}: Permission denied"),
+        _ => format!("open {KEY}: permission denied"),
+    }
+}
+
+/// What our hook says; crun drops it.
+fn hook_says(runtime: Runtime, line: &str) -> String {
+    match runtime {
+        CRUN => "error executing hook".to_owned(),
+        _ => line.to_owned(),
+    }
+}
+
+fn bare_detached(bed: &Bed, runtime: Runtime) -> TestResult {
+    bundle(bed, "0")?.write()?;
+    let output = denied(bed, runtime, DETACHED, "", "container rt b inside")?;
+    match runtime {
+        RUNC_1_5 => {
+            output.fails_with(&own_words(runtime))?;
+            output.fails_with(": permission denied")
+        }
+        // They write by path, what is mounted.
+        _ => equal("the container, then from outside", output.success()?, "0\n0\n0"),
+    }
+}
+
+fn bare_everywhere(bed: &Bed, runtime: Runtime) -> TestResult {
+    bundle(bed, "0")?.write()?;
+    denied(bed, runtime, EVERYWHERE, "", "run rt b")?.fails_with(&own_words(runtime))
+}
+
+/// It is the kernel's own key that has the value, with nothing over it.
+fn detached(bed: &Bed, runtime: Runtime, policy: &str) -> TestResult {
+    bundle(bed, "0")?.write()?;
+    let policy = format!("refused_sysctls = {policy:?}");
+    let output = denied(bed, runtime, DETACHED, &policy, "container wrapped b inside")?;
+    equal("standard error", output.stderr.as_str(), "")?;
+    equal("the container, then from outside", output.success()?, "0\n0\n0")
+}
+
+fn everywhere_fails(bed: &Bed, runtime: Runtime) -> TestResult {
+    bundle(bed, "0")?.write()?;
+    let output = denied(bed, runtime, EVERYWHERE, "", "run wrapped b")?;
+    equal("standard output", output.stdout.as_str(), "")?;
+    output.fails_with(&hook_says(
+        runtime,
+        &format!("sysctl {SYSCTL}=0: open for writing("),
+    ))?;
+    output.fails_with(&hook_says(runtime, "): permission denied"))
+}
+
+/// The container reads what was asked for; the namespace has what it had, and the log says so.
+fn everywhere_emulated(bed: &Bed, runtime: Runtime) -> TestResult {
+    let mut bundle = bundle(bed, "0")?.unprotected();
+    let program = format!(
+        "echo 7 2> /dev/null > {KEY}; {}",
+        bundle.config["process"]["args"][2]
+    );
+    bundle.config["process"]["args"][2] = program.replace('"', "").into();
+    bundle.write()?;
+    let call = r#"bash -euc 'OPTIONS="--log $BED/log" container wrapped b inside; grep -o "level=warning.*emulated" log | wc -l'"#;
+    let output = denied(bed, runtime, EVERYWHERE, "refused_sysctls = \"emulate\"", call)?;
+    equal(
+        "the container, then from outside, then warnings",
+        output.success()?,
+        "0\n1\n1024\n1",
+    )
+}
+
+fn everywhere_left(bed: &Bed, runtime: Runtime) -> TestResult {
+    bundle(bed, "0")?.write()?;
+    denied(
+        bed,
+        runtime,
+        EVERYWHERE,
+        "refused_sysctls = \"fail\"",
+        "run wrapped b",
+    )?
+    .fails_with(&own_words(runtime))
+}
+
+/// What the kernel does not take as a value is not emulated either.
+fn wrong_value(bed: &Bed, runtime: Runtime, policy: &str) -> TestResult {
+    bundle(bed, "99999")?.write()?;
+    let policy = format!("refused_sysctls = {policy:?}");
+    let output = denied(bed, runtime, DETACHED, &policy, "run wrapped b")?;
+    equal("standard output", output.stdout.as_str(), "")?;
+    let says = match runtime {
+        // Nobody refuses it to open the key, so it is crun that writes.
+        CRUN => format!("write to {KEY}: Invalid argument"),
+        _ => format!("sysctl {SYSCTL}=99999: write("),
+    };
+    output.fails_with(&says)?;
+    equal(
+        "the reason",
+        output.stderr.to_lowercase().contains("invalid argument"),
+        true,
+    )
+}
+
+fn not_owned(bed: &Bed, runtime: Runtime) -> TestResult {
+    bundle(bed, "0")?.host_namespace("network").write()?;
+    let says = match runtime {
+        CRUN => format!("the sysctl `{SYSCTL}` requires a new network namespace"),
+        _ => format!(r#"sysctl \"{SYSCTL}\" not allowed in host network namespace"#),
+    };
+    let policy = "refused_sysctls = \"emulate\"";
+    denied(bed, runtime, EVERYWHERE, policy, "run wrapped b")?.fails_with(&says)
+}
+
+/// Runs a container in a pod's network namespace that asks for another TTL there too, and fails; gives what it said and the TTL.
+fn in_pod(bed: &Bed, runtime: Runtime, pattern: &str, call: &str) -> TestResult<(Output, String)> {
+    let enter = r#"nsenter --net="$BED/netns""#;
+    let text = format!(
+        r#"touch netns
+        unshare --net="$BED/netns" true
+        {enter} sysctl -qw net.ipv4.ip_default_ttl=65
+        status=0
+        denied '{pattern}' {call} || status=$?
+        {enter} cat /proc/sys/net/ipv4/ip_default_ttl > ttl
+        umount netns
+        exit $status"#
+    );
+    let output = with_denial(bed, bed.runtime_script(&runtime, &text)?)?
+        .env("CONFIG", bed.config(&support::made_up_table(bed)?)?)
+        .run()?;
+    equal("standard output", output.stdout.as_str(), "")?;
+    let ttl = std::fs::read_to_string(bed.path("ttl"))?;
+    Ok((output, ttl.trim().to_owned()))
+}
+
+fn pod_bundle(bed: &Bed, value: &str) -> TestResult<Bundle> {
+    Ok(bundle(bed, value)?
+        .join_namespace("network", &bed.path("netns"))
+        .sysctl("net.ipv4.ip_default_ttl", "77"))
+}
+
+fn refused_second(bed: &Bed, runtime: Runtime) -> TestResult {
+    pod_bundle(bed, "0")?.write()?;
+    let (output, ttl) = in_pod(bed, runtime, EVERYWHERE, "run wrapped b")?;
+    output.fails_with(&hook_says(
+        runtime,
+        &format!("sysctl {SYSCTL}=0: open for writing("),
+    ))?;
+    equal("the pod's value", ttl.as_str(), "65")
+}
+
+fn wrong_second(bed: &Bed, runtime: Runtime) -> TestResult {
+    pod_bundle(bed, "99999")?.write()?;
+    let (output, ttl) = in_pod(bed, runtime, DETACHED, "run wrapped b")?;
+    output.fails_with(&hook_says(runtime, &format!("sysctl {SYSCTL}=99999: write(")))?;
+    equal("the pod's value", ttl.as_str(), "65")
+}
+
+/// The mounts fail when both keys have been written: they were to show a key of a process that is gone.
+fn failed_attach(bed: &Bed, runtime: Runtime) -> TestResult {
+    pod_bundle(bed, "0")?.write()?;
+    let mark = r#"bash -euc '
+        "$BRIDGE" rewrite --runtime "$RUNTIME" --config "$CONFIG" "$BED/b" > /dev/null
+        perl -0pi -e "s/\"procemu\": \{/\"procemu\": {\"lending\":{\"pid\":$$,\"namespace\":1,\"keys\":[\"net\/ipv4\/made_up\"]},/" b/config.json
+        grep -q lending b/config.json
+        run rt b'"#;
+    let (output, ttl) = in_pod(bed, runtime, DETACHED, mark)?;
+    output.fails_with(&hook_says(runtime, "is not its process any more"))?;
+    equal("the pod's value", ttl.as_str(), "65")
+}
+
+/// With `missing_sysctls = "fail"` the runtime says it, and below an overmount the hook.
+fn missing(bed: &Bed, runtime: Runtime) -> TestResult {
+    Bundle::new(bed, "b", "echo started")?
+        .own_namespace("network")
+        .sysctl("net.ipv4.made_up_too", "1")
+        .write()?;
+    let policy = "[policy]\nmissing_sysctls = \"fail\"\n";
+    let table = support::made_up_table(bed)?;
+    let beside = format!("tables = [{:?}]\n", table.display());
+    let not_found = match runtime {
+        RUNC_1_5 => "openat2 fsmount:fscontext:proc/./sys/net/ipv4/made_up_too: no such file or directory",
+        CRUN => "open /proc/sys/net/ipv4/made_up_too: No such file or directory",
+        _ => "open /proc/sys/net/ipv4/made_up_too: no such file or directory",
+    };
+    let lacks = hook_says(runtime, "sysctl net.ipv4.made_up_too=1: the kernel lacks it");
+    for (tables, says) in [("", not_found), (beside.as_str(), lacks.as_str())] {
+        let config = bed.config_with(&format!("profiles = []\n{tables}{policy}"))?;
+        let output = bed
+            .runtime_script(&runtime, "run wrapped b")?
+            .env("CONFIG", config)
+            .run()?;
+        equal("standard output", output.stdout.as_str(), "")?;
+        output.fails_with(says)?;
+    }
+    Ok(())
+}
+
+/// crun writes to the `/proc` around it.
+fn read_only_around(bed: &Bed, call: &str) -> TestResult<Output> {
+    Bundle::new(bed, "b", &format!("cat {KEY}"))?
+        .own_namespace("network")
+        .sysctl(SYSCTL, "0")
+        .write()?;
+    let config = bed.config_with("profiles = []\n")?;
+    bed.runtime_script(&CRUN, &format!("read_only_proc_sys\nrun {call} b"))?
+        .env("CONFIG", config)
+        .run()
+}
