@@ -68,6 +68,11 @@ impl Error {
         Self::call(format!("open({})", path.display()), errno)
     }
 
+    /// The file `path` does not take what was written.
+    pub fn failed_write(path: &std::path::Path, errno: io::Error) -> Self {
+        Self::call(format!("write({})", path.display()), errno)
+    }
+
     /// The same error with what was being done in front of its line.
     pub fn during(mut self, step: impl fmt::Display) -> Self {
         self.message = format!("{step}: {}", self.message);

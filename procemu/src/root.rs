@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, fstatfs, openat, readlinkat, statat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, fstat, fstatfs, openat, openat2, readlinkat, statat,
+};
 use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
 
@@ -283,6 +285,18 @@ impl Root {
     /// The errno with which the kernel refuses it.
     pub fn open_for_writing(&self, key: &SysctlKey) -> Result<fs::File> {
         self.open_file(key.path(), OFlags::WRONLY)
+            .map_err(|e| Error::call(format!("open for writing({})", self.show(key.path())), e))
+    }
+
+    /// The same without crossing a mount or following a link: what is opened is the key of this very procfs.
+    ///
+    /// # Errors
+    /// EXDEV where something is mounted over it, ENOSYS before Linux 5.6, or the errno with which the kernel refuses it.
+    pub fn open_own_for_writing(&self, key: &SysctlKey) -> Result<fs::File> {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+        let within = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
+        openat2(&self.handle, key.path(), flags, Mode::empty(), within)
+            .map(fs::File::from)
             .map_err(|e| Error::call(format!("open for writing({})", self.show(key.path())), e))
     }
 

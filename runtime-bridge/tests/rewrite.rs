@@ -267,7 +267,7 @@ fn what_the_runtime_may_not_write_is_the_hooks() {
         [
             "linux.sysctl: net.ipv4.ping_group_range = \"0 2147483647\" is now the hook's to set: the runtime may not open it for writing",
             "hooks.createContainer: our hook comes first: sysctls are the hook's to set",
-            "procemu: a table of 1 keys and 1 sysctls: the hook reads there what to do",
+            "procemu: a table of 3 keys and 1 sysctls: the hook reads there what to do",
         ]
     );
     // What is one for the whole machine stays the runtime's to refuse.

@@ -3,8 +3,8 @@
 # concerned. The path is the kernel's: a file of a procfs that is mounted nowhere has /sys/net/... for one, which is why AppArmor
 # takes it for one of sysfs.
 #
-# It stands in for a security module where none is active: seccomp asks this process at each open(2) and openat(2) for writing.
-# Needs root and Linux >= 5.6 on x86_64. Ends as COMMAND does.
+# It stands in for a security module where none is active: seccomp asks this process at each open(2), openat(2) and openat2(2)
+# for writing. Needs root and Linux >= 5.6 on x86_64. Ends as COMMAND does.
 use strict;
 use warnings;
 use Fcntl;
@@ -12,7 +12,7 @@ use POSIX ();
 
 my ($pattern, @command) = @ARGV;
 # System calls of x86_64, and what is in no module of perl's.
-my ($OPEN, $FSTATFS, $OPENAT, $SECCOMP, $PIDFD_OPEN, $PIDFD_GETFD) = (2, 138, 257, 317, 434, 438);
+my ($OPEN, $FSTATFS, $OPENAT, $SECCOMP, $PIDFD_OPEN, $OPENAT2, $PIDFD_GETFD) = (2, 138, 257, 317, 434, 437, 438);
 my ($SET_MODE_FILTER, $NEW_LISTENER, $RECEIVE, $ANSWER, $CONTINUE) = (1, 8, 0xc0502100, 0xc0182101, 1);
 my ($O_PATH, $AT_FDCWD, $EACCES, $PROC_SUPER_MAGIC) = (010000000, -100, 13, 0x9fa0);
 
@@ -22,8 +22,10 @@ sub listener {
     # Of each: where to go on if so and if not, counted from the next. Arguments are 8 bytes each, from 16 on.
     my $code = join '', map { pack('S C C L', @$_) } (
         [$LOAD, 0, 0, 0],
-        [$IS, 2, 0, $OPEN],
-        [$IS, 3, 0, $OPENAT],
+        [$IS, 3, 0, $OPEN],
+        [$IS, 4, 0, $OPENAT],
+        # Its flags are in memory.
+        [$IS, 5, 0, $OPENAT2],
         [$RETURN, 0, 0, $ALLOW],
         [$LOAD, 0, 0, 16 + 8 * 1],
         [$HAS, 2, 3, O_WRONLY | O_RDWR],
@@ -42,6 +44,17 @@ sub copied {
     my $copy = syscall($PIDFD_GETFD, $process, $number, 0);
     POSIX::close($process);
     return $copy;
+}
+
+# What the process `pid` has at `address`; zeros for what cannot be read.
+sub memory {
+    my ($pid, $address, $length) = @_;
+    my $bytes = '';
+    if (open(my $memory, '<:raw', "/proc/$pid/mem")) {
+        sysseek($memory, $address, 0);
+        sysread($memory, $bytes, $length);
+    }
+    return length $bytes ? $bytes : "\0" x 8;
 }
 
 # Whether `path`, which the process `pid` is about to open in its folder `at`, is a file that is denied.
@@ -78,13 +91,9 @@ sub serve {
         }
         my ($id, $pid, $call, @arguments) = unpack('Q L x4 l x4 x8 Q6', $notice);
         my ($at, $address) = $call == $OPEN ? ($AT_FDCWD, $arguments[0]) : (unpack('l', pack('Q', $arguments[0])), $arguments[1]);
-        my $path = '';
-        if (open(my $memory, '<:raw', "/proc/$pid/mem")) {
-            sysseek($memory, $address, 0);
-            sysread($memory, $path, 4096 - $address % 4096);
-            $path =~ s/\0.*//s;
-        }
-        my $denied = is_denied($pid, $at, $path);
+        my $path = unpack('Z*', memory($pid, $address, 4096 - $address % 4096));
+        my $writes = $call != $OPENAT2 || unpack('Q', memory($pid, $arguments[2], 8)) & (O_WRONLY | O_RDWR);
+        my $denied = $writes && is_denied($pid, $at, $path);
         my $answer = pack('Q q l L', $id, 0, $denied ? -$EACCES : 0, $denied ? 0 : $CONTINUE);
         ioctl($asked, $ANSWER, $answer);
     }

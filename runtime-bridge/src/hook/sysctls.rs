@@ -1,6 +1,10 @@
 //! What was moved out of `linux.sysctl`, written to the kernel's own keys while they can still be written.
 
-use procemu::{Entry, Error, Mode, Root, SysctlKey, Table, When};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use procemu::{Entry, Error, Mode, Root, SysctlKey, Table, When, errno_text};
 
 use super::Order;
 use crate::config::{MissingSysctls, RefusedSysctls};
@@ -9,51 +13,24 @@ use crate::report::Level;
 use crate::sysctl::is_refusal;
 
 /// What has been written, to be put back where something fails later: the namespace may be another's as well.
-#[derive(Default)]
 pub(super) struct Written<'a> {
-    /// As spelled, the key, and its value before.
-    keys: Vec<(&'a str, &'a SysctlKey, String)>,
-    places: Places<'a>,
-}
-
-/// Where a key is written: the first place that takes it.
-#[derive(Default)]
-struct Places<'a> {
-    /// The procfs without what is mounted over it: crun has made keys read-only already.
-    clear: Option<Root>,
-    /// The procfs as it is mounted: a security module may refuse what is mounted nowhere.
-    mounted: Option<&'a Root>,
-}
-
-impl Places<'_> {
-    /// Does `call` where it is not refused. A refusal everywhere is told as the first place has it.
-    fn each<T>(&self, call: impl Fn(&Root) -> Result<T, Error>) -> Result<T, Error> {
-        let mut places = self.clear.iter().chain(self.mounted);
-        let first = places
-            .next()
-            .map_or_else(|| Err(Error::input("there is no procfs")), &call);
-        match first {
-            Err(error) if is_refusal(&error) => places.find_map(|root| call(root).ok()).ok_or(error),
-            other => other,
-        }
-    }
+    /// As spelled, the open key, and its value before.
+    keys: Vec<(&'a str, File, Vec<u8>)>,
 }
 
 impl Written<'_> {
     /// Undoes it because of `error`, and gives that with what could not be undone.
     pub(super) fn put_back(self, error: Error) -> Error {
-        let Self { keys, places } = self;
-        keys.into_iter()
-            .rev()
-            .fold(error, |error, (spelling, key, value)| {
-                match places.each(|root| root.write(key, &value)) {
-                    Ok(()) => error,
-                    Err(left) => error.during(format!(
-                        "sysctl {spelling} is not back to its value ({})",
-                        left.line()
-                    )),
-                }
-            })
+        let back = |error: Error, (spelling, file, value): (&str, File, Vec<u8>)| match file
+            .write_all_at(&value, 0)
+        {
+            Ok(()) => error,
+            Err(errno) => error.during(format!(
+                "sysctl {spelling} is not back to its value ({})",
+                errno_text(&errno)
+            )),
+        };
+        self.keys.into_iter().rev().fold(error, back)
     }
 }
 
@@ -61,14 +38,14 @@ impl Written<'_> {
 ///
 /// # Errors
 /// The first that is refused, or that the kernel lacks, unless policy emulates such a one; nothing has another value then.
-pub(super) fn set<'a>(proc: &'a Root, order: &'a Order) -> Result<(Table, Written<'a>), Error> {
+pub(super) fn set<'a>(proc: &Root, order: &'a Order) -> Result<(Table, Written<'a>), Error> {
     let mut table = order.table.clone();
-    let mut written = Written::default();
+    let mut written = Written { keys: Vec::new() };
     if order.sysctl.is_empty() {
         return Ok((table, written));
     }
-    written.places.clear = proc.unshadowed().ok();
-    written.places.mounted = Some(proc);
+    // crun has made keys read-only already; in a runtime that has not, both are the same.
+    let clear = proc.unshadowed().ok();
     let mut own = Vec::new();
     for request @ (spelling, key, value) in &order.sysctl {
         if !proc.has_own(key)? {
@@ -80,27 +57,26 @@ pub(super) fn set<'a>(proc: &'a Root, order: &'a Order) -> Result<(Table, Writte
             table.insert(key.clone(), emulated(value, Mode::ReadWrite));
             continue;
         }
+        let opened = open(clear.as_ref(), proc, key);
         // What replaces the key has the value, whether the kernel takes it or not.
         if table.get(key).is_some_and(|entry| entry.when == When::Always) {
-            let _ = written.places.each(|root| root.write(key, value));
+            let _ = opened.map(|file| file.write_all_at(value.as_bytes(), 0));
             continue;
         }
-        match written.places.each(|root| root.open_for_writing(key)) {
-            Ok(_) => own.push(request),
+        match opened {
+            Ok(file) => own.push((request, file)),
             Err(error) => refused(request, error, &mut table, order)?,
         }
     }
-    for request @ (spelling, key, value) in own {
-        let before = proc
-            .read(key.path())
-            .ok()
-            .and_then(|bytes| String::from_utf8(bytes).ok());
-        match written.places.each(|root| root.write(key, value)) {
+    for (request @ (spelling, key, value), file) in own {
+        let before = proc.read(key.path()).ok();
+        match file.write_all_at(value.as_bytes(), 0) {
             // A key that cannot be read is an order and has no value.
             Ok(()) => written
                 .keys
-                .extend(before.map(|before| (spelling.as_str(), key, before))),
-            Err(error) => {
+                .extend(before.map(|before| (spelling.as_str(), file, before))),
+            Err(errno) => {
+                let error = Error::failed_write(Path::new(&proc.show(key.path())), errno);
                 if let Err(error) = refused(request, error, &mut table, order) {
                     return Err(written.put_back(error));
                 }
@@ -108,6 +84,19 @@ pub(super) fn set<'a>(proc: &'a Root, order: &'a Order) -> Result<(Table, Writte
         }
     }
     Ok((table, written))
+}
+
+/// Opens a key for writing: in `clear`, the procfs without what is mounted over it, or where that is refused in the mounted
+/// `proc`. A security module may take what is mounted nowhere for something else; then the key is to be that procfs's own,
+/// since what is mounted over it might lead elsewhere.
+fn open(clear: Option<&Root>, proc: &Root, key: &SysctlKey) -> Result<File, Error> {
+    let Some(clear) = clear else {
+        return proc.open_for_writing(key);
+    };
+    match clear.open_for_writing(key) {
+        Err(refusal) if is_refusal(&refusal) => proc.open_own_for_writing(key).map_err(|_| refusal),
+        other => other,
+    }
 }
 
 /// What policy makes of a key that cannot be written: an error, or a key of ours in its place.
