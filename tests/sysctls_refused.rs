@@ -54,6 +54,12 @@ fn main() -> ExitCode {
         suite.test(format!("cured::all_or_none::attach::{name}"), move |bed| {
             failed_attach(bed, runtime)
         });
+        // crun writes itself what is denied only to the others.
+        if runtime != CRUN {
+            suite.test(format!("cured::covered::{name}"), move |bed| {
+                covered(bed, runtime)
+            });
+        }
         suite.test(format!("cured::missing::fail::{name}"), move |bed| {
             missing(bed, runtime)
         });
@@ -209,14 +215,15 @@ fn not_owned(bed: &Bed, runtime: Runtime) -> TestResult {
 
 /// Runs a container in a pod's network namespace that asks for another TTL there too, and fails; gives what it said and the TTL.
 fn in_pod(bed: &Bed, runtime: Runtime, pattern: &str, call: &str) -> TestResult<(Output, String)> {
-    let enter = r#"nsenter --net="$BED/netns""#;
     let text = format!(
-        r#"touch netns
+        r#"in_netns() {{ nsenter --net="$BED/netns" "$@"; }}
+        export -f in_netns
+        touch netns
         unshare --net="$BED/netns" true
-        {enter} sysctl -qw net.ipv4.ip_default_ttl=65
+        in_netns sysctl -qw net.ipv4.ip_default_ttl=65
         status=0
         denied '{pattern}' {call} || status=$?
-        {enter} cat /proc/sys/net/ipv4/ip_default_ttl > ttl
+        in_netns cat /proc/sys/net/ipv4/ip_default_ttl > ttl
         umount netns
         exit $status"#
     );
@@ -249,6 +256,22 @@ fn wrong_second(bed: &Bed, runtime: Runtime) -> TestResult {
     let (output, ttl) = in_pod(bed, runtime, DETACHED, "run wrapped b")?;
     output.fails_with(&hook_says(runtime, &format!("sysctl {SYSCTL}=99999: write(")))?;
     equal("the pod's value", ttl.as_str(), "65")
+}
+
+/// Past the denial nothing leads the hook from the key to another one, as a mount over it would.
+fn covered(bed: &Bed, runtime: Runtime) -> TestResult {
+    bundle(bed, "77")?
+        .join_namespace("network", &bed.path("netns"))
+        .bind_proc(&bed.path("proc"))
+        .write()?;
+    let call = r#"bash -euc '
+        mkdir proc
+        mount -t proc proc proc
+        in_netns mount --bind proc/sys/net/ipv4/ip_default_ttl proc/sys/net/ipv4/ip_unprivileged_port_start
+        run wrapped b'"#;
+    let (output, ttl) = in_pod(bed, runtime, DETACHED, call)?;
+    equal("the pod's value", ttl.as_str(), "65")?;
+    output.fails_with(&format!("sysctl {SYSCTL}=77: open for writing("))
 }
 
 /// The mounts fail when both keys have been written: they were to show a key of a process that is gone.
