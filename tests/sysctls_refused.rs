@@ -79,8 +79,7 @@ fn main() -> ExitCode {
 
 /// A bundle with a network namespace, whose container prints the key and the mounts of ours.
 fn bundle(bed: &Bed, value: &str) -> TestResult<Bundle> {
-    let program =
-        format!("cat {KEY}; grep procemu: /proc/self/mountinfo | wc -l; touch /tmp/done; sleep 100");
+    let program = format!("cat {KEY}; grep procemu: /proc/self/mountinfo | wc -l; touch /tmp/done; sleep 10");
     Ok(Bundle::new(bed, "b", &program)?
         .own_namespace("network")
         .sysctl(SYSCTL, value))
@@ -260,16 +259,18 @@ fn wrong_second(bed: &Bed, runtime: Runtime) -> TestResult {
 
 /// Past the denial nothing leads the hook from the key to another one, as a mount over it would.
 fn covered(bed: &Bed, runtime: Runtime) -> TestResult {
-    bundle(bed, "77")?
-        .join_namespace("network", &bed.path("netns"))
-        .bind_proc(&bed.path("proc"))
-        .write()?;
-    let call = r#"bash -euc '
-        mkdir proc
-        mount -t proc proc proc
-        in_netns mount --bind proc/sys/net/ipv4/ip_default_ttl proc/sys/net/ipv4/ip_unprivileged_port_start
-        run wrapped b'"#;
-    let (output, ttl) = in_pod(bed, runtime, DETACHED, call)?;
+    let mut bundle = pod_bundle(bed, "77")?;
+    let cover = format!(
+        r#"pid=$(sed 's/.*"pid": *\([0-9]*\).*/\1/')
+        keys={}
+        nsenter --target "$pid" --mount --net mount --bind "$keys/ip_default_ttl" "$keys/ip_unprivileged_port_start""#,
+        bed.path("b/rootfs/proc/sys/net/ipv4").display()
+    );
+    bundle.config["linux"]["sysctl"] = serde_json::json!({SYSCTL: "77"});
+    bundle.config["hooks"]["createRuntime"] =
+        serde_json::json!([{"path": "/bin/bash", "args": ["bash", "-euc", cover]}]);
+    bundle.write()?;
+    let (output, ttl) = in_pod(bed, runtime, DETACHED, "run wrapped b")?;
     equal("the pod's value", ttl.as_str(), "65")?;
     output.fails_with(&format!("sysctl {SYSCTL}=77: open for writing("))
 }
