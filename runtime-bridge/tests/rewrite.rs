@@ -256,35 +256,37 @@ fn sysctls_of_namespaces_that_are_not_the_containers_stay() {
 }
 
 #[test]
-fn what_the_runtime_may_not_write_is_the_hooks() {
-    let place = PlaceFacts {
-        refused: ["net/ipv4/ping_group_range", "vm/swappiness"].map(key).into(),
+fn where_the_runtime_may_not_write_one_all_are_the_hooks() {
+    let place = |keys: &[&str]| PlaceFacts {
+        refused: keys.iter().map(|text| key(text)).collect(),
         ..PlaceFacts::default()
     };
-    let (new, changes) = rewrite(SANDBOX, RUNC, place).unwrap();
+    let (new, changes) = rewrite(SANDBOX, RUNC, place(&["net/ipv4/ping_group_range"])).unwrap();
+    let why = "is now the hook's to set: the runtime may not write net/ipv4/ping_group_range";
     assert_eq!(
         changes,
         [
-            "linux.sysctl: net.ipv4.ping_group_range = \"0 2147483647\" is now the hook's to set: the runtime may not open it for writing",
-            "hooks.createContainer: our hook comes first: sysctls are the hook's to set",
-            "procemu: a table of 3 keys and 1 sysctls: the hook reads there what to do",
+            format!("linux.sysctl: net.ipv4.ip_unprivileged_port_start = \"0\" {why}"),
+            format!("linux.sysctl: net.ipv4.ping_group_range = \"0 2147483647\" {why}"),
+            format!("linux.sysctl: kernel.shm_rmid_forced = \"1\" {why}"),
+            "hooks.createContainer: our hook comes first: sysctls are the hook's to set".to_owned(),
+            "procemu: a table of 3 keys and 3 sysctls: the hook reads there what to do".to_owned(),
         ]
     );
+    let sysctl = |text: &str| serde_json::from_str::<Value>(text).unwrap()["linux"]["sysctl"].clone();
     // What is one for the whole machine stays the runtime's to refuse.
-    let left: Value = serde_json::from_str(&new).unwrap();
-    let left = &left["linux"]["sysctl"];
-    assert_eq!(left["vm.swappiness"], "10");
-    assert_eq!(left["net.ipv4.ip_unprivileged_port_start"], "0");
-    assert_eq!(left.as_object().unwrap().len(), 3);
-    let job = job(&new);
-    assert_eq!(
-        job.sysctl,
-        [("net.ipv4.ping_group_range".to_owned(), "0 2147483647".to_owned())].into()
-    );
+    assert_eq!(sysctl(&new), json!({"vm.swappiness": "10"}));
+    assert_eq!(job(&new).sysctl.len(), 3);
     assert!(!new.contains("refused_sysctls") && !new.contains("missing_sysctls"));
     let (back, _) = rewrite(&new, RUNC, PlaceFacts::default()).unwrap();
-    let sysctl = |text: &str| serde_json::from_str::<Value>(text).unwrap()["linux"]["sysctl"].clone();
     assert_eq!(sysctl(&back), sysctl(SANDBOX));
+    // Nobody asks for the one, and the other is not the container's.
+    for refused in ["net/ipv4/other", "vm/swappiness"] {
+        assert_eq!(
+            rewrite(SANDBOX, RUNC, place(&[refused])).unwrap(),
+            (SANDBOX.to_owned(), vec![])
+        );
+    }
 }
 
 #[test]

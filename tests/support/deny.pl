@@ -37,10 +37,12 @@ sub listener {
     return syscall($SECCOMP, $SET_MODE_FILTER, $NEW_LISTENER, pack('S x6 P', length($code) / 8, $code));
 }
 
-# A descriptor of the process `pid`, as one of ours.
+# A descriptor of the process that `pid` is a thread of, as one of ours.
 sub copied {
     my ($pid, $number) = @_;
-    my $process = syscall($PIDFD_OPEN, $pid, 0);
+    open(my $status, '<', "/proc/$pid/status") or return -1;
+    my ($leader) = map { /^Tgid:\s+(\d+)/ } <$status>;
+    my $process = syscall($PIDFD_OPEN, $leader + 0, 0);
     my $copy = syscall($PIDFD_GETFD, $process, $number, 0);
     POSIX::close($process);
     return $copy;
@@ -94,7 +96,7 @@ sub serve {
         }
         my ($id, $pid, $call, @arguments) = unpack('Q L x4 l x4 x8 Q6', $notice);
         my ($at, $address) = $call == $OPEN ? ($AT_FDCWD, $arguments[0]) : (unpack('l', pack('Q', $arguments[0])), $arguments[1]);
-        my $path = unpack('Z*', memory($pid, $address, 4096 - $address % 4096));
+        my $path = unpack('Z*', memory($pid, $address, 4096));
         my $writes = $call != $OPENAT2 || unpack('Q', memory($pid, $arguments[2], 8)) & (O_WRONLY | O_RDWR);
         my $denied = $writes && is_denied($pid, $at, $path);
         my $answer = pack('Q q l L', $id, 0, $denied ? -$EACCES : 0, $denied ? 0 : $CONTINUE);

@@ -28,6 +28,8 @@ impl Draft {
         let mut values: BTreeMap<&SysctlKey, &Request> = BTreeMap::new();
         let (mut linux, mut sysctl) = sysctl_of(&self.top)?;
         let mut edited = false;
+        // All or none of them are set, so all have to be by one: crun sets its own before the hook can fail.
+        let refused = self.written().into_iter().find(|key| place.refused.contains(key));
         for Requested {
             request,
             moved_before,
@@ -35,7 +37,7 @@ impl Draft {
         {
             let Request { spelling, key, value } = request;
             let obstacle = if self.owns(key) {
-                obstacle(key, place)
+                obstacle(key, place, refused.as_ref())
             } else {
                 None
             };
@@ -153,8 +155,8 @@ pub(crate) fn requested(value: &str) -> Entry {
     Entry::literal(value).with_doc("requested in linux.sysctl")
 }
 
-/// Why the runtime cannot set `key` itself.
-pub(super) fn obstacle(key: &SysctlKey, place: &PlaceFacts) -> Option<String> {
+/// Why the runtime cannot set `key` itself; `refused` is one of the container's that it may not write.
+pub(super) fn obstacle(key: &SysctlKey, place: &PlaceFacts, refused: Option<&SysctlKey>) -> Option<String> {
     if place.missing.contains(key) {
         return Some("the kernel lacks it".into());
     }
@@ -169,6 +171,5 @@ pub(super) fn obstacle(key: &SysctlKey, place: &PlaceFacts) -> Option<String> {
     if let Some(folder) = place.overmounts.iter().find(covers) {
         return Some(format!("it lies below /proc/{folder}, which is overmounted"));
     }
-    let refused = place.refused.contains(key);
-    refused.then(|| "the runtime may not open it for writing".into())
+    refused.map(|refused| format!("the runtime may not write {refused}"))
 }
