@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
 
 use support::{
@@ -25,9 +27,12 @@ fn main() -> ExitCode {
         });
         for policy in ["hook", "emulate"] {
             suite.test(format!("cured::detached::{policy}::{name}"), move |bed| {
-                detached(bed, runtime, policy)
+                detached(bed, bundle(bed, "0")?, runtime, policy)
             });
         }
+        suite.test(format!("cured::detached::user_namespace::{name}"), move |bed| {
+            detached(bed, bundle(bed, "0")?.user_namespace(), runtime, "hook")
+        });
         suite.test(format!("cured::everywhere::hook::{name}"), move |bed| {
             everywhere_fails(bed, runtime)
         });
@@ -134,8 +139,10 @@ fn bare_everywhere(bed: &Bed, runtime: Runtime) -> TestResult {
 }
 
 /// It is the kernel's own key that has the value, with nothing over it.
-fn detached(bed: &Bed, runtime: Runtime, policy: &str) -> TestResult {
-    bundle(bed, "0")?.write()?;
+fn detached(bed: &Bed, bundle: Bundle, runtime: Runtime, policy: &str) -> TestResult {
+    let tmp = bundle.write()?.join("rootfs/tmp");
+    // For root in a user namespace.
+    fs::set_permissions(tmp, Permissions::from_mode(0o777))?;
     let policy = format!("refused_sysctls = {policy:?}");
     let output = denied(bed, runtime, DETACHED, &policy, "container wrapped b inside")?;
     equal("standard error", output.stderr.as_str(), "")?;
@@ -230,7 +237,7 @@ fn in_pod(bed: &Bed, runtime: Runtime, pattern: &str, call: &str) -> TestResult<
         .env("CONFIG", bed.config(&support::made_up_table(bed)?)?)
         .run()?;
     equal("standard output", output.stdout.as_str(), "")?;
-    let ttl = std::fs::read_to_string(bed.path("ttl"))?;
+    let ttl = fs::read_to_string(bed.path("ttl"))?;
     Ok((output, ttl.trim().to_owned()))
 }
 
