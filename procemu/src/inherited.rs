@@ -17,13 +17,9 @@ use crate::sys::{self, Started};
 pub struct Inherited(Started);
 
 impl Inherited {
-    /// What this process was started with. From here on it can wait for its children, also where the caller ignores SIGCHLD.
-    pub fn hold() -> Self {
-        let started = sys::started();
-        if started.child_ignored {
-            sys::set_ignored(libc::SIGCHLD, false);
-        }
-        Self(started)
+    /// What this process was started with.
+    pub fn look() -> Self {
+        Self(sys::started())
     }
 
     /// Becomes the program at `path`, with all that this process was started with but its arguments, the first of which is
@@ -44,7 +40,6 @@ impl Inherited {
             let _ = fcntl(descriptor, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
         }
         sys::set_ignored(libc::SIGPIPE, self.0.pipe_ignored);
-        sys::set_ignored(libc::SIGCHLD, self.0.child_ignored);
         let Err(errno) = nix::unistd::execv(&path, &arguments);
         // What there is to say now may go to a pipe that nobody reads.
         sys::set_ignored(libc::SIGPIPE, true);

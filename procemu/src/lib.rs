@@ -136,7 +136,7 @@ mod value;
 mod verify;
 
 pub use attach::{Attached, MountApi, Options, attach};
-pub use child::ask_child;
+pub use child::{ask_child, wait_for_children};
 pub use error::{Error, ErrorKind, Result, errno_text};
 pub use filesystem::Filesystem;
 pub use inherited::Inherited;

@@ -292,13 +292,12 @@ pub(crate) fn session_keyring() -> nix::Result<libc::c_long> {
     Errno::result(serial)
 }
 
-/// How the caller of this program left what Rust's runtime changes, or this crate has to.
+/// How the caller of this program left what Rust's runtime changes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Started {
     /// Standard input, output and error.
     pub closed: [bool; 3],
     pub pipe_ignored: bool,
-    pub child_ignored: bool,
 }
 
 static STARTED: OnceLock<Started> = OnceLock::new();
@@ -317,21 +316,15 @@ static LOOK: extern "C" fn() = look;
 extern "C" fn look() {
     // SAFETY: F_GETFD takes numbers alone.
     let closed = [0, 1, 2].map(|fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0);
-    let ignored = |signal| {
-        let mut old = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: no new action is given, `old` is valid for the call, and all zeroes are a valid `sigaction`.
-        let old = unsafe {
-            libc::sigaction(signal, null(), old.as_mut_ptr());
-            old.assume_init()
-        };
-        old.sa_sigaction == libc::SIG_IGN
+    let mut pipe = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: no new action is given, `pipe` is valid for the call, and all zeroes are a valid `sigaction`.
+    let pipe = unsafe {
+        libc::sigaction(libc::SIGPIPE, null(), pipe.as_mut_ptr());
+        pipe.assume_init()
     };
+    let pipe_ignored = pipe.sa_sigaction == libc::SIG_IGN;
     // Set by nobody else.
-    let _ = STARTED.set(Started {
-        closed,
-        pipe_ignored: ignored(libc::SIGPIPE),
-        child_ignored: ignored(libc::SIGCHLD),
-    });
+    let _ = STARTED.set(Started { closed, pipe_ignored });
 }
 
 /// signal(2): ignored, or the default.

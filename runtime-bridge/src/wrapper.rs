@@ -13,7 +13,7 @@ use crate::place::Around;
 use crate::pod::Asking;
 use crate::report::{Level, Report, chain};
 use crate::runtime::{Kind, identify};
-use procemu::{Inherited, Profile, Table, ValueSource};
+use procemu::{Inherited, Profile, Table, ValueSource, wait_for_children};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -49,7 +49,7 @@ enum WrapperError {
 ///
 /// Returns only where that fails; what to do then is exit with 1, as runc does. It has been reported.
 pub fn run(program: &Program, args: &[OsString], config: Option<&Path>) {
-    let inherited = Inherited::hold();
+    let inherited = Inherited::look();
     let exec = |path: &Path, args: &[OsString]| exec(&inherited, path, args);
     let invocation = argv::parse(args);
     let report = Report {
@@ -132,6 +132,8 @@ fn prepare(
     invocation: &Invocation,
     config: &Config,
 ) -> Result<Prepared, WrapperError> {
+    // Ours, and for a runtime that runs hooks.
+    wait_for_children();
     if invocation.subcommand == Subcommand::Exec {
         if identify(path, &config.state_dir).reads_keys_on_exec() {
             around(path, config)?

@@ -5,6 +5,7 @@
 mod bed;
 mod binaries;
 mod bundle;
+mod console;
 mod host;
 mod kubelet;
 mod made_up;
@@ -19,10 +20,12 @@ mod script;
 mod stop;
 mod suite;
 mod text;
+mod transcript;
 
 pub use bed::Bed;
 pub use binaries::{built, nsprep, runtime_bridge};
 pub use bundle::{Bundle, edit_config, move_hook};
+pub use console::{notices, terminal};
 pub use kubelet::kubelet_keys;
 pub use made_up::{MADE_UP, MADE_UP_WRITABLE, made_up_table, made_up_values, print_made_up};
 pub use page::{Step, steps};
@@ -34,3 +37,4 @@ pub use script::{Output, Propagation, Script};
 pub use stop::{Stop, TestResult, equal, fail};
 pub use suite::Suite;
 pub use text::{same_lines, section};
+pub use transcript::{Form, same, same_transcript};
