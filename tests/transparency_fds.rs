@@ -2,12 +2,14 @@
 
 mod support;
 
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::json;
 use support::{
-    Bed, Bundle, Form, RUNTIMES, Runtime, Suite, TestResult, equal, fail, need, notices, same, same_transcript, terminal,
+    Bed, Bundle, END, Form, RUNTIMES, Runtime, Suite, TestResult, equal, fail, need, notices, same,
+    same_transcript, terminal,
 };
 
 fn main() -> ExitCode {
@@ -28,7 +30,8 @@ fn main() -> ExitCode {
 }
 
 /// A program that shows that it has a terminal, and what is typed there.
-const TYPED: &str = "test -t 0 && test -t 1 && test -t 2 && echo terminal; read line; echo \"read $line\"; touch /tmp/done";
+const TYPED: &str =
+    "test -t 0 && test -t 1 && test -t 2 && echo terminal; read line; echo \"read $line\"; touch /tmp/done";
 
 /// `create --console-socket`: the terminal that comes over the socket is the container's.
 fn console(bed: &Bed, runtime: Runtime) -> TestResult {
@@ -59,8 +62,12 @@ fn typed(bed: &Bed, runtime: Runtime, text: &str) -> TestResult {
         let script = form.script(bed, runtime, text)?;
         let said = terminal(&bed.path("console"), "some words\n")?;
         let transcript = script.succeed()?;
-        equal("the terminal said", joined(said)?.as_str(), "some words\nterminal\nread some words\n")
-            .or_else(|_| fail(format!("{form:?}")))?;
+        let expected = "terminal\nsome words\nread some words\n";
+        equal(
+            format!("the terminal, {form:?}"),
+            joined(said)?.as_str(),
+            expected,
+        )?;
         Ok(transcript)
     };
     held(each)
@@ -95,7 +102,8 @@ fn preserved(bed: &Bed, runtime: Runtime) -> TestResult {
         exec 3< three 4< four
         ok run --no-new-keyring --preserve-fds=2 --bundle b "$ID"
         exec 3< three 4< four
-        no run --no-new-keyring --preserve-fds 40 --bundle b "$ID"
+        called "${{ROOT[@]}}" run --no-new-keyring --preserve-fds 40 --bundle b "$ID" || true
+        "$RUNTIME" "${{ROOT[@]}}" delete --force "$ID" || true
         exec 3< three 4< four
         (export LISTEN_PID=$BASHPID LISTEN_FDS=1; exec "${{CALL[@]}}" "${{ROOT[@]}}" run --no-new-keyring --preserve-fds 1 -b b "$ID" 2>&1)
         exec 3< three 4< four
@@ -107,14 +115,22 @@ fn preserved(bed: &Bed, runtime: Runtime) -> TestResult {
         gone"#
     );
     let bare = same(bed, runtime, &text)?;
-    equal("descriptors that arrive", bare.contains("three\nfour\n0\n1\n2\n3\n4\n= 0"), true)
+    equal(
+        "descriptors that arrive",
+        bare.contains("three\nfour\n0\n1\n2\n3\n4\n= 0"),
+        true,
+    )
 }
 
 /// sd_notify(3) from the container reaches the engine's socket.
 fn notify(bed: &Bed, runtime: Runtime) -> TestResult {
     need::command("perl")?;
     let tell = r#"socket S, AF_UNIX, SOCK_DGRAM, 0; send S, q(READY=1), 0, sockaddr_un $ENV{NOTIFY_SOCKET} or die $!"#;
-    let mut bundle = Bundle::new(bed, "b", &format!("/usr/bin/perl -MSocket -e '{tell}' && sleep 1000"))?;
+    let mut bundle = Bundle::new(
+        bed,
+        "b",
+        &format!("/usr/bin/perl -MSocket -e '{tell}' && sleep 1000"),
+    )?;
     for folder in ["/usr", "/lib", "/lib64"].map(Path::new) {
         if folder.exists() {
             bundle = bundle.bind(folder, &folder.display().to_string(), &["rbind", "ro"]);
@@ -128,8 +144,10 @@ fn notify(bed: &Bed, runtime: Runtime) -> TestResult {
     held(|form| {
         let script = form.script(bed, runtime, text)?;
         let said = notices(&bed.path("notify"))?;
-        let transcript = script.succeed()?;
+        let output = script.run();
+        UnixDatagram::unbound()?.send_to(END.as_bytes(), bed.path("notify"))?;
         let said = joined(said)?;
+        let transcript = output?.success()?;
         let said = said.replace(|digit: char| digit.is_ascii_digit(), "N");
         Ok(format!("{transcript}\nnotices: {said}"))
     })
@@ -140,10 +158,9 @@ fn logs(bed: &Bed, runtime: Runtime) -> TestResult {
     let mut bundle = Bundle::new(bed, "b", "")?;
     bundle.config["process"]["args"] = json!(["nosuch"]);
     bundle.write()?;
-    let mut bundle = Bundle::new(bed, "odd", "true")?;
-    bundle.config["mounts"][0]["source"] = json!("/nosuch");
-    bundle.config["mounts"][0]["type"] = json!("bind");
-    bundle.write()?;
+    Bundle::new(bed, "odd", "true")?
+        .bind(Path::new("/nosuch"), "/mnt", &["rbind"])
+        .write()?;
     let text = r#"
         logged() {
           rm -rf log; echo before > log

@@ -5,7 +5,9 @@ mod support;
 use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
 
-use support::{Bed, Bundle, Form, RUNC_1_1, RUNTIMES, Runtime, Suite, TestResult, equal, need, same, same_transcript};
+use support::{
+    Bed, Bundle, Form, RUNC_1_1, RUNTIMES, Runtime, Suite, TestResult, equal, need, same, same_transcript,
+};
 
 /// What engines say: containerd's and dockerd's shims, conmon for podman and CRI-O; and what they may say one day.
 const CALLS: [&str; 22] = [
@@ -36,11 +38,17 @@ const CALLS: [&str; 22] = [
 /// What makes a container has the keys around it: a mount namespace of its own, where any is lacking.
 fn is_prepared(name: &str, call: &str) -> bool {
     let has = |command: &str| call.split(' ').any(|word| word == command);
-    !call.starts_with("future ") && (has("create") || has("run") || has("restore") || has("exec") && name == "crun")
+    !call.starts_with("future ")
+        && (has("create") || has("run") || has("restore") || has("exec") && name == "crun")
 }
 
 /// One of each kind.
-const SOME: [&str; 4] = ["state ID", "run --bundle BED/b ID", "exec ID true", "future --bundle BED/b ID"];
+const SOME: [&str; 4] = [
+    "state ID",
+    "run --bundle BED/b ID",
+    "exec ID true",
+    "future --bundle BED/b ID",
+];
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
@@ -106,7 +114,8 @@ fn recorded(bed: &Bed, name: &str, launch: &str, calls: &[&str]) -> TestResult {
             Form::Lacking => same_transcript(form, &with_namespaces(name, &bare), &ours)?,
         }
     }
-    let ended = |line: &str| matches!(line, "= 77" | "closed <&-: 77") || line.starts_with("argument --version");
+    let ended =
+        |line: &str| matches!(line, "= 77" | "closed <&-: 77") || line.starts_with("argument --version");
     equal(
         "calls that reached the program",
         bare.lines().filter(|line| ended(line)).count(),
@@ -143,10 +152,21 @@ fn ignored_children(bed: &Bed, runtime: Runtime) -> TestResult {
     let text = r#"
         CALL=(env --ignore-signal=CHLD "${CALL[@]}")
         called --regexp SigIgn /proc/self/status | grep -v '^\$'"#;
-    let grep = |form: Form| form.script(bed, runtime, text)?.env("RUNTIME", need::command("grep")?).succeed();
+    let grep = |form: Form| {
+        form.script(bed, runtime, text)?
+            .env("RUNTIME", need::command("grep")?)
+            .succeed()
+    };
     let bare = grep(Form::Bare)?;
-    let ignored = bare.split_whitespace().nth(1).map(|mask| u64::from_str_radix(mask, 16));
-    equal("SIGCHLD is ignored", ignored.transpose()?.map(|mask| mask & 1 << 16), Some(1 << 16))?;
+    let ignored = bare
+        .split_whitespace()
+        .nth(1)
+        .map(|mask| u64::from_str_radix(mask, 16));
+    equal(
+        "SIGCHLD is ignored",
+        ignored.transpose()?.map(|mask| mask & 1 << 16),
+        Some(1 << 16),
+    )?;
     same_transcript(Form::Named, &bare, &grep(Form::Named)?)?;
     same_transcript(Form::Lacking, &bare, &grep(Form::Lacking)?)
 }

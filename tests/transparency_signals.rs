@@ -22,18 +22,19 @@ fn main() -> ExitCode {
 const TRAPS: &str = "for signal in TERM INT HUP USR1; do trap \"echo got $signal; exit 9\" $signal; done; \
     touch /tmp/ready; while :; do sleep 0.02; done";
 
-/// `signal NAME ARGS...`: calls the runtime, sends the signal once the program is there, and says how it ended.
+/// `signal NAME ARGS...`: calls the runtime, sends the signal once the files in $READY are there, and says how it ended.
 const SIGNAL: &str = r#"
     CALL=(env --default-signal "${CALL[@]}")
+    tell() { echo "$FORM: $(cat out err)" >&2; return 1; }
     signal() {
-      local signal=$1 pid code=0
+      local signal=$1 pid file code=0
       shift
-      rm -f "$READY"
+      rm -f $READY
       "${CALL[@]}" "${ROOT[@]}" "$@" > out 2> err < /dev/null &
       pid=$!
-      wait_for "$READY"
+      for file in $READY; do wait_for "$file" || tell; done
       [ "$(readlink "/proc/$pid/exe")" = "$(readlink -f "$RUNTIME")" ] || echo "another program"
-      kill -"$signal" "$pid"
+      kill -"$signal" "$pid" || tell
       wait "$pid" 2> /dev/null || code=$?
       wrote "$code" "$signal"
     }
@@ -50,7 +51,12 @@ fn run(bed: &Bed, runtime: Runtime) -> TestResult {
         for name in TERM INT HUP USR1; do signal "$name" run --no-new-keyring --bundle b "$ID"; done
         no run --no-new-keyring --bundle five "$ID"
         # Killed from outside: 128 and the signal.
-        ("${{CALL[@]}}" "${{ROOT[@]}}" run --no-new-keyring --bundle sleeping "$ID" > out 2> err; wrote $? sleeping) &
+        ended() {{
+          code=0
+          "${{CALL[@]}}" "${{ROOT[@]}}" run --no-new-keyring --bundle sleeping "$ID" > out 2> err || code=$?
+          wrote "$code" sleeping
+        }}
+        ended &
         wait_for sleeping/rootfs/tmp/ready; rm sleeping/rootfs/tmp/ready
         "$RUNTIME" "${{ROOT[@]}}" kill "$ID" KILL
         wait || true
@@ -79,6 +85,8 @@ fn killed(bed: &Bed, runtime: Runtime) -> TestResult {
     Bundle::new(bed, "b", TRAPS)?.write()?;
     let text = format!(
         r#"{SIGNAL}
+        # runc writes the file after the start, and a half-written one is in the way of the next.
+        READY="$READY pid"
         signal KILL run --no-new-keyring --bundle b --pid-file pid "$ID"
         called "${{ROOT[@]}}" state "$ID"
         called "${{ROOT[@]}}" exec "$ID" echo in

@@ -221,7 +221,9 @@ fn around(path: &Path, config: &Config) -> Result<Around, WrapperError> {
 
 /// Becomes `path`; returns why not.
 fn exec(inherited: &Inherited, path: &Path, args: &[OsString]) -> WrapperError {
-    let arguments = [path.as_os_str()].into_iter().chain(args.iter().map(OsString::as_os_str));
+    let arguments = [path.as_os_str()]
+        .into_iter()
+        .chain(args.iter().map(OsString::as_os_str));
     let source = inherited.exec(path, arguments);
     WrapperError::Exec {
         path: path.to_owned(),

@@ -14,37 +14,44 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 /// How long anything is waited for.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Waits at `socket` for the terminal that a runtime sends, types `line` there, and gives all that is said on it.
+/// Waits at `socket` for the terminal that a runtime sends, types `line` there once something is said on it, and gives all that is.
 pub fn terminal(socket: &Path, line: &'static str) -> io::Result<JoinHandle<io::Result<String>>> {
     let _ = fs::remove_file(socket);
     let listener = UnixListener::bind(socket)?;
     listener.set_nonblocking(true)?;
     Ok(thread::spawn(move || {
         let mut master = File::from(received(&listener)?);
-        master.write_all(line.as_bytes())?;
         let (mut said, mut part) = (Vec::new(), [0; 4096]);
         // Reading fails with EIO once nobody has the other end.
         while let Ok(count @ 1..) = master.read(&mut part) {
+            if said.is_empty() {
+                master.write_all(line.as_bytes())?;
+            }
             said.extend_from_slice(&part[..count]);
         }
         Ok(String::from_utf8_lossy(&said).replace('\r', ""))
     }))
 }
 
-/// Waits at `socket` for what services say about themselves, up to READY=1.
+/// What [`notices`] ends with.
+pub const END: &str = "END";
+
+/// Waits at `socket` for what services say about themselves, until somebody says [`END`] there.
 pub fn notices(socket: &Path) -> io::Result<JoinHandle<io::Result<String>>> {
     let _ = fs::remove_file(socket);
     let listener = UnixDatagram::bind(socket)?;
-    listener.set_read_timeout(Some(LIMIT))?;
     Ok(thread::spawn(move || {
         let mut said = String::new();
-        while !said.contains("READY=1") {
+        loop {
+            // Descriptors that come along are closed unseen, which is what a barrier waits for.
             let mut part = [0; 4096];
             let count = listener.recv(&mut part)?;
-            said += &String::from_utf8_lossy(&part[..count]);
-            said.push('|');
+            match std::str::from_utf8(&part[..count]) {
+                Ok(END) => return Ok(said),
+                Ok(text) => said = said + text + "|",
+                Err(error) => return Err(io::Error::other(error)),
+            }
         }
-        Ok(said)
     }))
 }
 

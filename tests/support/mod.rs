@@ -25,7 +25,7 @@ mod transcript;
 pub use bed::Bed;
 pub use binaries::{built, nsprep, runtime_bridge};
 pub use bundle::{Bundle, edit_config, move_hook};
-pub use console::{notices, terminal};
+pub use console::{END, notices, terminal};
 pub use kubelet::kubelet_keys;
 pub use made_up::{MADE_UP, MADE_UP_WRITABLE, made_up_table, made_up_values, print_made_up};
 pub use page::{Step, steps};

@@ -56,7 +56,14 @@ pub fn same_transcript(form: Form, bare: &str, ours: &str) -> TestResult {
     let (bare, ours): (Vec<_>, Vec<_>) = (bare.lines().collect(), ours.lines().collect());
     let same = bare.iter().zip(&ours).take_while(|(bare, ours)| bare == ours);
     let from = same.count();
-    let some = |lines: &[&str]| lines[from..].iter().take(20).copied().collect::<Vec<_>>().join("\n");
+    let some = |lines: &[&str]| {
+        lines[from..]
+            .iter()
+            .take(20)
+            .copied()
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
     fail(format!(
         "{form:?}: after\n{}\n--- bare\n{}\n--- wrapped\n{}",
         bare[from.saturating_sub(5)..from].join("\n"),
