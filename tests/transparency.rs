@@ -4,22 +4,15 @@ mod support;
 
 use std::process::ExitCode;
 
-use support::{Bed, Bundle, Form, RUNTIMES, Runtime, Suite, TestResult, equal, fail, same};
+use support::{Bed, Bundle, Form, Runtime, Suite, TestResult, equal, fail, same};
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
-    for runtime in RUNTIMES {
-        let tests: [(&str, fn(&Bed, Runtime) -> TestResult); 5] = [
-            ("questions", questions),
-            ("container", container),
-            ("exec", exec),
-            ("bundles", bundles),
-            ("no_bundle", no_bundle),
-        ];
-        for (name, test) in tests {
-            suite.test(format!("{name}::{}", runtime.name), move |bed| test(bed, runtime));
-        }
-    }
+    suite.for_runtimes("questions", questions);
+    suite.for_runtimes("container", container);
+    suite.for_runtimes("exec", exec);
+    suite.for_runtimes("bundles", bundles);
+    suite.for_runtimes("no_bundle", no_bundle);
     suite.run()
 }
 

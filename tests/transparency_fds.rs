@@ -8,24 +8,17 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use support::{
-    Bed, Bundle, END, Form, RUNTIMES, Runtime, Suite, TestResult, equal, fail, need, notices, same,
-    same_transcript, terminal,
+    Bed, Bundle, END, Form, Runtime, Suite, TestResult, equal, fail, need, notices, same, same_transcript,
+    terminal,
 };
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
-    for runtime in RUNTIMES {
-        let tests: [(&str, fn(&Bed, Runtime) -> TestResult); 5] = [
-            ("console", console),
-            ("exec_console", exec_console),
-            ("preserved", preserved),
-            ("notify", notify),
-            ("logs", logs),
-        ];
-        for (name, test) in tests {
-            suite.test(format!("{name}::{}", runtime.name), move |bed| test(bed, runtime));
-        }
-    }
+    suite.for_runtimes("console", console);
+    suite.for_runtimes("exec_console", exec_console);
+    suite.for_runtimes("preserved", preserved);
+    suite.for_runtimes("notify", notify);
+    suite.for_runtimes("logs", logs);
     suite.run()
 }
 

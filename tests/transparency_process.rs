@@ -5,9 +5,7 @@ mod support;
 use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
 
-use support::{
-    Bed, Bundle, Form, RUNC_1_1, RUNTIMES, Runtime, Suite, TestResult, equal, need, same, same_transcript,
-};
+use support::{Bed, Bundle, Form, RUNC_1_1, Runtime, Suite, TestResult, equal, need, same, same_transcript};
 
 /// What engines say: containerd's and dockerd's shims, conmon for podman and CRI-O; and what they may say one day.
 const CALLS: [&str; 22] = [
@@ -74,11 +72,7 @@ fn main() -> ExitCode {
             recorded(bed, name, launch, &SOME)
         });
     }
-    for runtime in RUNTIMES {
-        suite.test(format!("ignored_children::{}", runtime.name), move |bed| {
-            ignored_children(bed, runtime)
-        });
-    }
+    suite.for_runtimes("ignored_children", ignored_children);
     suite.run()
 }
 

@@ -4,17 +4,13 @@ mod support;
 
 use std::process::ExitCode;
 
-use support::{Bed, Bundle, CRUN, RUNTIMES, Runtime, Suite, TestResult, equal, same};
+use support::{Bed, Bundle, CRUN, Runtime, Suite, TestResult, equal, same};
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
-    for runtime in RUNTIMES {
-        let tests: [(&str, fn(&Bed, Runtime) -> TestResult); 3] =
-            [("run", run), ("exec", exec), ("killed", killed)];
-        for (name, test) in tests {
-            suite.test(format!("{name}::{}", runtime.name), move |bed| test(bed, runtime));
-        }
-    }
+    suite.for_runtimes("run", run);
+    suite.for_runtimes("exec", exec);
+    suite.for_runtimes("killed", killed);
     suite.run()
 }
 
