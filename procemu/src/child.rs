@@ -6,7 +6,13 @@ use std::io::{self, Read, Seek, Write};
 use memfd::MemfdOptions;
 use nix::sys::wait::WaitStatus;
 
-use crate::sys::in_child;
+use crate::sys::{in_child, set_ignored};
+
+/// Gives SIGCHLD its default, so that this process can wait for its children where its caller ignores that signal; so can the
+/// program that it becomes.
+pub fn wait_for_children() {
+    set_ignored(libc::SIGCHLD, false);
+}
 
 /// Runs `work` in a forked child, waits for it, and gives what it returned.
 ///

@@ -87,6 +87,19 @@ const LOCAL: &[&str] = &[
     "lsm-mount-context",
 ];
 
+/// Flags without a value that another one's beginning could be taken for, or that are looked at.
+const PLAIN: &[&str] = &[
+    "debug",
+    "systemd-cgroup",
+    "detach",
+    "no-new-keyring",
+    "no-pivot",
+    "no-subreaper",
+    "help",
+    "usage",
+    "version",
+];
+
 /// Reads the arguments of a runtime, without the program's own name.
 pub fn parse(args: &[OsString]) -> Invocation {
     let mut found = Invocation {
@@ -216,22 +229,42 @@ impl<'a> Iterator for Flags<'a> {
             return Some(match split(single) {
                 (name, Some(value)) => (name, Some(value)),
                 (name, None) if valued(name) => (name, self.take()),
-                // `-bDIR`: argp and clap take what follows a short flag for its value.
-                (name, None) if valued(&name[..1]) => (&name[..1], Some(OsStr::from_bytes(&name[1..]))),
-                (name, None) => (name, None),
+                // `-bDIR`, `-dbDIR`: argp and clap take what follows a short flag for its value, or for more of them.
+                (name, None) => {
+                    let shorts = name.iter().position(|short| *short != b'd').unwrap_or(0);
+                    match name[shorts..].split_at(1) {
+                        (short, _) if !valued(short) => (name, None),
+                        (short, []) => (short, self.take()),
+                        (short, value) => (short, Some(OsStr::from_bytes(value))),
+                    }
+                }
             });
         };
         if name.is_empty() {
             return None;
         }
-        Some(match split(name) {
-            (name, None) if valued(name) => (name, self.take()),
-            other => other,
-        })
+        let (name, value) = split(name);
+        let (name, takes) = self.whole(name);
+        Some((name, value.or_else(|| takes.then(|| self.take())?)))
     }
 }
 
 impl<'a> Flags<'a> {
+    /// The whole name of a long flag, of which argp takes any beginning that no other has, and whether a value belongs to it.
+    fn whole(&self, name: &'a [u8]) -> (&'a [u8], bool) {
+        let known = self.valued.iter().chain(PLAIN).map(|known| known.as_bytes());
+        let valued = |name: &[u8]| self.valued.iter().any(|known| known.as_bytes() == name);
+        if known.clone().any(|known| known == name) {
+            return (name, valued(name));
+        }
+        let begun: Vec<_> = known.filter(|known| known.starts_with(name)).collect();
+        match begun[..] {
+            [one] => (one, valued(one)),
+            // Which of them is for the runtime to say.
+            _ => (name, !begun.is_empty() && begun.iter().all(|known| valued(known))),
+        }
+    }
+
     fn take(&mut self) -> Option<&'a OsStr> {
         let value = self.args.get(self.at)?;
         self.at += 1;
@@ -370,6 +403,31 @@ mod tests {
             None,
             None,
             "run --no-new-keyring -b=/a --bundle=/b ID",
+        ),
+        // argp: beginnings of names, and short flags in one.
+        (
+            "--ro /r --log-f json --lo /x create --bun /b --pid /p ID",
+            Subcommand::Create,
+            Some("/b"),
+            None,
+            Some("json"),
+            "--ro /r --log-f json --lo /x create --no-new-keyring --bun /b --pid /p ID",
+        ),
+        (
+            "run -db /b --no-n ID",
+            Subcommand::Run,
+            Some("/b"),
+            None,
+            None,
+            "run -db /b --no-n ID",
+        ),
+        (
+            "run -db/b -detach ID",
+            Subcommand::Run,
+            Some("/b"),
+            None,
+            None,
+            "run --no-new-keyring -db/b -detach ID",
         ),
         // A value that looks like a flag, a name that looks like a subcommand, and what stands behind `--`.
         (

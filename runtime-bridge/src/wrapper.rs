@@ -13,13 +13,11 @@ use crate::place::Around;
 use crate::pod::Asking;
 use crate::report::{Level, Report, chain};
 use crate::runtime::{Kind, identify};
-use procemu::{Profile, Table, ValueSource};
+use procemu::{Inherited, Profile, Table, ValueSource, wait_for_children};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Which runtime is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +49,8 @@ enum WrapperError {
 ///
 /// Returns only where that fails; what to do then is exit with 1, as runc does. It has been reported.
 pub fn run(program: &Program, args: &[OsString], config: Option<&Path>) {
+    let inherited = Inherited::look();
+    let exec = |path: &Path, args: &[OsString]| exec(&inherited, path, args);
     let invocation = argv::parse(args);
     let report = Report {
         log: invocation.log.as_deref(),
@@ -132,6 +132,8 @@ fn prepare(
     invocation: &Invocation,
     config: &Config,
 ) -> Result<Prepared, WrapperError> {
+    // Ours, and for a runtime that runs hooks.
+    wait_for_children();
     if invocation.subcommand == Subcommand::Exec {
         if identify(path, &config.state_dir).reads_keys_on_exec() {
             around(path, config)?
@@ -218,9 +220,11 @@ fn around(path: &Path, config: &Config) -> Result<Around, WrapperError> {
 }
 
 /// Becomes `path`; returns why not.
-fn exec(path: &Path, args: &[OsString]) -> WrapperError {
-    // `exec` gives SIGPIPE its default back, which Rust programs ignore and runtimes hand on to containers.
-    let source = Command::new(path).args(args).exec();
+fn exec(inherited: &Inherited, path: &Path, args: &[OsString]) -> WrapperError {
+    let arguments = [path.as_os_str()]
+        .into_iter()
+        .chain(args.iter().map(OsString::as_os_str));
+    let source = inherited.exec(path, arguments);
     WrapperError::Exec {
         path: path.to_owned(),
         source,

@@ -5,6 +5,7 @@
 mod bed;
 mod binaries;
 mod bundle;
+mod console;
 mod denial;
 mod host;
 mod kubelet;
@@ -22,10 +23,12 @@ mod script;
 mod stop;
 mod suite;
 mod text;
+mod transcript;
 
 pub use bed::Bed;
 pub use binaries::{built, nsprep, runtime_bridge};
 pub use bundle::{Bundle, edit_config, move_hook};
+pub use console::{END, notices, terminal};
 pub use denial::{DETACHED, with_denial};
 pub use kubelet::kubelet_keys;
 pub use kubelet_pods::{KUBELET_PODS, kubelet_pods};
@@ -40,3 +43,4 @@ pub use script::{Output, Propagation, Script};
 pub use stop::{Stop, TestResult, equal, fail};
 pub use suite::Suite;
 pub use text::{same_lines, section};
+pub use transcript::{Form, same, same_transcript};

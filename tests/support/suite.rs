@@ -7,7 +7,7 @@ use std::sync::Arc;
 use libtest_mimic::{Arguments, Completion, Trial};
 
 use super::host::Host;
-use super::{Bed, Stop, TestResult};
+use super::{Bed, RUNTIMES, Runtime, Stop, TestResult};
 
 /// The tests of one file.
 pub struct Suite {
@@ -51,6 +51,13 @@ impl Suite {
                 }
             }
         }));
+    }
+
+    /// Adds a test for each of the runtimes.
+    pub fn for_runtimes(&mut self, name: &str, body: fn(&Bed, Runtime) -> TestResult) {
+        for runtime in RUNTIMES {
+            self.test(format!("{name}::{}", runtime.name), move |bed| body(bed, runtime));
+        }
     }
 
     /// Runs what the command line selects.
