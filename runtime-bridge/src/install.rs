@@ -254,7 +254,9 @@ pub fn install(request: &Request) -> Result<Installation, InstallError> {
         refusal,
     };
     let fresh = match target {
-        Target::Containerd if known.now().is_none() => new_containerd()?,
+        Target::Containerd => known
+            .now()
+            .map_or_else(new_containerd, |now| Ok(containerd::beginning(now)))?,
         _ => "",
     };
     if target == Target::Containerd {

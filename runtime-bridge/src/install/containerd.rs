@@ -38,6 +38,15 @@ fn plugin(document: &DocumentMut) -> Result<&'static str, Refusal> {
     }
 }
 
+/// What a file of the same form as `text` begins with; nothing where it has none.
+pub fn beginning(text: &str) -> &'static str {
+    match parse(text).and_then(|document| plugin(&document)) {
+        Ok(PLUGIN_2) => "version = 2\n",
+        Ok(_) => "version = 3\n",
+        Err(_) => "",
+    }
+}
+
 /// The program that the default handler runs: a name on PATH or an absolute path.
 ///
 /// # Errors
