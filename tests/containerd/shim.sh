@@ -1,4 +1,4 @@
-# The shim of ours. $RUNTIME is runc, which is to be found on PATH. $TABLE as in engines_containerd_pods.sh.
+# The shim of ours. $RUNTIME is runc, which is to be found on PATH. $TABLE as in pods.sh.
 node
 ln -s "$RUNTIME" "$NODE/bin/runc"
 PATH=$NODE/bin:$PATH

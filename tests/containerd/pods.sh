@@ -4,7 +4,8 @@ node
 ln -s "$RUNTIME" "$NODE/bin/$NAME"
 PATH=$NODE/bin:$PATH
 handler runc "$NODE/bin/$NAME"
-install_bridge
+sed -i /NoNewKeyring/d "$NODE/containerd.toml"
+install_bridge --no-new-keyring
 echo "tables = [\"$TABLE\"]" > /etc/procemu/bridge.toml
 containerd_up
 seen_before
@@ -26,6 +27,8 @@ until_true "the log" grep -q ' F 3' "$NODE/logs/plain.log"
 cut -d' ' -f2- "$NODE/logs/plain.log"
 say "$plain" 'cat /proc/sys/net/ipv4/ip_local_port_range' | tr '\t' ' '
 for key in $keys; do say "$plain" "(echo 9 > /proc/sys/$key) 2> /dev/null || echo refused"; done
+container_of keys '.linux.security_context.masked_paths = []'
+say "$made" "if grep -q _ses.$made /proc/keys; then echo own keyring; else echo no keyring; fi"
 
 echo "== privileged"
 container_of privileged '.linux.security_context.privileged = true'
