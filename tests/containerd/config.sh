@@ -60,12 +60,18 @@ if [ "$CONTAINERD" = 2.2 ]; then
 fi
 
 mkdir /etc/containerd/conf.d
-printf "version = $version\nimports = ['/etc/containerd/conf.d/*.toml']\n" > "$file"
-printf "version = $version\n[plugins.'$CRI'.containerd.runtimes.other]\nruntime_type = 'io.containerd.runc.v2'\n" > /etc/containerd/conf.d/a.toml
+# other: an import that sets another runtime.
+other() {
+  cat << TOML
+version = $version
+[plugins.'$CRI'.containerd.runtimes.other]
+runtime_type = 'io.containerd.runc.v2'
+TOML
+}
+printf '%s\n' "version = $version" "imports = ['/etc/containerd/conf.d/*.toml']" > "$file"
+other > /etc/containerd/conf.d/a.toml
 edited "imports" 2>&1
-cp "$file" "$NODE/main"
-# Without the refusal: what becomes of ours in a file whose import has the last word.
-printf "version = $version\n[plugins.'$CRI'.containerd]\ndefault_runtime_name = 'other'\n[plugins.'$CRI'.containerd.runtimes.other]\nruntime_type = 'io.containerd.runc.v2'\n" > /etc/containerd/conf.d/a.toml
+(other; printf '%s\n' "[plugins.'$CRI'.containerd]" "default_runtime_name = 'other'") > /etc/containerd/conf.d/a.toml
 edited "an import with the default" 2>&1
 echo "== named"
 file=/etc/containerd/conf.d/a.toml
