@@ -275,7 +275,9 @@ impl Bundle {
     fn open(dir: &Path) -> Result<Self, BundleError> {
         let path = dir.join(FILE);
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
-        let handle = openat(AT_FDCWD, dir, flags | OFlag::O_DIRECTORY, Mode::empty())
+        // O_PATH: the root of a user namespace, as a hook, may enter the bundle that containerd made, and not list it.
+        let folder = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let handle = openat(AT_FDCWD, dir, folder, Mode::empty())
             .map_err(|errno| failed("open the bundle", dir)(errno.into()))?;
         let file = File::from(
             openat(&handle, FILE, flags | OFlag::O_NOFOLLOW, Mode::empty())

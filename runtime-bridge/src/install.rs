@@ -254,7 +254,9 @@ pub fn install(request: &Request) -> Result<Installation, InstallError> {
         refusal,
     };
     let fresh = match target {
-        Target::Containerd if known.now().is_none() => new_containerd()?,
+        Target::Containerd => known
+            .now()
+            .map_or_else(new_containerd, |now| Ok(containerd::beginning(now)))?,
         _ => "",
     };
     if target == Target::Containerd {
@@ -386,7 +388,7 @@ fn refuse_foreign(target: Target, known: &Known) -> Result<(), InstallError> {
     }
 }
 
-/// An import that has the runtimes has the last word on them.
+/// An import has the last word on what it sets.
 fn refuse_imports(path: &Path, text: &str) -> Result<(), InstallError> {
     let refused = |refusal| InstallError::Refused {
         path: path.to_owned(),
@@ -401,9 +403,9 @@ fn refuse_imports(path: &Path, text: &str) -> Result<(), InstallError> {
             .flatten()
         {
             let imported = fs::read_to_string(&file).unwrap_or_default();
-            if file != path && containerd::has_runtimes(&imported) {
+            if file != path && containerd::is_overridden(text, &imported).map_err(refused)? {
                 return Err(refused(Refusal::new(format!(
-                    "imports {}, which sets containerd's runtimes; name that one with --config",
+                    "imports {}, which has the last word on the runtimes; name that one with --config",
                     file.display()
                 ))));
             }

@@ -82,22 +82,29 @@ pub fn named(name: &OsStr, config: &Config) -> Result<PathBuf, LocateError> {
 
 /// The first executable of that name on PATH that is not ourselves.
 fn on_path(name: &OsStr) -> Result<PathBuf, LocateError> {
-    search(
-        name,
-        &std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into()),
-        ourselves()?,
-    )
-    .ok_or_else(|| LocateError::Unknown {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
+    in_folders(name, std::env::split_paths(&path))?.ok_or_else(|| LocateError::Unknown {
         name: name.to_owned(),
     })
 }
 
-fn search(name: &OsStr, path: &OsStr, ourselves: (u64, u64)) -> Option<PathBuf> {
+/// The first executable of that name in `folders` that is not ourselves.
+///
+/// # Errors
+/// If our own program cannot be examined.
+pub(crate) fn in_folders(
+    name: &OsStr,
+    folders: impl Iterator<Item = PathBuf>,
+) -> Result<Option<PathBuf>, LocateError> {
+    Ok(search(name, folders, ourselves()?))
+}
+
+fn search(name: &OsStr, folders: impl Iterator<Item = PathBuf>, ourselves: (u64, u64)) -> Option<PathBuf> {
     if name.is_empty() {
         return None;
     }
     // Relative folders would be those of the engine's working directory.
-    std::env::split_paths(path)
+    folders
         .filter(|dir| dir.is_absolute())
         .map(|dir| dir.join(name))
         .find(|file| {
@@ -131,18 +138,21 @@ mod tests {
     fn path_is_searched_past_ourselves_and_what_is_no_program() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
-        let path = std::env::join_paths(["a", "b", "c", "d", "e"].map(at)).unwrap();
+        let path = || ["a", "b", "c", "d", "e"].map(at).into_iter();
         program(&at("b/bridge"), 0o755);
         let us = identity(&at("b/bridge")).unwrap();
         std::fs::create_dir_all(at("a/runc")).unwrap();
         symlink(at("b/bridge"), at("b/runc")).unwrap();
         program(&at("c/runc"), 0o644);
-        assert_eq!(search(OsStr::new("runc"), &path, us), None);
+        assert_eq!(search(OsStr::new("runc"), path(), us), None);
         program(&at("d/runc"), 0o755);
         program(&at("e/runc"), 0o755);
-        assert_eq!(search(OsStr::new("runc"), &path, us), Some(at("d/runc")));
-        assert_eq!(search(OsStr::new(""), &path, us), None);
-        assert_eq!(search(OsStr::new("runc"), OsStr::new(":.:"), us), None);
+        assert_eq!(search(OsStr::new("runc"), path(), us), Some(at("d/runc")));
+        assert_eq!(search(OsStr::new(""), path(), us), None);
+        assert_eq!(
+            search(OsStr::new("runc"), ["", "."].map(PathBuf::from).into_iter(), us),
+            None
+        );
     }
 
     #[test]

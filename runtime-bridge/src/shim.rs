@@ -5,7 +5,7 @@
 use crate::config::{Config, ConfigError};
 use crate::locate::{self, LocateError};
 use nix::unistd::getppid;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -71,10 +71,7 @@ fn prepare() -> Result<(PathBuf, OsString), ShimError> {
             .filter_map(Path::parent)
             .map(Path::to_owned),
     );
-    let shim = folders
-        .map(|folder| folder.join(REAL))
-        .find(|shim| shim.is_file())
-        .ok_or(ShimError::Missing)?;
+    let shim = locate::in_folders(OsStr::new(REAL), folders)?.ok_or(ShimError::Missing)?;
     let folder = Config::load(None)?.state_dir.join("bin");
     stand_in(&folder, &own)?;
     let mut longer = OsString::from(&folder);

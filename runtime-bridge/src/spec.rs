@@ -229,14 +229,11 @@ impl Spec {
         self.linux.namespaces.iter().any(|listed| listed.kind == kind)
     }
 
-    /// The container's root as this process's user namespace numbers it, where the container gets a user namespace of its
-    /// own: what the kernel counts per user, it counts for this one.
+    /// The container's root as this process's user namespace numbers it, where the container is in a user namespace: what the
+    /// kernel counts per user, it counts for this one. containerd gives the mapping of a pod's also where it is joined.
     pub fn root_uid(&self) -> Option<u32> {
-        let own = |namespace: &Namespace| namespace.kind == "user" && namespace.path.as_os_str().is_empty();
-        self.linux.namespaces.iter().find(|namespace| own(namespace))?;
-        let root = self
-            .linux
-            .uid_mappings
+        let mappings = self.lists("user").then_some(&self.linux.uid_mappings)?;
+        let root = mappings
             .iter()
             .find(|map| map.container_id == 0 && map.size > 0)?;
         Some(root.host_id)
@@ -286,14 +283,14 @@ mod tests {
     }
 
     #[test]
-    fn root_has_another_number_in_a_user_namespace_of_its_own() {
+    fn root_has_another_number_in_a_user_namespace() {
         let root = |namespaces: &str| {
             let maps = r#"[{"containerID":1,"hostID":5,"size":9},{"containerID":0,"hostID":1000,"size":1}]"#;
             let text = format!(r#"{{"linux":{{"namespaces":[{namespaces}],"uidMappings":{maps}}}}}"#);
             Spec::parse(&text).unwrap().root_uid()
         };
         assert_eq!(root(r#"{"type":"user"}"#), Some(1000));
-        assert_eq!(root(r#"{"type":"user","path":"/proc/1/ns/user"}"#), None);
+        assert_eq!(root(r#"{"type":"user","path":"/run/pinned"}"#), Some(1000));
         assert_eq!(root(r#"{"type":"network"}"#), None);
         assert_eq!(
             Spec::parse(r#"{"linux":{"namespaces":[{"type":"user"}]}}"#)

@@ -171,9 +171,13 @@ fn a_file_that_leaves_the_runtimes_to_containerd_gets_one() {
         "version = 3\n",
         "version = 3\n[plugins.'io.containerd.cri.v1.runtime'.cni]\nconf_dir = '/x'\n",
         "version = 3\n[plugins.'io.containerd.cri.v1.runtime'.containerd]\nx = 1\n[grpc]\n",
+        "version = 2\n",
     ] {
         let place = Place::with(Target::Containerd, text);
         place.install(true);
+        // containerd 1.x knows no runtime of its own beside ours.
+        let two = text.starts_with("version = 2");
+        assert_eq!(place.text().unwrap().contains("runtimes.runc]"), two, "{text}");
         // As if somebody else had written it: without the copies.
         for copy in place.others() {
             fs::remove_file(copy).unwrap();
@@ -295,19 +299,52 @@ fn what_is_not_understood_is_refused() {
     }
 }
 
+const IMPORTS: &str = "version = 3\nimports = ['conf.d/*.toml']\n";
+
+/// What containerd 1.6 and 2.2 make of imports: tests/engines_containerd.rs.
 #[test]
-fn an_import_that_has_the_runtimes_is_named() {
-    let place = Place::with(Target::Containerd, V2);
-    let conf = place.file().with_file_name("conf.d");
-    fs::create_dir(&conf).unwrap();
-    fs::write(conf.join("a.toml"), "version = 2\n[timeouts]\n").unwrap();
-    install(&place.request()).unwrap();
-    fs::write(conf.join("b.toml"), V2).unwrap();
-    let want = format!(
-        "FILE imports {}, which sets containerd's runtimes; name that one with --config",
-        conf.join("b.toml").display()
-    );
-    assert_eq!(place.refused(), want);
+fn an_import_with_the_last_word_is_named() {
+    let v3 = |part: &str| format!("version = 3\n[plugins.'io.containerd.cri.v1.runtime'{part}");
+    let v2 = |part: &str| format!("version = 2\n[plugins.'io.containerd.grpc.v1.cri'{part}");
+    for (text, import, refused) in [
+        // 1.x has nothing of a plugin that an import sets too.
+        (V2, v2("]\nsandbox_image = 'x'"), true),
+        (V2, v3("]\nsandbox_image = 'x'"), true),
+        (V2, "version = 2\n[timeouts]\n".to_owned(), false),
+        (IMPORTS, v3("]\nenable_cdi = false"), false),
+        (
+            IMPORTS,
+            v3(".containerd.runtimes.other]\nruntime_type = 'x'"),
+            false,
+        ),
+        (
+            IMPORTS,
+            v3(".containerd.runtimes.procemu]\nruntime_type = 'x'"),
+            true,
+        ),
+        (
+            IMPORTS,
+            v3(".containerd.runtimes.runc.options]\nSystemdCgroup = true"),
+            true,
+        ),
+        (IMPORTS, v3(".containerd]\ndefault_runtime_name = 'other'"), true),
+        (IMPORTS, v2(".containerd]\ndefault_runtime_name = 'other'"), false),
+        (IMPORTS, "no TOML".to_owned(), false),
+    ] {
+        let place = Place::with(Target::Containerd, text);
+        let conf = place.file().with_file_name("conf.d");
+        fs::create_dir(&conf).unwrap();
+        fs::write(conf.join("a.toml"), &import).unwrap();
+        if !refused {
+            place.install(false);
+            continue;
+        }
+        let want = format!(
+            "FILE imports {}, which has the last word on the runtimes; name that one with --config",
+            conf.join("a.toml").display()
+        );
+        assert_eq!(place.refused(), want, "{import}");
+    }
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub use denial::{DETACHED, with_denial};
 pub use kubelet::kubelet_keys;
 pub use kubelet_pods::{KUBELET_PODS, kubelet_pods};
 pub use made_up::{MADE_UP, MADE_UP_WRITABLE, made_up_table, made_up_values, print_made_up};
-pub use node::{CONTAINERD_1_6, CONTAINERD_2_2, CONTAINERDS, Containerd};
+pub use node::{CONTAINERD_1_6, CONTAINERD_2_2, CONTAINERDS, CRI_PODS, Containerd};
 pub use page::{Step, steps};
 pub use pod::Pod;
 pub use refused::refused;

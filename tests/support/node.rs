@@ -8,6 +8,8 @@ use super::{Bed, Gvisor, RUNC_1_5, Runtime, Script, TestResult, need};
 
 const IMAGE: &str = include_str!("image.sh");
 const NODE: &str = concat!(include_str!("node.sh"), "\n", include_str!("cri.sh"));
+/// Functions for pods by the CRI whose requests are more than a name, to come before a node's script.
+pub const CRI_PODS: &str = include_str!("cri_pods.sh");
 const IN_GVISOR: &str = include_str!("node_gvisor.sh");
 const ON_LINUX: &str = include_str!("node_linux.sh");
 

@@ -17,11 +17,17 @@ const FORMER: &str = "# procemu: was ";
 /// Stands there where none was set.
 const NOT_SET: &str = "not set";
 
+/// The CRI plugin that has the runtimes in a file of version 2.
+const PLUGIN_2: &str = "io.containerd.grpc.v1.cri";
+
+/// The same in a file of version 3.
+const PLUGIN_3: &str = "io.containerd.cri.v1.runtime";
+
 /// The CRI plugin that has the runtimes, by the file's version.
 fn plugin(document: &DocumentMut) -> Result<&'static str, Refusal> {
     match document.get("version").map(Item::as_integer) {
-        Some(Some(2)) => Ok("io.containerd.grpc.v1.cri"),
-        Some(Some(3)) => Ok("io.containerd.cri.v1.runtime"),
+        Some(Some(2)) => Ok(PLUGIN_2),
+        Some(Some(3)) => Ok(PLUGIN_3),
         None | Some(Some(1)) => Err(Refusal::new(
             "has no version, or 1; `containerd config migrate` prints it in a form with version = 2 or 3",
         )),
@@ -29,6 +35,15 @@ fn plugin(document: &DocumentMut) -> Result<&'static str, Refusal> {
             "has version = {}, expected 2 or 3",
             version.map_or("no number".to_owned(), |number| number.to_string())
         ))),
+    }
+}
+
+/// What a file of the same form as `text` begins with; nothing where it has none.
+pub fn beginning(text: &str) -> &'static str {
+    match parse(text).and_then(|document| plugin(&document)) {
+        Ok(PLUGIN_2) => "version = 2\n",
+        Ok(_) => "version = 3\n",
+        Err(_) => "",
     }
 }
 
@@ -83,6 +98,10 @@ pub fn add(text: &str, handler: &Handler) -> Result<String, Refusal> {
         make_default(containerd)?;
     }
     let runtimes = child(containerd, "runtimes")?;
+    // Where the file names one, containerd 1.x knows no other: not even its own, without which the plugin does not load.
+    if plugin == PLUGIN_2 && runtimes.is_empty() {
+        runtimes.insert(DEFAULT, left_to_containerd().into());
+    }
     if runtimes.contains_key(HANDLER) {
         return Err(Refusal::new(format!(
             "has a runtime {HANDLER} that runtime-bridge did not make; rename it"
@@ -119,6 +138,9 @@ pub fn remove(text: &str) -> Result<String, Refusal> {
             changed = true;
             if let Some(runtimes) = containerd.get_mut("runtimes").and_then(Item::as_table_mut) {
                 runtimes.remove(HANDLER);
+                if runtimes.get(DEFAULT).is_some_and(is_left_to_containerd) {
+                    runtimes.remove(DEFAULT);
+                }
                 if runtimes.is_empty() && runtimes.is_implicit() {
                     containerd.remove("runtimes");
                 }
@@ -172,15 +194,26 @@ pub fn imports(text: &str) -> Result<Vec<String>, Refusal> {
     Ok(names.map(str::to_owned).collect())
 }
 
-/// Whether the text sets the part that holds the runtimes: as an import it would have the last word.
-pub fn has_runtimes(text: &str) -> bool {
-    let document = parse(text).unwrap_or_default();
-    let plugin = |name| {
-        document
-            .get("plugins")
-            .and_then(|all| all.get(name)?.get("containerd"))
+/// Whether `import`, which containerd reads after `text`, has the last word on what [`add`] writes there, or would on what it
+/// writes it after.
+///
+/// # Errors
+/// As [`runtime`], for `text`.
+pub fn is_overridden(text: &str, import: &str) -> Result<bool, Refusal> {
+    let document = parse(&remove(text)?)?;
+    let import = parse(import).unwrap_or_default();
+    let part = |plugin| import.get("plugins").and_then(|all| all.get(plugin));
+    // 1.x takes a plugin whole from the last file that has it, and so does 2.x between files of different versions.
+    if plugin(&document)? == PLUGIN_2 {
+        return Ok(part(PLUGIN_2).is_some() || part(PLUGIN_3).is_some());
+    }
+    let Some(containerd) = part(PLUGIN_3).and_then(|plugin| plugin.get("containerd")) else {
+        return Ok(false);
     };
-    plugin("io.containerd.grpc.v1.cri").is_some() || plugin("io.containerd.cri.v1.runtime").is_some()
+    let runtime = |name| containerd.get("runtimes").and_then(|all| all.get(name));
+    Ok(containerd.get(DEFAULT_NAME).is_some()
+        || runtime(HANDLER).is_some()
+        || runtime(default_name(&document, PLUGIN_3)).is_some())
 }
 
 fn parse(text: &str) -> Result<DocumentMut, Refusal> {
@@ -210,14 +243,11 @@ fn values(text: &str) -> Result<toml::Table, Refusal> {
 
 /// A copy of the default handler, without its place in the file; `None` where the file leaves it to containerd.
 fn base(document: &DocumentMut, plugin: &str) -> Result<Option<Table>, Refusal> {
-    let containerd = document
+    let name = default_name(document, plugin);
+    let base = document
         .get("plugins")
-        .and_then(|all| all.get(plugin)?.get("containerd"));
-    let name = containerd
-        .and_then(|all| all.get(DEFAULT_NAME)?.as_str())
-        .filter(|name| !name.is_empty())
-        .unwrap_or(DEFAULT);
-    let Some(base) = containerd.and_then(|all| all.get("runtimes")?.get(name)) else {
+        .and_then(|all| all.get(plugin)?.get("containerd")?.get("runtimes")?.get(name));
+    let Some(base) = base else {
         return match name {
             DEFAULT => Ok(None),
             _ => Err(Refusal::new(format!(
@@ -234,6 +264,31 @@ fn base(document: &DocumentMut, plugin: &str) -> Result<Option<Table>, Refusal> 
             "has the default runtime {name} of type {kind}, expected io.containerd.runc.v2"
         ))),
     }
+}
+
+/// What containerd calls its default handler.
+fn default_name<'a>(document: &'a DocumentMut, plugin: &str) -> &'a str {
+    document
+        .get("plugins")
+        .and_then(|all| all.get(plugin)?.get("containerd")?.get(DEFAULT_NAME)?.as_str())
+        .filter(|name| !name.is_empty())
+        .unwrap_or(DEFAULT)
+}
+
+/// The handler that containerd has where the file names none.
+fn left_to_containerd() -> Table {
+    let mut table = Table::new();
+    table.insert("runtime_type", "io.containerd.runc.v2".into());
+    table.decor_mut().set_prefix(format!("\n{MADE_BY}"));
+    table
+}
+
+/// Whether that is by us, and nobody has added to it since.
+fn is_left_to_containerd(item: &Item) -> bool {
+    item.as_table().is_some_and(|table| {
+        let prefix = table.decor().prefix().and_then(|prefix| prefix.as_str());
+        table.len() == 1 && prefix.is_some_and(|prefix| prefix.ends_with(MADE_BY))
+    })
 }
 
 fn copy(table: &dyn toml_edit::TableLike) -> Table {
