@@ -100,6 +100,7 @@ fn contents(folder: &Path) -> Result<Vec<(OsString, String)>, NodeError> {
         }
         files.push((name.to_owned(), text));
     }
+    files.sort();
     Ok(files)
 }
 
