@@ -1,13 +1,14 @@
 #!/bin/bash
-# Install what `make lint` and `make test` need and this machine lacks: setup.sh [lint|test|gvisor]...
+# Install what `make lint` and `make test` need and this machine lacks: setup.sh [lint|test|gvisor|engines]...
 # A thing that is already there costs nothing; a thing that cannot be had is said so, and the tests that need it are skipped.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 
 # command:package, for the commands the tests and the build call
-tools=(gcc:gcc pkg-config:pkg-config runc:runc crun:crun busybox:busybox-static strace:strace sysctl:procps openssl:openssl)
+tools=(gcc:gcc pkg-config:pkg-config runc:runc crun:crun busybox:busybox-static strace:strace sysctl:procps openssl:openssl
+  ip:iproute2 jq:jq)
 # header or file:package, for what has no command
-files=(/usr/include/stdlib.h:libc6-dev /usr/include/seccomp.h:libseccomp-dev)
+files=(/usr/include/stdlib.h:libc6-dev /usr/include/seccomp.h:libseccomp-dev /usr/lib/cni/bridge:containernetworking-plugins)
 
 missing_packages() {
   local pair
@@ -58,6 +59,10 @@ for part in "${@:-test}"; do
       done
       "$here/dockerd.sh" > /dev/null
       ;;
-    *) echo "setup: unknown part '$part', expected lint, test or gvisor" >&2; exit 2 ;;
+    engines)
+      for tool in containerd kubelet node-client; do "$here/tools.sh" "$tool" > /dev/null; done
+      "$here/dockerd.sh" > /dev/null
+      ;;
+    *) echo "setup: unknown part '$part', expected lint, test, gvisor or engines" >&2; exit 2 ;;
   esac
 done

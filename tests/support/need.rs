@@ -30,6 +30,14 @@ pub fn command(name: &str) -> TestResult<PathBuf> {
     }
 }
 
+/// A file of the system.
+pub fn file(path: &str) -> TestResult {
+    match Path::new(path).exists() {
+        true => Ok(()),
+        false => skip(format!("needs {path}: scripts/setup.sh installs it")),
+    }
+}
+
 /// User namespaces for a user without rights.
 pub fn unprivileged_user_namespaces() -> TestResult {
     root()?;
@@ -85,6 +93,16 @@ pub fn tool_at(name: &str, version: &str) -> TestResult<PathBuf> {
         Some(path) => Ok(path),
         None => skip(format!(
             "needs {name} {version}: scripts/tools.sh {name} builds it where Go >= 1.26 is"
+        )),
+    }
+}
+
+/// A program of a package that `scripts/dockerd.sh` unpacks.
+pub fn unpacked(name: &str, version: &str, program: &str) -> TestResult<PathBuf> {
+    match binaries::built(&format!("{name}-{version}"), program) {
+        Some(path) => Ok(path),
+        None => skip(format!(
+            "needs {program} of {name} {version}: scripts/{name}.sh unpacks it on Debian 12"
         )),
     }
 }
