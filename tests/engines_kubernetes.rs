@@ -175,9 +175,8 @@ pod "three" deleted from default namespace"#,
 /// What `failures` of engines_kubernetes.sh prints: with each restart once more where it failed, none where it would fail again.
 const FAILURES: &str = "
 - does not come back
-all is as it was before, with which it succeeded
+systemctl restart containerd` failed (exit status: 1) with the same change before; remove /run/procemu/restart/containerd.failed
 config.toml
-containerd did not come back with the same change before; remove /run/procemu/restart/containerd.failed
 2
 3
 config.toml

@@ -32,8 +32,8 @@ service() {
   done
 }
 
-# service_manager: in place of systemd's command, which as this one makes nothing its own child, and ends when containerd is up again
-# or has failed. Where there is a file $NODE/broken it fails for a configuration with our handler; where there is a file $NODE/kill
+# service_manager: in place of systemd's command, which as this one makes nothing its own child, and ends when containerd says that it
+# is ready (its unit is of type notify), pods and all, or has failed. Where there is a file $NODE/broken it fails for a configuration with our handler; where there is a file $NODE/kill
 # the one who restarts containerd is killed, once.
 service_manager() {
   cat > /usr/local/sbin/systemctl << SH
@@ -52,7 +52,7 @@ kill "\$pid"
 while [ -e "/proc/\$pid" ]; do sleep 0.1; done
 [ ! -e $NODE/broken ] || ! grep -q procemu /etc/containerd/config.toml || { echo "Job for containerd.service failed" >&2; exit 1; }
 for turn in {1..100}; do
-  ! $(command -v ctr) --address $NODE/containerd.sock version > /dev/null 2>&1 || exit 0
+  ! echo {} | $CLIENT cri $NODE/containerd.sock Status > /dev/null 2>&1 || exit 0
   sleep 0.2
 done
 exit 1
@@ -109,9 +109,8 @@ failures() {
   echo "- does not come back"
   : > "$NODE/broken"
   label installed
-  installer_says 'all is as it was before, with which it succeeded'
+  installer_says 'systemctl restart containerd` failed (exit status: 1) with the same change before; remove /run/procemu/restart/containerd.failed'
   is_before
-  installer_says 'containerd did not come back with the same change before; remove /run/procemu/restart/containerd.failed'
   restarts
   rm "$NODE/broken" /run/procemu/restart/containerd.failed
   rolled_out install

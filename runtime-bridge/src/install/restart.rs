@@ -30,13 +30,15 @@ pub enum RestartError {
     Install(#[from] InstallError),
     /// It did not come back before.
     #[error(
-        "{engine} did not come back with the same change before; remove {} to have it tried again",
+        "`{command}` failed ({why}) with the same change before; remove {} to have it tried again",
         failed.display()
     )]
     Known {
-        /// Which engine.
-        engine: String,
-        /// What it did not come back with.
+        /// The command.
+        command: String,
+        /// How it ended.
+        why: String,
+        /// Where that is noted.
         failed: PathBuf,
     },
     /// It did not come back.
@@ -82,9 +84,14 @@ impl Restart<'_> {
             return Ok(false);
         }
         let asked: String = edits.iter().map(Edit::outcome).collect();
-        if changes && fs::read_to_string(&failed).is_ok_and(|known| known == asked) {
+        let noted = fs::read_to_string(&failed).unwrap_or_default();
+        if let Some((why, known)) = noted.split_once('\n')
+            && changes
+            && known == asked
+        {
             return Err(RestartError::Known {
-                engine: self.engine.to_owned(),
+                command: self.command.to_owned(),
+                why: why.to_owned(),
                 failed,
             });
         }
@@ -110,7 +117,7 @@ impl Restart<'_> {
             for saved in saved {
                 saved.restore()?;
             }
-            fs::write(&failed, asked).map_err(io("write", &failed))?;
+            fs::write(&failed, format!("{why}\n{asked}")).map_err(io("write", &failed))?;
             let again = self.run();
             after.push_str("; all is as it was before, with which it ");
             match again {
