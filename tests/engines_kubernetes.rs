@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use support::{Bed, CONTAINERD_2_2, Script, Suite, TestResult, equal, fail, need, section, steps};
+use support::{Bed, CONTAINERDS, Containerd, Script, Suite, TestResult, equal, fail, need, section, steps};
 
 const PAGE: &str = include_str!("../docs/engines/kubernetes.md");
 const CHECKOUT: &str = env!("CARGO_MANIFEST_DIR");
@@ -16,7 +16,9 @@ fn main() -> ExitCode {
     let mut suite = Suite::new();
     suite.test("manifests::api_server", manifests);
     suite.test("manifests::wrong", wrong_manifest);
-    suite.test("cluster::page", page);
+    for containerd in CONTAINERDS {
+        suite.test(format!("page::containerd_{}", containerd.version), move |bed| page(bed, containerd));
+    }
     suite.run()
 }
 
@@ -89,7 +91,7 @@ fn static_bridge() -> TestResult<PathBuf> {
 }
 
 /// The whole page: every step succeeds and prints what the page says. In between it is looked at what must not have happened.
-fn page(bed: &Bed) -> TestResult {
+fn page(bed: &Bed, containerd: Containerd) -> TestResult {
     let mut text = format!("{CONTROL_PLANE}\n{}\n", include_str!("engines_kubernetes.sh"));
     text.push_str("cluster; bystander; bridge_image 1; bridge_image 2 another; cd \"$BED\"; cp -r \"$DEPLOY\" deploy\n");
     let page = steps(PAGE)?;
@@ -99,7 +101,7 @@ fn page(bed: &Bed) -> TestResult {
             text.push_str(&format!("echo '== {name}'\n{commands}\n"));
         }
     }
-    let script = bed.linux_node(CONTAINERD_2_2, &text)?;
+    let script = bed.linux_node(containerd, &text)?;
     let path = tools(&["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"])?;
     let output = script
         .env("PLANE", path)
@@ -175,7 +177,7 @@ pod "three" deleted from default namespace"#,
 /// What `failures` of engines_kubernetes.sh prints: with each restart once more where it failed, none where it would fail again.
 const FAILURES: &str = "
 - does not come back
-systemctl restart containerd` failed (exit status: 1) with the same change before; remove /run/procemu/restart/containerd.failed
+grep -qw ok` failed (exit status: 1) with the same change before; remove /run/procemu/restart/containerd.failed
 config.toml
 2
 3
@@ -187,7 +189,7 @@ tables = [\"/etc/procemu/site.toml\"]
 allowed_profiles = [\"kubelet\"]
 - killed
 /etc/containerd/config.toml is as it was asked for
-done: systemctl restart containerd
+done: systemctl restart containerd && ctr plugins list id==cri | grep -qw ok
 2
 config.toml
 ";

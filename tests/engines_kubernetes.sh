@@ -3,6 +3,7 @@
 
 # cluster: the control plane, and a node whose containerd is a service.
 cluster() {
+  set -o pipefail
   ADDRESS=10.0.0.1
   ip address add "$ADDRESS/32" dev lo
   node
@@ -11,7 +12,9 @@ cluster() {
   mv "$NODE/containerd.toml" /etc/containerd/config.toml
   echo "# the administrator's" >> /etc/containerd/config.toml
   cp /etc/containerd/config.toml "$NODE/before.toml"
-  ln -s "$(command -v runc)" /usr/local/bin/
+  mkdir -p /run/containerd
+  ln -s "$NODE/containerd.sock" /run/containerd/
+  ln -s "$(command -v runc)" "$(command -v ctr)" /usr/local/bin/
   service_manager
   control_plane
   controllers
@@ -52,7 +55,8 @@ kill "\$pid"
 while [ -e "/proc/\$pid" ]; do sleep 0.1; done
 [ ! -e $NODE/broken ] || ! grep -q procemu /etc/containerd/config.toml || { echo "Job for containerd.service failed" >&2; exit 1; }
 for turn in {1..100}; do
-  ! echo {} | $CLIENT cri $NODE/containerd.sock Status > /dev/null 2>&1 || exit 0
+  ctr version > /dev/null 2>&1 && { echo {} | $CLIENT cri $NODE/containerd.sock Status || ctr plugins list id==cri | grep -w error; } \
+    > /dev/null 2>&1 && exit
   sleep 0.2
 done
 exit 1
@@ -109,7 +113,7 @@ failures() {
   echo "- does not come back"
   : > "$NODE/broken"
   label installed
-  installer_says 'systemctl restart containerd` failed (exit status: 1) with the same change before; remove /run/procemu/restart/containerd.failed'
+  installer_says 'grep -qw ok` failed (exit status: 1) with the same change before; remove /run/procemu/restart/containerd.failed'
   is_before
   restarts
   rm "$NODE/broken" /run/procemu/restart/containerd.failed

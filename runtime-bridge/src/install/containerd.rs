@@ -6,10 +6,16 @@ use toml_edit::{Array, DocumentMut, Item, Table, Value};
 /// What a pod's annotations have to match for containerd to hand them on to the runtime.
 pub(super) const ANNOTATIONS: &str = "procemu.io/*";
 
+/// The CRI plugin in version 2.
+const V2: &str = "io.containerd.grpc.v1.cri";
+
 /// The runtime that containerd takes where the file names none.
 const DEFAULT: &str = "runc";
 
 const DEFAULT_NAME: &str = "default_runtime_name";
+
+/// Stands above the runtime that we write out for a containerd 1.x.
+const WRITTEN_OUT: &str = "# containerd 1.x has its own only where the file names none; from `runtime-bridge install`, too.\n";
 
 /// Leads the former default in a comment beside ours.
 const FORMER: &str = "# procemu: was ";
@@ -20,7 +26,7 @@ const NOT_SET: &str = "not set";
 /// The CRI plugin that has the runtimes, by the file's version.
 fn plugin(document: &DocumentMut) -> Result<&'static str, Refusal> {
     match document.get("version").map(Item::as_integer) {
-        Some(Some(2)) => Ok("io.containerd.grpc.v1.cri"),
+        Some(Some(2)) => Ok(V2),
         Some(Some(3)) => Ok("io.containerd.cri.v1.runtime"),
         None | Some(Some(1)) => Err(Refusal::new(
             "has no version, or 1; `containerd config migrate` prints it in a form with version = 2 or 3",
@@ -82,7 +88,14 @@ pub fn add(text: &str, handler: &Handler) -> Result<String, Refusal> {
     if handler.default {
         make_default(containerd)?;
     }
+    let forgets_its_own = plugin == V2 && !containerd.contains_key("runtimes");
     let runtimes = child(containerd, "runtimes")?;
+    if forgets_its_own {
+        let mut own = Table::new();
+        own.insert("runtime_type", "io.containerd.runc.v2".into());
+        own.decor_mut().set_prefix(format!("\n{WRITTEN_OUT}"));
+        runtimes.insert(DEFAULT, own.into());
+    }
     if runtimes.contains_key(HANDLER) {
         return Err(Refusal::new(format!(
             "has a runtime {HANDLER} that runtime-bridge did not make; rename it"
@@ -119,6 +132,10 @@ pub fn remove(text: &str) -> Result<String, Refusal> {
             changed = true;
             if let Some(runtimes) = containerd.get_mut("runtimes").and_then(Item::as_table_mut) {
                 runtimes.remove(HANDLER);
+                let own = runtimes.get(DEFAULT).and_then(Item::as_table);
+                if own.is_some_and(is_written_out) {
+                    runtimes.remove(DEFAULT);
+                }
                 if runtimes.is_empty() && runtimes.is_implicit() {
                     containerd.remove("runtimes");
                 }
@@ -180,7 +197,7 @@ pub fn has_runtimes(text: &str) -> bool {
             .get("plugins")
             .and_then(|all| all.get(name)?.get("containerd"))
     };
-    plugin("io.containerd.grpc.v1.cri").is_some() || plugin("io.containerd.cri.v1.runtime").is_some()
+    plugin(V2).is_some() || plugin("io.containerd.cri.v1.runtime").is_some()
 }
 
 fn parse(text: &str) -> Result<DocumentMut, Refusal> {
@@ -285,6 +302,12 @@ fn give_default_back(containerd: &mut Table) {
         Some((before, former)) => *item = former.decorated(prefix, before).into(),
         None => drop(containerd.remove(DEFAULT_NAME)),
     }
+}
+
+/// Whether that runtime is in the file because of us.
+fn is_written_out(runtime: &Table) -> bool {
+    let prefix = runtime.decor().prefix().and_then(|prefix| prefix.as_str());
+    prefix.is_some_and(|prefix| prefix.ends_with(WRITTEN_OUT))
 }
 
 /// What stands before and behind a value on its line.
