@@ -114,7 +114,10 @@ fn page(bed: &Bed, containerd: Containerd) -> TestResult {
     }
     for step in &page {
         if let Some(prints) = &step.prints {
-            equal(step.name, &section(&output.stdout, step.name)?.join("\n"), prints)?;
+            let printed = section(&output.stdout, step.name)?;
+            // ctr 2.2 says on each call that cgroup v1 is old.
+            let printed: Vec<_> = printed.into_iter().filter(|line| !line.starts_with("time=")).collect();
+            equal(step.name, &printed.join("\n"), prints)?;
         }
     }
     for (_, name, _, prints) in CHECKS {
@@ -151,13 +154,13 @@ const CHECKS: [(&str, &str, &str, &str); 6] = [
     (
         "remove",
         "pods after the removal",
-        r#"is_before; restarts; ! kubectl exec two -- true 2>&1 | grep -o 'no runtime for .*'
+        r#"is_before; restarts
+        if [ "$CONTAINERD" = 2.2 ]; then { kubectl exec two -- true 2>&1 || true; } | grep -qF 'no runtime for "procemu"'; fi
         kubectl get pod two -o jsonpath='{.status.phase}'; echo; kubectl delete pod two
         pod_of_ours three; until_true "an event" eval 'kubectl describe pod three | grep -o "1 node(s) didn.t match Pod.s node affinity/selector"'
         kubectl delete pod three"#,
         r#"config.toml
 2
-no runtime for "procemu" is configured
 Running
 pod "two" deleted from default namespace
 1 node(s) didn't match Pod's node affinity/selector
