@@ -1,6 +1,7 @@
 #!/bin/bash
 # Build a program that no Debian 12 package has, as an ordinary Go tool module, and print its path: tools.sh NAME
-#   runc, containerd (its shim and ctr lie beside it), kubelet, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl, etcd,
+#   runc, containerd (its shim and ctr lie beside it), etcd,
+#   kubelet, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl,
 #   runsc (gVisor), runsc-lacking (gVisor as it was before its kernel had kernel/cap_last_cap),
 #   node-client (ours: what a node is asked by the CRI and the kubelet's API)
 # Each is kept outside the checkout, one per version of itself and of Go. Where Go >= 1.26 is missing this says so and

@@ -17,7 +17,9 @@ fn main() -> ExitCode {
     suite.test("manifests::api_server", manifests);
     suite.test("manifests::wrong", wrong_manifest);
     for containerd in CONTAINERDS {
-        suite.test(format!("page::containerd_{}", containerd.version), move |bed| page(bed, containerd));
+        suite.test(format!("page::containerd_{}", containerd.version), move |bed| {
+            page(bed, containerd)
+        });
     }
     suite.run()
 }
@@ -93,7 +95,9 @@ fn static_bridge() -> TestResult<PathBuf> {
 /// The whole page: every step succeeds and prints what the page says. In between it is looked at what must not have happened.
 fn page(bed: &Bed, containerd: Containerd) -> TestResult {
     let mut text = format!("{CONTROL_PLANE}\n{}\n", include_str!("engines_kubernetes.sh"));
-    text.push_str("cluster; bystander; bridge_image 1; bridge_image 2 another; cd \"$BED\"; cp -r \"$DEPLOY\" deploy\n");
+    text.push_str(
+        "cluster; bystander; bridge_image 1; bridge_image 2 another; cd \"$BED\"; cp -r \"$DEPLOY\" deploy\n",
+    );
     let page = steps(PAGE)?;
     for step in &page {
         text.push_str(&format!("echo '== {}'\n{}\n", step.name, step.commands));
@@ -102,7 +106,13 @@ fn page(bed: &Bed, containerd: Containerd) -> TestResult {
         }
     }
     let script = bed.linux_node(containerd, &text)?;
-    let path = tools(&["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"])?;
+    let path = tools(&[
+        "etcd",
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "kubectl",
+    ])?;
     let output = script
         .env("PLANE", path)
         .env("STATIC", static_bridge()?)
@@ -112,16 +122,16 @@ fn page(bed: &Bed, containerd: Containerd) -> TestResult {
     if !output.status.success() {
         return output.fail("the page failed");
     }
+    // ctr 2.2 says on each call that cgroup v1 is old.
+    let printed = output.stdout.lines().filter(|line| !line.starts_with("time="));
+    let printed = printed.collect::<Vec<_>>().join("\n");
     for step in &page {
         if let Some(prints) = &step.prints {
-            let printed = section(&output.stdout, step.name)?;
-            // ctr 2.2 says on each call that cgroup v1 is old.
-            let printed: Vec<_> = printed.into_iter().filter(|line| !line.starts_with("time=")).collect();
-            equal(step.name, &printed.join("\n"), prints)?;
+            equal(step.name, &section(&printed, step.name)?.join("\n"), prints)?;
         }
     }
     for (_, name, _, prints) in CHECKS {
-        equal(name, section(&output.stdout, name)?.join("\n").trim(), prints.trim())?;
+        equal(name, section(&printed, name)?.join("\n").trim(), prints.trim())?;
     }
     Ok(())
 }

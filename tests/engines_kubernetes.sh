@@ -35,9 +35,9 @@ service() {
   done
 }
 
-# service_manager: in place of systemd's command, which as this one makes nothing its own child, and ends when containerd says that it
-# is ready (its unit is of type notify), pods and all, or has failed. Where there is a file $NODE/broken it fails for a configuration with our handler; where there is a file $NODE/kill
-# the one who restarts containerd is killed, once.
+# service_manager: in place of systemd's command. As that one it makes nothing its own child, and ends when containerd is ready (its
+# unit is of type notify) with the pods that it had, or has failed. Where there is a file $NODE/broken it fails for a configuration
+# with our handler; where there is a file $NODE/kill the one who restarts containerd is killed, once.
 service_manager() {
   cat > /usr/local/sbin/systemctl << SH
 #!/bin/bash
@@ -68,6 +68,9 @@ restarts() { wc -l < "$NODE/restarts"; }
 
 # rolled_out NAME
 rolled_out() { kubectl -n procemu rollout status --timeout 2m "daemonset/procemu-$1" > /dev/null; }
+
+# again: another pod instead of one that waits longer and longer.
+again() { kubectl -n procemu delete pods --all > /dev/null; rolled_out install; }
 
 label() { kubectl label --overwrite node node "procemu.io/runtime=$1" > /dev/null; }
 
@@ -117,7 +120,7 @@ failures() {
   is_before
   restarts
   rm "$NODE/broken" /run/procemu/restart/containerd.failed
-  rolled_out install
+  again
   restarts
   label removed
   rolled_out uninstall
@@ -129,7 +132,7 @@ failures() {
   installer_says '/etc/procemu/bridge.toml is not as runtime-bridge left it; move it away, or put what it has into the ConfigMap'
   is_before
   rm /etc/procemu/bridge.toml
-  rolled_out install
+  again
   cat /etc/procemu/bridge.toml
   label removed
   rolled_out uninstall

@@ -43,7 +43,9 @@ pub enum NodeError {
     #[error("cannot enter the node")]
     Enter(#[source] procemu::Error),
     /// It is nowhere else.
-    #[error("process 1 is in this mount namespace: a pod needs hostPID, and on the node itself `install` is enough")]
+    #[error(
+        "process 1 is in this mount namespace: a pod needs hostPID, and on the node itself `install` is enough"
+    )]
     Here,
 }
 
@@ -75,7 +77,9 @@ fn put(files: Option<&Path>) -> Result<(), NodeError> {
         return Err(NodeError::Here);
     }
     node.join().map_err(NodeError::Enter)?;
-    let edits = files.map_or(Ok(Vec::new()), |files| install::files_of_ours(Path::new(FILES), &files))?;
+    let edits = files.map_or(Ok(Vec::new()), |files| {
+        install::files_of_ours(Path::new(FILES), &files)
+    })?;
     put_program(Path::new(PROGRAM), &program)?;
     for edit in edits {
         edit.apply()?;
@@ -115,7 +119,8 @@ fn put_program(path: &Path, content: &[u8]) -> Result<(), NodeError> {
     new.write_all(content).map_err(io("write", path))?;
     fs::set_permissions(new.path(), Permissions::from_mode(0o755)).map_err(io("chmod", path))?;
     new.as_file().sync_all().map_err(io("write", path))?;
-    new.persist(path).map_err(|error| io("replace", path)(error.error))?;
+    new.persist(path)
+        .map_err(|error| io("replace", path)(error.error))?;
     println!("{} is changed", path.display());
     Ok(())
 }

@@ -15,7 +15,8 @@ const DEFAULT: &str = "runc";
 const DEFAULT_NAME: &str = "default_runtime_name";
 
 /// Stands above the runtime that we write out for a containerd 1.x.
-const WRITTEN_OUT: &str = "# containerd 1.x has its own only where the file names none; from `runtime-bridge install`, too.\n";
+const WRITTEN_OUT: &str =
+    "# containerd 1.x has its own only where the file names none; from `runtime-bridge install`, too.\n";
 
 /// Leads the former default in a comment beside ours.
 const FORMER: &str = "# procemu: was ";

@@ -148,9 +148,7 @@ impl Restart<'_> {
 
 fn remove(file: &Path) -> Result<(), InstallError> {
     match fs::remove_file(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(InstallError::io("remove", file, error))
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(InstallError::io("remove", file, error)),
         _ => Ok(()),
     }
 }
