@@ -15,6 +15,7 @@ const CONTROL_PLANE: &str = include_str!("support/control_plane.sh");
 fn main() -> ExitCode {
     let mut suite = Suite::new();
     suite.test("manifests::api_server", manifests);
+    suite.test("manifests::patches", patches);
     suite.test("manifests::wrong", wrong_manifest);
     for containerd in CONTAINERDS {
         suite.test(format!("page::containerd_{}", containerd.version), move |bed| {
@@ -65,6 +66,23 @@ runtimeclass.node.k8s.io/procemu created (server dry run)",
     )
 }
 
+/// Nor in the patches that the page has for other nodes.
+fn patches(bed: &Bed) -> TestResult {
+    let patches = PAGE
+        .split("```yaml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let site = bed.file(
+        "site.yaml",
+        format!("resources: [../deploy]\n{}", patches.unwrap_or_default()),
+    )?;
+    let text = r#"kubectl apply -f "$DEPLOY/namespace.yaml" > /dev/null
+        cp -r "$DEPLOY" "$NODE/deploy"; mkdir "$NODE/site"; cp "$SITE" "$NODE/site/kustomization.yaml"
+        kubectl apply --dry-run=server --validate=strict -k "$NODE/site" -o yaml | grep -c 'restart=systemctl restart k3s$'"#;
+    let output = api_server(bed, text)?.env("SITE", site).succeed()?;
+    equal("patched", output, "2")
+}
+
 /// The same with a field that there is not, and with a value that is not allowed.
 fn wrong_manifest(bed: &Bed) -> TestResult {
     let text = r#"kubectl apply -f "$DEPLOY/namespace.yaml" > /dev/null
@@ -105,6 +123,7 @@ fn page(bed: &Bed, containerd: Containerd) -> TestResult {
             text.push_str(&format!("echo '== {name}'\n{commands}\n"));
         }
     }
+    need::command("strip")?;
     let script = bed.linux_node(containerd, &text)?;
     let path = tools(&[
         "etcd",
