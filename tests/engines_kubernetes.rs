@@ -160,8 +160,14 @@ const CHECKS: [(&str, &str, &str, &str); 6] = [
     (
         "apply",
         "nothing before the label",
-        "is_before; ! ls /opt/procemu 2> /dev/null; kubectl -n procemu get pods 2>&1",
-        "config.toml\nNo resources found in procemu namespace.",
+        r#"kubectl -n procemu get pods 2>&1
+        "$BRIDGE" node -- status 2>&1 || true
+        mkdir wrong; echo profile > wrong/bridge.toml; unshare --mount "$BRIDGE" node --files wrong -- status 2>&1 | head -n 1 || true
+        is_before; ! ls /opt/procemu 2> /dev/null"#,
+        "No resources found in procemu namespace.
+runtime-bridge: process 1 is in this mount namespace: a pod needs hostPID, and on the node itself `install` is enough
+runtime-bridge: /etc/procemu/bridge.toml:1: key with no value, expected `=`
+config.toml",
     ),
     // No API credentials on the node; a pod that ends takes nothing out, and the next one restarts nothing.
     (
@@ -177,8 +183,11 @@ const CHECKS: [(&str, &str, &str, &str); 6] = [
         "after the update",
         r#"restarts; ctr --address "$NODE/containerd.sock" -n k8s.io containers list | grep -c procemu/ || true
         sed -i s/ours/new/ site/site.toml; kubectl apply -k site > /dev/null; rolled_out install
-        pod_of_ours two; kubectl wait --for condition=Ready pod/two > /dev/null; kubectl exec two -- cat /proc/sys/kernel/site; restarts"#,
-        "1\n0\nnew\n1",
+        pod_of_ours two; kubectl wait --for condition=Ready pod/two > /dev/null; kubectl exec two -- cat /proc/sys/kernel/site; restarts
+        cp "$NODE/before.toml" /etc/containerd/config.toml
+        kubectl -n procemu rollout restart daemonset/procemu-install > /dev/null; rolled_out install
+        grep -c procemu.io /etc/containerd/config.toml; restarts"#,
+        "1\n0\nnew\n1\n1\n2",
     ),
     (
         "remove",
@@ -189,7 +198,7 @@ const CHECKS: [(&str, &str, &str, &str); 6] = [
         pod_of_ours three; until_true "an event" eval 'kubectl describe pod three | grep -o "1 node(s) didn.t match Pod.s node affinity/selector"'
         kubectl delete pod three"#,
         r#"config.toml
-2
+3
 Running
 pod "two" deleted from default namespace
 1 node(s) didn't match Pod's node affinity/selector
@@ -212,6 +221,8 @@ const FAILURES: &str = "
 grep -qw ok` failed (exit status: 1) with the same change before; remove /run/procemu/restart/containerd.failed
 config.toml
 2
+no runtime for \"procemu\" is configured
+pod/early condition met
 3
 config.toml
 - a file of somebody else

@@ -119,8 +119,12 @@ failures() {
   installer_says 'grep -qw ok` failed (exit status: 1) with the same change before; remove /run/procemu/restart/containerd.failed'
   is_before
   restarts
+  pod_of_ours early
+  until_true "the handler to be missed" eval 'kubectl describe pod early | grep -o -m 1 "no runtime for .* is configured"'
   rm "$NODE/broken" /run/procemu/restart/containerd.failed
   again
+  kubectl wait --timeout 2m --for condition=Ready pod/early
+  kubectl delete pod early > /dev/null
   restarts
   label removed
   rolled_out uninstall
