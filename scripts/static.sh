@@ -7,4 +7,4 @@ target=$(uname -m)-unknown-linux-gnu
 RUSTFLAGS="-C target-feature=+crt-static" ${CARGO:-cargo} build --quiet --locked --package runtime-bridge --target "$target" "$@" >&2
 profile=debug
 [ "${1:-}" != --release ] || profile=release
-echo "$PWD/target/$target/$profile/runtime-bridge"
+echo "${CARGO_TARGET_DIR:-$PWD/target}/$target/$profile/runtime-bridge"
