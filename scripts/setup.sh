@@ -60,7 +60,9 @@ for part in "${@:-test}"; do
       "$here/dockerd.sh" > /dev/null
       ;;
     engines)
-      for tool in containerd kubelet node-client; do "$here/tools.sh" "$tool" > /dev/null; done
+      for tool in containerd kubelet etcd kube-apiserver kube-controller-manager kube-scheduler kubectl node-client; do
+        "$here/tools.sh" "$tool" > /dev/null
+      done
       "$here/dockerd.sh" > /dev/null
       ;;
     *) echo "setup: unknown part '$part', expected lint, test, gvisor or engines" >&2; exit 2 ;;

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Build a program that no Debian 12 package has, as an ordinary Go tool module, and print its path: tools.sh NAME
-#   runc, containerd (its shim and ctr lie beside it), kubelet, kube-apiserver, kubectl, etcd,
+#   runc, containerd (its shim and ctr lie beside it), etcd,
+#   kubelet, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl,
 #   runsc (gVisor), runsc-lacking (gVisor as it was before its kernel had kernel/cap_last_cap),
 #   node-client (ours: what a node is asked by the CRI and the kubelet's API)
 # Each is kept outside the checkout, one per version of itself and of Go. Where Go >= 1.26 is missing this says so and
@@ -26,7 +27,7 @@ case $name in
     flags=(-ldflags "-X $module/version.Version=v$version")
     ;;
   # From 1.35 on it refuses cgroup v1.
-  kubelet | kube-apiserver | kubectl)
+  kubelet | kube-apiserver | kube-controller-manager | kube-scheduler | kubectl)
     version=1.34.4 module=k8s.io/kubernetes
     packages=("$module/cmd/$name")
     flags=(-ldflags "-X k8s.io/component-base/version.gitVersion=v$version")
@@ -41,8 +42,8 @@ case $name in
     version=$(cat "$module"/{main.go,go.mod,go.sum} | sha256sum) version=${version:0:16}
     ;;
   *)
-    echo "tools: unknown program '$name', expected runc, containerd, kubelet, kube-apiserver, kubectl, etcd," \
-      "runsc, runsc-lacking or node-client" >&2
+    echo "tools: unknown program '$name', expected runc, containerd, kubelet, kube-apiserver, kube-controller-manager," \
+      "kube-scheduler, kubectl, etcd, runsc, runsc-lacking or node-client" >&2
     exit 2
     ;;
 esac
@@ -81,7 +82,7 @@ build() {
   cd "$work"
   go mod init bed
   case $name in
-    kubelet | kube-apiserver | kubectl) name_kubernetes_modules ;;
+    kubelet | kube-apiserver | kube-controller-manager | kube-scheduler | kubectl) name_kubernetes_modules ;;
     runsc-lacking) take_key_out ;;
   esac
   local package

@@ -8,8 +8,10 @@ mod docker;
 mod files;
 mod k3s;
 mod own;
+mod restart;
 
-pub use files::Edit;
+pub use files::{Edit, files_of_ours};
+pub use restart::{Restart, RestartError};
 
 use std::fs;
 use std::io;

@@ -1,7 +1,8 @@
 //! `install`, `uninstall`, `status`: what an administrator types.
 
 use clap::{Args, ValueEnum};
-use runtime_bridge::install::{self, Handler, Request, Target};
+use runtime_bridge::config::Config;
+use runtime_bridge::install::{self, Edit, Handler, InstallError, Request, Restart, Target};
 use runtime_bridge::locate;
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -57,6 +58,46 @@ struct At {
     /// Only print what would be changed, as a unified diff
     #[arg(long)]
     dry_run: bool,
+    /// Where something was changed, run COMMAND (by sh) to restart the engine; where it fails, undo the change and run it again
+    #[arg(long, value_name = "COMMAND", conflicts_with = "dry_run")]
+    restart: Option<String>,
+}
+
+impl At {
+    /// Makes `edits` by way of `apply`, and what becomes of them known.
+    fn make(
+        &self,
+        targets: &[Target],
+        edits: &[Edit],
+        unchanged: &str,
+        apply: impl FnOnce() -> Result<(), InstallError>,
+    ) -> Result<(), Box<dyn Error>> {
+        let restarted = match (&self.restart, targets.first()) {
+            (Some(command), Some(target)) => {
+                let config = Config::load(None).unwrap_or_default();
+                let restart = Restart {
+                    command,
+                    engine: target.name(),
+                    state_dir: &config.state_dir,
+                };
+                restart.with(edits, apply)?
+            }
+            _ => {
+                apply()?;
+                false
+            }
+        };
+        for edit in edits {
+            let is = if edit.changes() { "is changed" } else { unchanged };
+            println!("{} {is}", edit.path().display());
+        }
+        match (&self.restart, targets.first().and_then(|target| target.reload())) {
+            (Some(command), _) if restarted => println!("done: {command}"),
+            (None, Some(reload)) if edits.iter().any(Edit::changes) => println!("now: {reload}"),
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 impl Install {
@@ -76,22 +117,24 @@ impl Install {
             bridge: bridge.clone(),
         };
         let targets = targets(self.target, file.as_deref());
-        let found: Result<Vec<_>, _> = targets
+        let found = targets
             .iter()
-            .map(|target| Ok::<_, install::InstallError>((*target, install::install(&request(*target))?)))
-            .collect();
-        for (target, installation) in found? {
-            if self.at.dry_run {
-                print!("{}", installation.edit.diff());
-                continue;
-            }
-            installation.apply()?;
-            if let Some(link) = installation.link() {
-                println!("{} leads to {}", link.display(), bridge.display());
-            }
-            said(target, &installation.edit, "is as it was asked for");
+            .map(|target| install::install(&request(*target)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let edits: Vec<_> = found.iter().map(|each| each.edit.clone()).collect();
+        if self.at.dry_run {
+            edits.iter().for_each(|edit| print!("{}", edit.diff()));
+            return Ok(());
         }
-        Ok(())
+        self.at.make(&targets, &edits, "is as it was asked for", || {
+            for each in &found {
+                each.apply()?;
+                if let Some(link) = each.link() {
+                    println!("{} leads to {}", link.display(), bridge.display());
+                }
+            }
+            Ok(())
+        })
     }
 }
 
@@ -102,16 +145,18 @@ impl Uninstall {
     /// As [`Install::run`].
     pub fn run(self) -> Result<(), Box<dyn Error>> {
         let file = self.at.config.as_deref().map(std::path::absolute).transpose()?;
-        for target in targets(self.target, file.as_deref()) {
-            let edit = install::uninstall(target, file.as_deref())?;
-            if self.at.dry_run {
-                print!("{}", edit.diff());
-                continue;
-            }
-            edit.apply()?;
-            said(target, &edit, "has nothing of ours");
+        let targets = targets(self.target, file.as_deref());
+        let edits = targets
+            .iter()
+            .map(|target| install::uninstall(*target, file.as_deref()))
+            .collect::<Result<Vec<_>, _>>()?;
+        if self.at.dry_run {
+            edits.iter().for_each(|edit| print!("{}", edit.diff()));
+            return Ok(());
         }
-        Ok(())
+        self.at.make(&targets, &edits, "has nothing of ours", || {
+            edits.iter().try_for_each(Edit::apply)
+        })
     }
 }
 
@@ -142,17 +187,6 @@ pub fn status() -> Result<(), Box<dyn Error>> {
         println!("{}: {file}: {line}", target.name());
     }
     Ok(())
-}
-
-fn said(target: Target, edit: &install::Edit, unchanged: &str) {
-    if !edit.changes() {
-        println!("{} {unchanged}", edit.path().display());
-        return;
-    }
-    println!("{} is changed", edit.path().display());
-    if let Some(reload) = target.reload() {
-        println!("now: {reload}");
-    }
 }
 
 /// What is meant: of k3s' two templates the one that `file` names, else the one of its containerd, else both.

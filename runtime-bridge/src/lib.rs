@@ -11,6 +11,7 @@ pub mod install;
 pub mod job;
 pub mod keyring;
 pub mod locate;
+pub mod node;
 pub mod place;
 pub mod pod;
 pub mod refused;

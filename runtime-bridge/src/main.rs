@@ -7,6 +7,7 @@ use runtime_bridge::bundle::{self, Options};
 use runtime_bridge::config::Config;
 use runtime_bridge::hook::{self, HookError};
 use runtime_bridge::locate;
+use runtime_bridge::node;
 use runtime_bridge::report::chain;
 use runtime_bridge::shim;
 use runtime_bridge::wrapper::{self, Program};
@@ -53,6 +54,17 @@ enum Cmd {
     Uninstall(install_cli::Uninstall),
     /// Show where the bridge is installed
     Status,
+    /// From a privileged pod with hostPID: put this program on the node, at /opt/procemu/bin, and there run it with ARGS
+    Node {
+        /// A folder with bridge.toml and tables, for the node's /etc/procemu
+        #[arg(long, value_name = "DIR")]
+        files: Option<PathBuf>,
+        /// Such as `install containerd --restart 'systemctl restart containerd'`
+        #[arg(last = true, required = true)]
+        args: Vec<OsString>,
+    },
+    /// Do nothing until a signal ends it: what a pod does that has no more to do
+    Stay,
     /// Stand in for a runtime: prepare what ARGS ask for, then execute it with them
     Runtime {
         /// The real runtime
@@ -93,6 +105,10 @@ fn main() -> ExitCode {
         Cmd::Install(args) => ended(args.run()),
         Cmd::Uninstall(args) => ended(args.run()),
         Cmd::Status => ended(install_cli::status()),
+        Cmd::Node { files, args } => ended(Err(node::run(files.as_deref(), &args).into())),
+        Cmd::Stay => loop {
+            std::thread::park();
+        },
         Cmd::Runtime { exec, config, args } => stand_in(&Program::At(exec), &args, config.as_deref()),
     }
 }

@@ -347,6 +347,26 @@ fn an_import_with_the_last_word_is_named() {
     }
 }
 
+/// A containerd 1.x whose file names any runtime has no runc of its own any more, which then is no default either.
+#[test]
+fn containerd_1_keeps_the_runc_that_its_file_does_not_name() {
+    let text = "version = 2\n[plugins.'io.containerd.grpc.v1.cri']\nsandbox_image = 'x'\n";
+    let place = Place::with(Target::Containerd, text);
+    place.install(false);
+    let new = value(&place.text().unwrap());
+    let runc = at(&new, &[&CRI[..], &["runtimes", "runc", "runtime_type"]].concat()).cloned();
+    assert_eq!(runc.unwrap().as_str(), Some("io.containerd.runc.v2"));
+    // Also where the copies cannot serve.
+    fs::write(place.file(), format!("{}# later\n", place.text().unwrap())).unwrap();
+    place.uninstall();
+    assert_eq!(place.text().unwrap(), format!("{text}# later\n"));
+
+    let text = text.replace("version = 2", "version = 3");
+    let place = Place::with(Target::Containerd, &text);
+    place.install(false);
+    assert!(!place.text().unwrap().contains("runtimes.runc"));
+}
+
 #[test]
 fn a_link_of_somebody_else_is_left_alone() {
     let place = Place::with(Target::Containerd, V2);

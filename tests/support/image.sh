@@ -1,14 +1,20 @@
-# An image without a registry: busybox alone, as `docker save` writes one. $NODE is a folder for it.
+# Images without a registry, as `docker save` writes them. $NODE is a folder for them.
 
-# image NAME: makes it and imports it into containerd.
+# image NAME: one of busybox alone.
 image() {
-  local dir=$NODE/image applet
-  mkdir -p "$dir/root/bin"
-  cp "$(PATH=$PATH:/usr/sbin:/sbin command -v busybox)" "$dir/root/bin/"
-  for applet in sh cat sleep; do ln -s busybox "$dir/root/bin/$applet"; done
+  local root=$NODE/image/root applet
+  mkdir -p "$root/bin"
+  cp "$(PATH=$PATH:/usr/sbin:/sbin command -v busybox)" "$root/bin/"
+  for applet in sh cat sleep; do ln -s busybox "$root/bin/$applet"; done
+  import "$1" "$NODE/image" '{ "Env": ["PATH=/bin"], "Cmd": ["sleep", "100000"] }'
+}
+
+# import NAME DIR CONFIG: makes an image of the files in DIR/root and imports it into containerd.
+import() {
+  local dir=$2
   tar -C "$dir/root" -cf "$dir/layer.tar" .
   cat > "$dir/config.json" << JSON
-{ "architecture": "amd64", "os": "linux", "config": { "Env": ["PATH=/bin"], "Cmd": ["sleep", "100000"] },
+{ "architecture": "amd64", "os": "linux", "config": $3,
   "rootfs": { "type": "layers", "diff_ids": ["sha256:$(sha256sum < "$dir/layer.tar" | cut -d ' ' -f 1)"] } }
 JSON
   echo '[{ "Config": "config.json", "RepoTags": ["'"$1"'"], "Layers": ["layer.tar"] }]' > "$dir/manifest.json"

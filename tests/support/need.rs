@@ -69,10 +69,12 @@ pub fn key(path: &str) -> TestResult {
 }
 
 /// What `scripts/tools.sh` builds, by the versions that are named there.
-const TOOLS: [(&str, &str); 7] = [
+const TOOLS: [(&str, &str); 9] = [
     ("containerd", "2.2.9"),
     ("kubelet", "1.34.4"),
     ("kube-apiserver", "1.34.4"),
+    ("kube-controller-manager", "1.34.4"),
+    ("kube-scheduler", "1.34.4"),
     ("kubectl", "1.34.4"),
     ("etcd", "3.6.5"),
     ("runsc", "0.0.0-20260905035102-160fafc42237"),

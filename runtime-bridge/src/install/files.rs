@@ -25,6 +25,36 @@ pub struct Edit {
     copies: Copies,
 }
 
+/// The changes that make `folder` have these files of ours (a name and a content each) and no other ones of ours.
+///
+/// # Errors
+/// For a file there that somebody else made or changed.
+pub fn files_of_ours(folder: &Path, files: &[(OsString, String)]) -> Result<Vec<Edit>, InstallError> {
+    let read = |name: &OsString| Known::read(&folder.join(name));
+    let mut edits = Vec::new();
+    for (name, content) in files {
+        let known = read(name)?;
+        // By somebody else and the same: as good as ours, and stays theirs.
+        if known.now() != Some(content) {
+            edits.push(known.own(Some(content))?);
+        }
+    }
+    let there = match fs::read_dir(folder) {
+        Ok(entries) => entries.flatten().map(|entry| entry.file_name()).collect(),
+        Err(_) => Vec::new(),
+    };
+    for name in there {
+        let ours = name.to_str().and_then(|name| name.strip_suffix(AFTER));
+        let Some(name) = ours.map(OsString::from) else {
+            continue;
+        };
+        if !files.iter().any(|(listed, _)| *listed == name) {
+            edits.push(read(&name)?.own(None)?);
+        }
+    }
+    Ok(edits)
+}
+
 /// What becomes of the copies beside the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Copies {
@@ -123,6 +153,28 @@ impl Known {
         })
     }
 
+    /// The change of a file that is to be all ours, and is refused where somebody else made or changed it.
+    ///
+    /// # Errors
+    /// That refusal.
+    pub fn own(self, content: Option<&str>) -> Result<Edit, InstallError> {
+        if self.now.is_some() && !self.is_as_left() {
+            return self.refused(Err(Refusal::new(
+                "is not as runtime-bridge left it; move it away, or put what it has into the ConfigMap",
+            )));
+        }
+        let copies = match content {
+            Some(_) => Copies::Keep(None),
+            None => Copies::Drop,
+        };
+        Ok(Edit {
+            path: self.path,
+            now: self.now,
+            new: content.map(str::to_owned),
+            copies,
+        })
+    }
+
     /// The change of a file that is ours alone.
     pub fn replace(self, new: Option<String>) -> Edit {
         Edit {
@@ -166,6 +218,29 @@ impl Edit {
             .to_string()
     }
 
+    /// The file's path and what it will hold: what tells this change from others.
+    pub(super) fn outcome(&self) -> String {
+        let path = self.path.display();
+        match &self.new {
+            Some(text) => format!("{path}:\n{text}"),
+            None => format!("{path}: none\n"),
+        }
+    }
+
+    /// What there is now, to be put back later.
+    ///
+    /// # Errors
+    /// For a file that cannot be read.
+    pub(super) fn saved(&self) -> Result<Saved, InstallError> {
+        let paths = [BEFORE, AFTER].map(|name| beside(&self.path, name));
+        let copies = paths.into_iter().map(|path| Ok((text(&path)?, path)));
+        Ok(Saved {
+            path: self.path.clone(),
+            content: self.now.clone(),
+            copies: copies.collect::<Result<_, InstallError>>()?,
+        })
+    }
+
     /// Makes it. The way back is written first.
     ///
     /// # Errors
@@ -194,6 +269,27 @@ impl Edit {
             }
             Copies::None => put(&self.path, self.new.as_deref(), &self.path),
         }
+    }
+}
+
+/// A file and its copies, as they were.
+#[derive(Debug)]
+pub(super) struct Saved {
+    path: PathBuf,
+    content: Option<String>,
+    copies: Vec<(Option<String>, PathBuf)>,
+}
+
+impl Saved {
+    /// Puts them back.
+    ///
+    /// # Errors
+    /// For a call that failed.
+    pub(super) fn restore(self) -> Result<(), InstallError> {
+        put(&self.path, self.content.as_deref(), &self.path)?;
+        self.copies
+            .iter()
+            .try_for_each(|(content, path)| put(path, content.as_deref(), &self.path))
     }
 }
 

@@ -1,0 +1,126 @@
+//! From a pod onto its node: this program and its configuration are put there, and there it goes on.
+//!
+//! The pod is privileged and has `hostPID`, so that process 1 is the node's. Nothing of the node is mounted in the pod.
+
+use crate::config::{Config, ConfigError};
+use crate::install::{self, InstallError};
+use crate::locate::DEFAULT_PATH;
+use std::ffi::OsString;
+use std::fs::{self, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where this program is put. Nobody else has a folder there, and it takes writes where `/usr` does not.
+pub const PROGRAM: &str = "/opt/procemu/bin/runtime-bridge";
+
+/// Where its configuration is put.
+const FILES: &str = "/etc/procemu";
+
+/// Why nothing is done on the node.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// A call failed.
+    #[error("cannot {step} {}", path.display())]
+    Io {
+        /// What was to be done.
+        step: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file to be put there is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A file there is not ours.
+    #[error(transparent)]
+    Install(#[from] InstallError),
+    /// There is no way there.
+    #[error("cannot enter the node")]
+    Enter(#[source] procemu::Error),
+    /// It is nowhere else.
+    #[error(
+        "process 1 is in this mount namespace: a pod needs hostPID, and on the node itself `install` is enough"
+    )]
+    Here,
+}
+
+fn io(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> NodeError {
+    let path = path.to_owned();
+    move |source| NodeError::Io { step, path, source }
+}
+
+/// Puts this program, and the files of the folder `files`, on the node and becomes the program there, with `args`. What is there
+/// already and the same stays; of the files that an earlier call put there those go that are not in `files` any more.
+///
+/// Returns only where that fails.
+pub fn run(files: Option<&Path>, args: &[OsString]) -> NodeError {
+    match put(files) {
+        Ok(()) => {
+            let source = Command::new(PROGRAM).args(args).env("PATH", DEFAULT_PATH).exec();
+            io("execute", Path::new(PROGRAM))(source)
+        }
+        Err(error) => error,
+    }
+}
+
+fn put(files: Option<&Path>) -> Result<(), NodeError> {
+    let own = Path::new("/proc/self/exe");
+    let program = fs::read(own).map_err(io("read", own))?;
+    let files = files.map(contents).transpose()?;
+    let node = procemu::Target::open(1).map_err(NodeError::Enter)?;
+    if !node.is_elsewhere() {
+        return Err(NodeError::Here);
+    }
+    node.join().map_err(NodeError::Enter)?;
+    let edits = files.map_or(Ok(Vec::new()), |files| {
+        install::files_of_ours(Path::new(FILES), &files)
+    })?;
+    put_program(Path::new(PROGRAM), &program)?;
+    for edit in edits {
+        edit.apply()?;
+        if edit.changes() {
+            println!("{} is changed", edit.path().display());
+        }
+    }
+    Ok(())
+}
+
+/// The files of a folder by their names. A volume of a ConfigMap has links to them and, by names with two points, folders.
+fn contents(folder: &Path) -> Result<Vec<(OsString, String)>, NodeError> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(io("read", folder))? {
+        let path = entry.map_err(io("read", folder))?.path();
+        let Some(name) = path.file_name().filter(|_| path.is_file()) else {
+            continue;
+        };
+        let text = fs::read_to_string(&path).map_err(io("read", &path))?;
+        if name == "bridge.toml" {
+            Config::parse(&text, &Path::new(FILES).join(name))?;
+        }
+        files.push((name.to_owned(), text));
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Whole or not at all; what runs from the old file goes on running from it.
+fn put_program(path: &Path, content: &[u8]) -> Result<(), NodeError> {
+    if fs::read(path).is_ok_and(|there| there == content) {
+        return Ok(());
+    }
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(folder).map_err(io("make", folder))?;
+    let mut new = tempfile::NamedTempFile::new_in(folder).map_err(io("write", path))?;
+    new.write_all(content).map_err(io("write", path))?;
+    fs::set_permissions(new.path(), Permissions::from_mode(0o755)).map_err(io("chmod", path))?;
+    new.as_file().sync_all().map_err(io("write", path))?;
+    new.persist(path)
+        .map_err(|error| io("replace", path)(error.error))?;
+    println!("{} is changed", path.display());
+    Ok(())
+}
