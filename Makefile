@@ -2,7 +2,7 @@
 CARGO ?= cargo
 export CARGO
 
-.PHONY: build demo demo-gvisor test e2e-gvisor lint bench bench-gvisor setup
+.PHONY: build demo demo-gvisor test e2e-gvisor e2e-engines lint bench bench-gvisor setup
 
 build:
 	$(CARGO) build --workspace --locked
@@ -30,6 +30,11 @@ e2e-gvisor:
 	scripts/setup.sh test gvisor
 	$(CARGO) test --no-run --workspace --features procemu-tests/gvisor --locked
 	scripts/test.sh --features procemu-tests/gvisor $(patsubst tests/%.rs,--test %,$(wildcard tests/gvisor*.rs))
+
+# With real engines on this Linux: docs/engines.md.
+e2e-engines:
+	scripts/setup.sh test engines
+	scripts/test.sh --features procemu-tests/engines $(patsubst tests/%.rs,--test %,$(wildcard tests/engines_*.rs))
 
 lint:
 	scripts/setup.sh lint

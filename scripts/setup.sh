@@ -1,5 +1,5 @@
 #!/bin/bash
-# Install what `make lint` and `make test` need and this machine lacks: setup.sh [lint|test|gvisor]...
+# Install what `make lint` and `make test` need and this machine lacks: setup.sh [lint|test|gvisor|engines]...
 # A thing that is already there costs nothing; a thing that cannot be had is said so, and the tests that need it are skipped.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
@@ -56,8 +56,9 @@ for part in "${@:-test}"; do
       for tool in runsc runsc-lacking containerd kubelet etcd kube-apiserver kubectl node-client; do
         "$here/tools.sh" "$tool" > /dev/null
       done
-      "$here/dockerd.sh" > /dev/null
+      "$here/debian.sh" docker > /dev/null
       ;;
-    *) echo "setup: unknown part '$part', expected lint, test or gvisor" >&2; exit 2 ;;
+    engines) for program in docker podman; do "$here/debian.sh" "$program" > /dev/null; done ;;
+    *) echo "setup: unknown part '$part', expected lint, test, gvisor or engines" >&2; exit 2 ;;
   esac
 done

@@ -13,6 +13,7 @@ pub mod keyring;
 pub mod locate;
 pub mod place;
 pub mod pod;
+pub mod reach;
 pub mod report;
 pub mod rewrite;
 pub mod runtime;

@@ -192,6 +192,7 @@ fn facts() -> impl Strategy<Value = (Facts, BTreeSet<SysctlNamespace>)> {
                         unified: ["memory.oom.group".to_owned()].into(),
                     },
                     hook: "/b".into(),
+                    readable: true,
                     lending: in_pod.then_some(lending),
                     log: None,
                     stderr: true,

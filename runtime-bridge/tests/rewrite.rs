@@ -59,6 +59,7 @@ fn rewrite_with(
         place,
         cgroups,
         hook: "/usr/bin/runtime-bridge".into(),
+        readable: true,
         lending,
         log: None,
         stderr: false,

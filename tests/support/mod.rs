@@ -5,6 +5,7 @@
 mod bed;
 mod binaries;
 mod bundle;
+mod engine;
 mod host;
 mod kubelet;
 mod made_up;

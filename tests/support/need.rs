@@ -89,6 +89,36 @@ pub fn tool_at(name: &str, version: &str) -> TestResult<PathBuf> {
     }
 }
 
+/// What `scripts/debian.sh` unpacks: the version, and a program of it.
+const UNPACKED: [(&str, &str, &str); 2] = [
+    ("docker", "20.10.24", "usr/sbin/dockerd"),
+    ("podman", "4.3.1", "usr/bin/podman"),
+];
+
+/// The tree that `scripts/debian.sh` unpacks.
+pub fn debian(name: &str) -> TestResult<PathBuf> {
+    let known = UNPACKED.iter().find(|(unpacked, ..)| *unpacked == name);
+    let (_, version, program) = known.expect("the table has all that tests name");
+    let found = binaries::built(&format!("{name}-{version}"), program);
+    let tree = found.and_then(|path| Some(path.ancestors().nth(Path::new(program).components().count())?.to_owned()));
+    match tree {
+        Some(tree) => Ok(tree),
+        None => skip(format!(
+            "needs {name} {version}: scripts/debian.sh {name} unpacks it on Debian 12"
+        )),
+    }
+}
+
+/// Hierarchies of cgroup v1, in which a cgroup can be made beside those of others.
+pub fn cgroup_v1() -> TestResult {
+    root()?;
+    if Path::new("/sys/fs/cgroup/devices/tasks").exists() {
+        Ok(())
+    } else {
+        skip("needs hierarchies of cgroup v1 at /sys/fs/cgroup")
+    }
+}
+
 /// Skips the test because of `reason`.
 pub fn skip<T>(reason: impl Into<String>) -> TestResult<T> {
     Err(Stop::Skip(reason.into()))

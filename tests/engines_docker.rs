@@ -1,0 +1,3 @@
+//! The real dockerd on this Linux.
+mod support;
+fn main() {}
