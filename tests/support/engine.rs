@@ -1,13 +1,13 @@
 //! An engine of Debian's on this Linux, as if its packages were installed.
 
-use super::{Bed, Runtime, Script, TestResult, made_up_table, need};
+use super::{Bed, Runtime, Script, TestResult, made_up_table, need, print_made_up};
 
 const LIB: &str = include_str!("lib.sh");
 const ENGINE: &str = include_str!("engine.sh");
 
 impl Bed {
     /// A script as [`Bed::script`] makes it, on a machine of its own: with the engine `name`, with `runtime`, and with
-    /// the functions of `engine.sh`. The engine and all that it has made end with it.
+    /// the functions of `engine.sh`. `$TABLE` is the table of the made-up keys, `$PRINT` prints them. The engine and all that it has made end with it.
     ///
     /// # Errors
     /// Skips the test where something is not there.
@@ -24,6 +24,7 @@ impl Bed {
             .env("RUNTIME", path)
             .env("NAME", command)
             .env("TABLE", made_up_table(self)?)
+            .env("PRINT", print_made_up())
             .env("INSIDE", inside))
     }
 }
