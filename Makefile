@@ -31,7 +31,7 @@ e2e-gvisor:
 	$(CARGO) test --no-run --workspace --features procemu-tests/gvisor --locked
 	scripts/test.sh --features procemu-tests/gvisor $(patsubst tests/%.rs,--test %,$(wildcard tests/gvisor*.rs))
 
-# With real engines on this Linux: docs/engines.md.
+# With real engines, each on a machine of its own: docs/engines.md.
 e2e-engines:
 	scripts/setup.sh test engines
 	scripts/test.sh --features procemu-tests/engines $(patsubst tests/%.rs,--test %,$(wildcard tests/engines_*.rs))

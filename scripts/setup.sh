@@ -5,9 +5,10 @@ set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 
 # command:package, for the commands the tests and the build call
-tools=(gcc:gcc pkg-config:pkg-config runc:runc crun:crun busybox:busybox-static strace:strace sysctl:procps openssl:openssl)
+tools=(gcc:gcc pkg-config:pkg-config runc:runc crun:crun busybox:busybox-static strace:strace sysctl:procps openssl:openssl
+  ip:iproute2 jq:jq)
 # header or file:package, for what has no command
-files=(/usr/include/stdlib.h:libc6-dev /usr/include/seccomp.h:libseccomp-dev)
+files=(/usr/include/stdlib.h:libc6-dev /usr/include/seccomp.h:libseccomp-dev /usr/lib/cni/bridge:containernetworking-plugins)
 
 missing_packages() {
   local pair
@@ -58,7 +59,10 @@ for part in "${@:-test}"; do
       done
       "$here/debian.sh" docker > /dev/null
       ;;
-    engines) for program in docker podman; do "$here/debian.sh" "$program" > /dev/null; done ;;
+    engines)
+      for tool in containerd kubelet node-client; do "$here/tools.sh" "$tool" > /dev/null; done
+      for program in docker podman; do "$here/debian.sh" "$program" > /dev/null; done
+      ;;
     *) echo "setup: unknown part '$part', expected lint, test, gvisor or engines" >&2; exit 2 ;;
   esac
 done

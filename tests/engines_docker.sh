@@ -35,11 +35,9 @@ has_reloaded() { [ "$(reloads)" -gt "$1" ]; }
 # image: makes the image `busybox`.
 image() { busybox_root; tar -C "$BED/own/root" -c . | docker import --change 'CMD ["sh"]' - busybox > /dev/null; }
 
-# machine_with_docker [LINE]: dockerd runs, with $NAME as its runtime, with LINE in its configuration and the image `busybox`. The
-# table of the made-up keys is what containers lack.
+# machine_with_docker [LINE]: dockerd runs, with $NAME as its runtime, with LINE in its configuration, and the image `busybox`.
 machine_with_docker() {
-  mkdir -p /etc/docker /etc/procemu
-  echo "tables = [\"$TABLE\"]" > /etc/procemu/bridge.toml
+  mkdir -p /etc/docker
   {
     echo '{'
     echo "    ${1:-\"debug\": false},"

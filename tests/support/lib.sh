@@ -12,6 +12,8 @@ deprive() {
     for key in "$@"; do [ "${key%/*}" != "$folder" ] || gone="$gone${key##*/} "; done
     mkdir -p "$scratch/new"
     mount -t tmpfs -o mode=0555 deprived "$scratch/new"
+    # What goes from here must not go from where it is bound.
+    mount --make-private "$scratch/new"
     for entry in $(ls -A "$proc/sys/$folder"); do
       case $gone in *" $entry "*) continue ;; esac
       if [ -d "$proc/sys/$folder/$entry" ]; then mkdir "$scratch/new/$entry"; else : > "$scratch/new/$entry"; fi

@@ -30,6 +30,14 @@ pub fn command(name: &str) -> TestResult<PathBuf> {
     }
 }
 
+/// A file of the system.
+pub fn file(path: &str) -> TestResult {
+    match Path::new(path).exists() {
+        true => Ok(()),
+        false => skip(format!("needs {path}: scripts/setup.sh installs it")),
+    }
+}
+
 /// User namespaces for a user without rights.
 pub fn unprivileged_user_namespaces() -> TestResult {
     root()?;
@@ -106,16 +114,6 @@ pub fn debian(name: &str) -> TestResult<PathBuf> {
         None => skip(format!(
             "needs {name} {version}: scripts/debian.sh {name} unpacks it on Debian 12"
         )),
-    }
-}
-
-/// Hierarchies of cgroup v1, in which a cgroup can be made beside those of others.
-pub fn cgroup_v1() -> TestResult {
-    root()?;
-    if Path::new("/sys/fs/cgroup/devices/tasks").exists() {
-        Ok(())
-    } else {
-        skip("needs hierarchies of cgroup v1 at /sys/fs/cgroup")
     }
 }
 

@@ -1,38 +1,68 @@
-//! A Kubernetes node inside a gVisor sandbox: containerd, the kubelet and runc 1.5.2.
+//! A Kubernetes node: containerd, the kubelet and runc 1.5.2, inside a gVisor sandbox or on a machine of its own.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{Bed, Gvisor, RUNC_1_5, Runtime, Script, TestResult, need};
 
 const IMAGE: &str = include_str!("image.sh");
-const NODE: &str = include_str!("node.sh");
+const NODE: &str = concat!(include_str!("node.sh"), "\n", include_str!("cri.sh"));
+const IN_GVISOR: &str = include_str!("node_gvisor.sh");
+const ON_LINUX: &str = include_str!("node_linux.sh");
+
+/// A version of containerd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Containerd {
+    /// Without its last number.
+    pub version: &'static str,
+}
+
+/// Debian 12's.
+pub const CONTAINERD_1_6: Containerd = Containerd { version: "1.6" };
+/// A newer one, whose configuration has version 3.
+pub const CONTAINERD_2_2: Containerd = Containerd { version: "2.2" };
+/// Both.
+pub const CONTAINERDS: [Containerd; 2] = [CONTAINERD_1_6, CONTAINERD_2_2];
+
+impl Containerd {
+    /// The folders of its programs; the first that has one of a name wins.
+    fn folders(self) -> TestResult<Vec<PathBuf>> {
+        let mut programs = vec![need::tool("containerd")?];
+        if self == CONTAINERD_1_6 {
+            // Its ctr is as good as the other's, which is not kept.
+            programs.insert(0, need::debian("docker")?.join("usr/bin/containerd"));
+        }
+        Ok(programs
+            .iter()
+            .filter_map(|program| program.parent())
+            .map(Path::to_owned)
+            .collect())
+    }
+}
 
 impl Bed {
-    /// A script as [`Bed::sandbox`] makes it, with the functions of `node.sh`.
+    /// A script as [`Bed::sandbox`] makes it, with the functions of `node.sh` and `cri.sh` and containerd 2.2.
     ///
     /// # Errors
     /// Skips the test where something is not there.
     pub fn node(&self, gvisor: Gvisor, text: &str) -> TestResult<Script> {
-        let script = self.sandbox(gvisor, &format!("{IMAGE}\n{NODE}\n{text}"))?;
-        need::command("busybox")?;
-        let programs = [
-            need::tool("containerd")?,
-            need::tool("kubelet")?,
-            RUNC_1_5.path()?,
-        ];
-        let folders = programs.iter().filter_map(|program| program.parent());
-        let folders: Vec<_> = folders.map(|folder| folder.display().to_string()).collect();
-        let client = need::tool_at("node-client", &client_version()?)?;
-        let pods = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/pods");
-        Ok(script
-            .env("TOOLS", folders.join(":"))
-            .env("CLIENT", client)
-            .env("PODS", pods))
+        let script = self.sandbox(gvisor, &format!("{IMAGE}\n{IN_GVISOR}\n{NODE}\n{text}"))?;
+        with_programs(script, CONTAINERD_2_2)
     }
 
-    /// The same with `$NAME` and `$RUNTIME`.
+    /// A script as [`Bed::machine`] makes it, with the functions of `node.sh` and `cri.sh`.
+    ///
+    /// # Errors
+    /// Skips the test where something is not there.
+    pub fn linux_node(&self, containerd: Containerd, text: &str) -> TestResult<Script> {
+        need::file("/usr/lib/cni/bridge")?;
+        need::command("jq")?;
+        let script = self.machine(&format!("{IMAGE}\n{ON_LINUX}\n{NODE}\n{text}"))?;
+        with_programs(script, containerd)
+    }
+
+    /// The same as [`Bed::node`] with `$NAME` and `$RUNTIME`.
     ///
     /// # Errors
     /// Skips the test where something is not there.
@@ -40,6 +70,29 @@ impl Bed {
         let script = self.node(gvisor, text)?;
         Ok(script.env("NAME", runtime.name).env("RUNTIME", runtime.path()?))
     }
+}
+
+fn with_programs(script: Script, containerd: Containerd) -> TestResult<Script> {
+    need::command("busybox")?;
+    let mut folders = containerd.folders()?;
+    let others = [need::tool("kubelet")?, RUNC_1_5.path()?];
+    folders.extend(
+        others
+            .iter()
+            .filter_map(|program| program.parent())
+            .map(Path::to_owned),
+    );
+    let folders: Vec<_> = folders
+        .iter()
+        .map(|folder| folder.display().to_string())
+        .collect();
+    let client = need::tool_at("node-client", &client_version()?)?;
+    let pods = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/pods");
+    Ok(script
+        .env("TOOLS", folders.join(":"))
+        .env("CONTAINERD", containerd.version)
+        .env("CLIENT", client)
+        .env("PODS", pods))
 }
 
 /// As `scripts/tools.sh` makes it: what the client's source sums up to.

@@ -1,69 +1,84 @@
-# Functions for a Kubernetes node inside a gVisor sandbox; lib.sh and image.sh come before. $TOOLS is a PATH with containerd, its
-# shim, ctr, kubelet and runc 1.5.2, $CLIENT is node-client, $PODS the folder of the manifests. Everything lies in $NODE, a folder
-# that the sandbox keeps to itself.
+# Functions for a Kubernetes node; those of lib.sh, image.sh and of the place (node_gvisor.sh or node_linux.sh) come before. $TOOLS is a PATH
+# with containerd, its shim, ctr, kubelet and runc 1.5.2, $CLIENT is node-client, $PODS the folder of the manifests. Everything lies in
+# $NODE, a folder that the place keeps to itself. $CONTAINERD is containerd's version, $CNI the folder of CNI plugins.
 NODE=/run/node
 KUBELET=https://127.0.0.1:10250
 
-# node: what containerd and the kubelet need of the sandbox, and their configuration. The pods' runtime is runc, wrapped.
+# node: what containerd and the kubelet need of the place, and their configuration. The pods' runtime is runc, bare.
 node() {
   PATH=$TOOLS:$PATH:/usr/sbin:/sbin
   mkdir -p "$NODE/pods" "$NODE/bin" "$NODE/cni" /etc/procemu
-  cgroups
-  : > /dev/kmsg
-  # For what the kubelet asks of cgroup v2.
-  echo 'preset = "gvisor"' > /etc/procemu/bridge.toml
-  no_op_cni
-  containerd_configuration
-  "$BRIDGE" install containerd --config "$NODE/containerd.toml" --as-default --no-new-keyring > /dev/null
-  kubelet_configuration
+  prepare_place
+  containerd_configuration > "$NODE/containerd.toml"
+  kubelet_configuration > "$NODE/kubelet.yaml"
 }
 
-# no_op_cni: a pod network that gives every pod an address and connects it to nothing.
-no_op_cni() {
-  cat > "$NODE/cni/no-op" << 'SH'
-#!/bin/sh
-case $CNI_COMMAND in
-  ADD) echo '{"cniVersion":"1.0.0","interfaces":[{"name":"eth0","sandbox":"'"$CNI_NETNS"'"}],"ips":[{"address":"10.88.0.2/16","interface":0}]}' ;;
-  VERSION) echo '{"cniVersion":"1.0.0","supportedVersions":["1.0.0"]}' ;;
-esac
-SH
-  chmod +x "$NODE/cni/no-op"
-  ln -s no-op "$NODE/cni/loopback"
-  echo '{"cniVersion":"1.0.0","name":"pods","plugins":[{"type":"no-op"}]}' > "$NODE/cni/pods.conflist"
+# wrapped_node: the same, and the pods' runtime is runc, wrapped.
+wrapped_node() {
+  node
+  install_bridge --as-default --no-new-keyring
 }
+
+# install_bridge OPTION...: into that containerd.
+install_bridge() { "$BRIDGE" install containerd --config "$NODE/containerd.toml" "$@" > /dev/null; }
+
+# Which configuration that containerd reads, and what its CRI plugin is called there.
+if [ "$CONTAINERD" = 1.6 ]; then
+  CRI=io.containerd.grpc.v1.cri
+else
+  CRI=io.containerd.cri.v1.runtime
+fi
 
 containerd_configuration() {
-  cat > "$NODE/containerd.toml" << TOML
-version = 3
+  cat << TOML
 root = "$NODE/containerd"
 state = "$NODE/containerd-state"
+TOML
+  if [ "$CONTAINERD" = 1.6 ]; then
+    cat << TOML
+version = 2
+[grpc]
+address = "$NODE/containerd.sock"
+[plugins.'$CRI']
+sandbox_image = "localhost/busybox:1"
+restrict_oom_score_adj = true
+[plugins.'$CRI'.cni]
+bin_dir = "$CNI"
+conf_dir = "$NODE/cni"
+[plugins.'$CRI'.containerd]
+snapshotter = "native"
+TOML
+  else
+    cat << TOML
+version = 3
 [grpc]
 address = "$NODE/containerd.sock"
 [plugins.'io.containerd.cri.v1.images']
 snapshotter = "native"
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
 sandbox = "localhost/busybox:1"
-[plugins.'io.containerd.cri.v1.runtime']
+[plugins.'$CRI']
 restrict_oom_score_adj = true
-[plugins.'io.containerd.cri.v1.runtime'.cni]
-bin_dirs = ["$NODE/cni"]
+[plugins.'$CRI'.cni]
+bin_dirs = ["$CNI"]
 conf_dir = "$NODE/cni"
 TOML
+  fi
 }
 
 # handler NAME BINARY: a runtime that a pod can ask containerd for.
 handler() {
   cat >> "$NODE/containerd.toml" << TOML
-[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes."$1"]
+[plugins.'$CRI'.containerd.runtimes."$1"]
 runtime_type = "io.containerd.runc.v2"
-[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes."$1".options]
+[plugins.'$CRI'.containerd.runtimes."$1".options]
 BinaryName = "$2"
 NoNewKeyring = true
 TOML
 }
 
 kubelet_configuration() {
-  cat > "$NODE/kubelet.yaml" << YAML
+  cat << YAML
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 authentication: { anonymous: { enabled: true }, webhook: { enabled: false } }
@@ -76,8 +91,8 @@ staticPodPath: $NODE/pods
 fileCheckFrequency: 1s
 evictionHard: {}
 YAML
-  # gVisor's cgroup v1 has no cpuacct.usage_percpu, without which there are no statistics of the root cgroup.
-  has_cgroup_v2 || echo "localStorageCapacityIsolation: false" >> "$NODE/kubelet.yaml"
+  # Without it there are no statistics of the root cgroup of v1; gVisor has none.
+  has_cgroup_v2 || [ -e /sys/fs/cgroup/cpuacct/cpuacct.usage_percpu ] || echo "localStorageCapacityIsolation: false"
 }
 
 has_cgroup_v2() { [ -e /sys/fs/cgroup/cgroup.controllers ]; }
@@ -159,12 +174,6 @@ nothing_is_left() { (there || true) > "$NODE/after"; cmp -s "$NODE/before" "$NOD
 # print_left: waits until `there` prints the same again, and prints what does not go.
 print_left() { until_true "nothing to be left" nothing_is_left || diff "$NODE/before" "$NODE/after" || true; }
 
-# cri METHOD: one call of the CRI; the request is standard input.
-cri() { "$CLIENT" cri "$NODE/containerd.sock" "$1"; }
-
-# field NAME: that string of a JSON object.
-field() { grep -o "\"$1\": *\"[^\"]*\"" | head -n 1 | cut -d'"' -f4; }
-
 # until_true WHAT COMMAND...: waits until COMMAND succeeds, 60 seconds at most.
 until_true() {
   local what=$1 end=$((SECONDS + 60))
@@ -172,7 +181,7 @@ until_true() {
   until "$@"; do
     [ "$SECONDS" -lt "$end" ] || {
       echo "waited in vain for $what" >&2
-      tail -n 5 "$NODE"/*.log >&2
+      tail -n 30 "$NODE"/*.log >&2
       return 1
     }
     sleep 0.2

@@ -1,4 +1,5 @@
-# Pods of one kubelet, from its start to its end; node.sh comes before. What tests compare is printed, a section for each pod.
+# Pods of one kubelet, from its start to its end; node.sh comes before. What tests compare is printed, a section for each pod. $TABLE
+# is a table of keys for them, and $PRINT the commands that print these.
 
 # there: what pods could leave behind, seen from the node's mount namespace. Of ours that is all but what runtimes answered when
 # they were asked for their version.
@@ -11,7 +12,8 @@ there() {
     -mindepth 1 ! -name 'runtime-*.json'
 } 2> /dev/null
 
-node
+wrapped_node
+echo "tables = [\"$TABLE\"]" >> /etc/procemu/bridge.toml
 cp /proc/self/mountinfo "$NODE/mounts"
 mkdir -m 777 "$NODE/host"
 echo host > "$NODE/host/file"
@@ -27,6 +29,7 @@ echo "== static"
 until_true "the pod's log" has_logged static 40
 logs_of static
 in_pod static sh -c 'echo said; exit 5' || echo "exit $?"
+in_pod static sh -c "$PRINT"
 in_pod static sh -c ': > /crash'
 until_true "a restart after a crash" pod_shows static '"restartCount":1'
 until_true "the restarted pod to be ready" pod_is_ready static
@@ -36,7 +39,7 @@ logs_of static
 echo "== rich"
 in_pod rich sh -c 'id; grep -E "Cap(Eff|Bnd)|Seccomp:|NoNewPrivs" /proc/self/status
   cat /disk/file /memory/file /host/file /about/labels; echo; echo $POD_NAME
-  mount | grep -o "/memory type tmpfs (rw,size=1024k)"
+  grep " /memory tmpfs " /proc/mounts | grep -o "size=[0-9]*k"
   for file in /new /host/new; do (: > $file) 2> /dev/null && echo "wrote $file"; done; true'
 id=$(pod_json rich | grep -o 'containerd://[^"]*' | cut -d/ -f3)
 cat $(find /sys/fs/cgroup -path "*/$id/memory.limit_in_bytes" -o -path "*/$id/memory.max")
@@ -47,13 +50,14 @@ until_true "the probe by HTTP to succeed again" pod_is_ready rich
 pod_shows rich '"restartCount":0' && echo "not restarted"
 
 echo "== privileged"
-in_pod privileged sh -c 'grep -E "CapEff|Seccomp:" /proc/self/status; cat /proc/sys/kernel/cap_last_cap
+in_pod privileged sh -c 'grep Seccomp: /proc/self/status; cat /proc/sys/kernel/cap_last_cap
   mkdir /new && mount -t tmpfs tmpfs /new && echo mounted'
 
 echo "== network"
 pod_shows network '"podIP":"10.88.0.2"' && echo 10.88.0.2
 in_pod network sh -c 'cd /proc/sys; cat net/ipv4/ip_local_port_range kernel/shm_rmid_forced
-  cd net/ipv4; cat ip_unprivileged_port_start ping_group_range'
+  cd net/ipv4; cat ip_unprivileged_port_start ping_group_range' | tr '\t' ' '
+in_pod network sh -c "$PRINT"
 
 ! has_cgroup_v2 || until_true "statistics of a pod" pod_has_statistics rich
 
