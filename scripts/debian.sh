@@ -15,7 +15,7 @@ case $name in
     ;;
   podman)
     version=4.3.1 program=usr/bin/podman
-    packages=(podman conmon netavark golang-github-containers-common golang-github-containers-image libassuan0 libgpgme11
+    packages=(podman aardvark-dns catatonit conmon netavark golang-github-containers-common golang-github-containers-image libassuan0 libgpgme11
       libslirp0 libsubid4 slirp4netns uidmap "${iptables[@]}")
     ;;
   *) echo "debian: unknown program '$name', expected docker or podman" >&2; exit 2 ;;

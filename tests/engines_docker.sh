@@ -80,7 +80,7 @@ same_as_bare() {
 # left: what containers could leave behind.
 left() {
   docker ps --all --quiet
-  find /run/procemu /run/docker /run/containerd -name '*rocemu*' ! -name 'runtime-*' 2> /dev/null || true
+  find /run/docker /run/containerd -mindepth 1 -name '*rocemu*' 2> /dev/null || true
   grep procemu: /proc/self/mountinfo || true
   find /sys/fs/cgroup -path '*/docker/*' -type d
 }

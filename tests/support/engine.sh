@@ -24,6 +24,8 @@ install_engine() {
   ln -sf xtables-nft-multi /usr/sbin/ip6tables
   install -m 755 "$NSPREP" "$BRIDGE" /usr/local/bin/
   cp "$RUNTIME" "/usr/local/sbin/$NAME"
+  # podman looks for it there first.
+  rm -f "/usr/bin/$NAME" "/usr/sbin/$NAME"
   # dockerd raises it for the whole machine, where it is lower.
   echo 1000000 > "$BED/own/root_maxkeys"
   [ "$(cat /proc/sys/kernel/keys/root_maxkeys)" -ge 1000000 ] || mount --bind "$BED/own/root_maxkeys" /proc/sys/kernel/keys/root_maxkeys

@@ -30,7 +30,7 @@ pub use kubelet::kubelet_keys;
 pub use kubelet_pods::{KUBELET_PODS, kubelet_pods};
 pub use made_up::{MADE_UP, MADE_UP_WRITABLE, made_up_table, made_up_values, print_made_up};
 pub use node::{CONTAINERD_1_6, CONTAINERD_2_2, CONTAINERDS, Containerd};
-pub use page::{Step, steps};
+pub use page::{Step, page_prints, steps, typed_page};
 pub use pod::Pod;
 pub use refused::refused;
 pub use runtime::{CRUN, RUNC_1_1, RUNC_1_5, RUNTIMES, Runtime};

@@ -108,7 +108,13 @@ pub fn debian(name: &str) -> TestResult<PathBuf> {
     let known = UNPACKED.iter().find(|(unpacked, ..)| *unpacked == name);
     let (_, version, program) = known.expect("the table has all that tests name");
     let found = binaries::built(&format!("{name}-{version}"), program);
-    let tree = found.and_then(|path| Some(path.ancestors().nth(Path::new(program).components().count())?.to_owned()));
+    let tree = found.and_then(|path| {
+        Some(
+            path.ancestors()
+                .nth(Path::new(program).components().count())?
+                .to_owned(),
+        )
+    });
     match tree {
         Some(tree) => Ok(tree),
         None => skip(format!(
