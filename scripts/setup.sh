@@ -60,7 +60,7 @@ for part in "${@:-test}"; do
       "$here/debian.sh" docker > /dev/null
       ;;
     engines)
-      for tool in containerd kubelet node-client; do "$here/tools.sh" "$tool" > /dev/null; done
+      for tool in containerd crio kubelet node-client; do "$here/tools.sh" "$tool" > /dev/null; done
       for program in docker podman; do "$here/debian.sh" "$program" > /dev/null; done
       ;;
     *) echo "setup: unknown part '$part', expected lint, test, gvisor or engines" >&2; exit 2 ;;

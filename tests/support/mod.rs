@@ -29,7 +29,7 @@ pub use bundle::{Bundle, edit_config, move_hook};
 pub use kubelet::kubelet_keys;
 pub use kubelet_pods::{KUBELET_PODS, kubelet_pods};
 pub use made_up::{MADE_UP, MADE_UP_WRITABLE, made_up_table, made_up_values, print_made_up};
-pub use node::{CONTAINERD_1_6, CONTAINERD_2_2, CONTAINERDS, Containerd};
+pub use node::{CONTAINERD_1_6, CONTAINERD_2_2, CONTAINERDS, Containerd, node_client};
 pub use page::{Step, page_prints, steps, typed_page};
 pub use pod::Pod;
 pub use refused::refused;

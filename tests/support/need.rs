@@ -69,7 +69,8 @@ pub fn key(path: &str) -> TestResult {
 }
 
 /// What `scripts/tools.sh` builds, by the versions that are named there.
-const TOOLS: [(&str, &str); 7] = [
+const TOOLS: [(&str, &str); 8] = [
+    ("crio", "1.34.0"),
     ("containerd", "2.2.9"),
     ("kubelet", "1.34.4"),
     ("kube-apiserver", "1.34.4"),

@@ -86,13 +86,21 @@ fn with_programs(script: Script, containerd: Containerd) -> TestResult<Script> {
         .iter()
         .map(|folder| folder.display().to_string())
         .collect();
-    let client = need::tool_at("node-client", &client_version()?)?;
+    let client = node_client()?;
     let pods = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/pods");
     Ok(script
         .env("TOOLS", folders.join(":"))
         .env("CONTAINERD", containerd.version)
         .env("CLIENT", client)
         .env("PODS", pods))
+}
+
+/// What a node is asked by.
+///
+/// # Errors
+/// Skips the test where it was not built.
+pub fn node_client() -> TestResult<PathBuf> {
+    need::tool_at("node-client", &client_version()?)
 }
 
 /// As `scripts/tools.sh` makes it: what the client's source sums up to.

@@ -25,8 +25,7 @@ pub fn content(target: Target, handler: &Handler, bridge: &str) -> Option<String
                 false => String::new(),
             };
             format!(
-                "{MADE_BY}{default}[crio.runtime.runtimes.{HANDLER}]\nruntime_path = {program}\nruntime_type = \"oci\"\n\
-                 allowed_annotations = [\"{PROFILE_ANNOTATION}\"]\n"
+                "{MADE_BY}{default}[crio.runtime.runtimes.{HANDLER}]\nruntime_path = {program}\nruntime_type = \"oci\"\n"
             )
         }
         Target::HooksDir => {
