@@ -26,12 +26,22 @@ pub const CONTAINERD_2_2: Containerd = Containerd { version: "2.2" };
 pub const CONTAINERDS: [Containerd; 2] = [CONTAINERD_1_6, CONTAINERD_2_2];
 
 impl Containerd {
+    /// The daemon.
+    ///
+    /// # Errors
+    /// Skips the test where it is not there.
+    pub fn program(self) -> TestResult<PathBuf> {
+        match self {
+            CONTAINERD_1_6 => Ok(need::debian("docker")?.join("usr/bin/containerd")),
+            _ => need::tool("containerd"),
+        }
+    }
+
     /// The folders of its programs; the first that has one of a name wins.
     fn folders(self) -> TestResult<Vec<PathBuf>> {
         let mut programs = vec![need::tool("containerd")?];
         if self == CONTAINERD_1_6 {
-            // Its ctr is as good as the other's, which is not kept.
-            programs.insert(0, need::debian("docker")?.join("usr/bin/containerd"));
+            programs.insert(0, self.program()?);
         }
         Ok(programs
             .iter()
