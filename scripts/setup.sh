@@ -57,13 +57,13 @@ for part in "${@:-test}"; do
       for tool in runsc runsc-lacking containerd kubelet etcd kube-apiserver kubectl node-client; do
         "$here/tools.sh" "$tool" > /dev/null
       done
-      "$here/dockerd.sh" > /dev/null
+      "$here/debian.sh" docker > /dev/null
       ;;
     engines)
-      for tool in containerd kubelet etcd kube-apiserver kube-controller-manager kube-scheduler kubectl node-client; do
+      for tool in containerd crio kubelet etcd kube-apiserver kube-controller-manager kube-scheduler kubectl node-client; do
         "$here/tools.sh" "$tool" > /dev/null
       done
-      "$here/dockerd.sh" > /dev/null
+      for program in docker podman; do "$here/debian.sh" "$program" > /dev/null; done
       ;;
     *) echo "setup: unknown part '$part', expected lint, test, gvisor or engines" >&2; exit 2 ;;
   esac

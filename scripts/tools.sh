@@ -1,6 +1,6 @@
 #!/bin/bash
 # Build a program that no Debian 12 package has, as an ordinary Go tool module, and print its path: tools.sh NAME
-#   runc, containerd (its shim and ctr lie beside it), etcd,
+#   runc, containerd (its shim and ctr lie beside it), crio (pinns lies beside it), etcd,
 #   kubelet, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl,
 #   runsc (gVisor), runsc-lacking (gVisor as it was before its kernel had kernel/cap_last_cap),
 #   node-client (ours: what a node is asked by the CRI and the kubelet's API)
@@ -26,6 +26,11 @@ case $name in
     packages=("$module"/cmd/{containerd-shim-runc-v2,ctr,containerd})
     flags=(-ldflags "-X $module/version.Version=v$version")
     ;;
+  crio)
+    version=1.34.0 module=github.com/cri-o/cri-o
+    packages=(./cmd/crio)
+    cgo=1 flags=(-tags "containers_image_openpgp exclude_graphdriver_btrfs exclude_graphdriver_devicemapper")
+    ;;
   # From 1.35 on it refuses cgroup v1.
   kubelet | kube-apiserver | kube-controller-manager | kube-scheduler | kubectl)
     version=1.34.4 module=k8s.io/kubernetes
@@ -42,7 +47,7 @@ case $name in
     version=$(cat "$module"/{main.go,go.mod,go.sum} | sha256sum) version=${version:0:16}
     ;;
   *)
-    echo "tools: unknown program '$name', expected runc, containerd, kubelet, kube-apiserver, kube-controller-manager," \
+    echo "tools: unknown program '$name', expected runc, containerd, crio, kubelet, kube-apiserver, kube-controller-manager," \
       "kube-scheduler, kubectl, etcd, runsc, runsc-lacking or node-client" >&2
     exit 2
     ;;
@@ -76,9 +81,19 @@ take_key_out() {
   go mod edit "-replace=$module=./lacking"
 }
 
+# A copy of the module itself, whose sums are of versions that no sum database has, and its program in C.
+build_crio() {
+  cp -r "$(go mod download -json "$module@v$version" | sed -n 's/^\t"Dir": "\(.*\)",\?$/\1/p')" "$work/module"
+  chmod -R u+w "$work/module"
+  cd "$work/module"
+  go build "${flags[@]}" -o "$work/built/" "${packages[@]}"
+  gcc -O2 -o "$work/built/pinns" pinns/src/*.c
+}
+
 build() {
   # A module of our own, with its versions in its go.mod.
   [ "$name" != node-client ] || { go build -C "$module" -o "$work/built/" .; return; }
+  [ "$name" != crio ] || { build_crio; return; }
   cd "$work"
   go mod init bed
   case $name in
@@ -95,7 +110,7 @@ build() {
 folder=$cache/$go-$(go env GOARCH)
 program=$folder/${name%-lacking}
 if [ ! -x "$program" ]; then
-  [ "$name" != runc ] || pkg-config --exists libseccomp || skip "libseccomp-dev and pkg-config are needed to build it"
+  [ "$cgo" = 0 ] || pkg-config --exists libseccomp || skip "libseccomp-dev and pkg-config are needed to build it"
   echo "tools: building $name $version with $go" >&2
   mkdir -p "$folder"
   # On the cache's file system, so that what was built can be renamed into its place.

@@ -19,12 +19,10 @@ fn main() -> ExitCode {
 fn script(bed: &Bed, text: &str) -> TestResult<Script> {
     need::command("busybox")?;
     let (new, old) = (RUNC_1_5.path()?, RUNC_1_1.path()?);
-    let Some(dockerd) = support::built("dockerd-20.10.24", "dockerd") else {
-        return need::skip("needs dockerd 20.10: scripts/dockerd.sh unpacks it on Debian 12");
-    };
+    let tree = need::debian("docker")?;
     let script = bed.sandbox(GVISOR_LACKING, &format!("{DOCKERD}\n{text}"))?;
     let script = script.env("RUNC", new).env("OLD_RUNC", old);
-    Ok(script.env("TOOLS", dockerd.parent().unwrap_or(&dockerd)))
+    Ok(script.env("TREE", tree))
 }
 
 /// dockerd starts without its keys, and says which; containers do not, or lack the key.

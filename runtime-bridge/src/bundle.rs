@@ -6,6 +6,7 @@ use crate::document::DocumentError;
 use crate::job::Log;
 use crate::place::{self, Around};
 use crate::pod::{Asking, PodError};
+use crate::reach::reaches;
 use crate::rewrite::{Change, Draft, Facts, RewriteError, STDERR};
 use crate::runtime::{Kind, Runtime, identify};
 use crate::spec::Spec;
@@ -196,6 +197,7 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
         place,
         cgroups: lacking(options.config, &spec, &draft),
         hook,
+        readable: reaches(&spec, &bundle.path),
         lending: pod.map(|pod| pod.lending),
         log: options.log.clone(),
         // With a log of its own, crun's standard error is the engine's to use.

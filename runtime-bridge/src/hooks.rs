@@ -4,7 +4,7 @@ use crate::document::{DocumentError, Node, Style};
 use serde_json::{Value, json};
 
 /// The stages that our hook is put into, by preference: in the container's namespaces before pivot_root, else (a runtime
-/// that lacks that one) in the runtime's own.
+/// that lacks that one, a container whose root cannot read the bundle) in the runtime's own.
 pub const STAGES: [&str; 2] = ["createContainer", "prestart"];
 
 /// What a runtime gives our hook, in seconds: some hundred times what it takes.

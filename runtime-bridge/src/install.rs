@@ -83,7 +83,7 @@ impl Target {
             Self::Docker => "/etc/docker/daemon.json",
             Self::Podman => "/etc/containers/containers.conf.d/procemu.conf",
             Self::Crio => "/etc/crio/crio.conf.d/99-procemu.conf",
-            Self::HooksDir => "/etc/containers/oci/hooks.d/procemu.json",
+            Self::HooksDir => "/usr/share/containers/oci/hooks.d/procemu.json",
             Self::Cdi => "/etc/cdi/procemu.json",
         })
     }

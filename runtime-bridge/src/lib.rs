@@ -14,6 +14,7 @@ pub mod locate;
 pub mod node;
 pub mod place;
 pub mod pod;
+pub mod reach;
 pub mod refused;
 pub mod report;
 pub mod rewrite;

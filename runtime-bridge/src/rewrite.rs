@@ -34,6 +34,8 @@ pub struct Facts {
     pub cgroups: Lacking,
     /// Absolute path of the program that is the hook.
     pub hook: String,
+    /// Whether the container's root can read the configuration.
+    pub readable: bool,
     /// From where the keys can be had that the container has in common with its pod; their entries are in the table given to
     /// [`Draft::read`].
     pub lending: Option<Lending>,
@@ -197,7 +199,7 @@ impl Draft {
         facts: &Facts,
         changes: &mut Vec<Change>,
     ) -> Result<(), RewriteError> {
-        let stage = match facts.runtime.takes_create_container() {
+        let stage = match facts.readable && facts.runtime.takes_create_container() {
             _ if !needed => None,
             true => Some(hooks::STAGES[0]),
             false => Some(hooks::STAGES[1]),

@@ -194,6 +194,7 @@ fn facts() -> impl Strategy<Value = (Facts, BTreeSet<SysctlNamespace>)> {
                         unified: ["memory.oom.group".to_owned()].into(),
                     },
                     hook: "/b".into(),
+                    readable: true,
                     lending: in_pod.then_some(lending),
                     log: None,
                     stderr: true,

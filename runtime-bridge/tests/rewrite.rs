@@ -71,6 +71,7 @@ fn rewrite_by(
         place,
         cgroups,
         hook: "/usr/bin/runtime-bridge".into(),
+        readable: true,
         lending,
         log: None,
         stderr: false,

@@ -1,5 +1,5 @@
-# Functions for dockerd inside a gVisor sandbox; lib.sh comes before. $TOOLS is a folder with dockerd, docker and containerd, $RUNC
-# and $OLD_RUNC are runc 1.5.2 and 1.1.5. Everything lies in $ENGINE, a folder that the sandbox keeps to itself.
+# Functions for dockerd inside a gVisor sandbox; lib.sh comes before. $TREE is what scripts/debian.sh unpacked for it, $RUNC and
+# $OLD_RUNC are runc 1.5.2 and 1.1.5. Everything lies in $ENGINE, a folder that the sandbox keeps to itself.
 ENGINE=/run/engine
 export DOCKER_HOST=unix://$ENGINE/sock
 
@@ -8,7 +8,8 @@ dockerd_up() {
   local runtime=$1 applet
   shift
   mkdir -p "$ENGINE/bin" "$ENGINE/root/bin"
-  export PATH=$ENGINE/bin:$TOOLS:$PATH LD_LIBRARY_PATH=$TOOLS
+  export PATH=$ENGINE/bin:$TREE/usr/sbin:$TREE/usr/bin:$PATH LD_LIBRARY_PATH
+  LD_LIBRARY_PATH=$(echo "$TREE"/usr/lib/*-linux-gnu)
   cgroup_v1
   # The wrapper looks for the runtime whose name is the rest of its own.
   ln -s "$RUNC" "$ENGINE/bin/runc"

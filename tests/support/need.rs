@@ -69,7 +69,8 @@ pub fn key(path: &str) -> TestResult {
 }
 
 /// What `scripts/tools.sh` builds, by the versions that are named there.
-const TOOLS: [(&str, &str); 9] = [
+const TOOLS: [(&str, &str); 10] = [
+    ("crio", "1.34.0"),
     ("containerd", "2.2.9"),
     ("kubelet", "1.34.4"),
     ("kube-apiserver", "1.34.4"),
@@ -99,12 +100,28 @@ pub fn tool_at(name: &str, version: &str) -> TestResult<PathBuf> {
     }
 }
 
-/// A program of a package that `scripts/dockerd.sh` unpacks.
-pub fn unpacked(name: &str, version: &str, program: &str) -> TestResult<PathBuf> {
-    match binaries::built(&format!("{name}-{version}"), program) {
-        Some(path) => Ok(path),
+/// What `scripts/debian.sh` unpacks: the version, and a program of it.
+const UNPACKED: [(&str, &str, &str); 2] = [
+    ("docker", "20.10.24", "usr/sbin/dockerd"),
+    ("podman", "4.3.1", "usr/bin/podman"),
+];
+
+/// The tree that `scripts/debian.sh` unpacks.
+pub fn debian(name: &str) -> TestResult<PathBuf> {
+    let known = UNPACKED.iter().find(|(unpacked, ..)| *unpacked == name);
+    let (_, version, program) = known.expect("the table has all that tests name");
+    let found = binaries::built(&format!("{name}-{version}"), program);
+    let tree = found.and_then(|path| {
+        Some(
+            path.ancestors()
+                .nth(Path::new(program).components().count())?
+                .to_owned(),
+        )
+    });
+    match tree {
+        Some(tree) => Ok(tree),
         None => skip(format!(
-            "needs {program} of {name} {version}: scripts/{name}.sh unpacks it on Debian 12"
+            "needs {name} {version}: scripts/debian.sh {name} unpacks it on Debian 12"
         )),
     }
 }

@@ -28,12 +28,22 @@ pub const CONTAINERD_2_2: Containerd = Containerd { version: "2.2" };
 pub const CONTAINERDS: [Containerd; 2] = [CONTAINERD_1_6, CONTAINERD_2_2];
 
 impl Containerd {
+    /// The daemon.
+    ///
+    /// # Errors
+    /// Skips the test where it is not there.
+    pub fn program(self) -> TestResult<PathBuf> {
+        match self {
+            CONTAINERD_1_6 => Ok(need::debian("docker")?.join("usr/bin/containerd")),
+            _ => need::tool("containerd"),
+        }
+    }
+
     /// The folders of its programs; the first that has one of a name wins.
     fn folders(self) -> TestResult<Vec<PathBuf>> {
         let mut programs = vec![need::tool("containerd")?];
         if self == CONTAINERD_1_6 {
-            // Its ctr is as good as the other's, which is not kept.
-            programs.insert(0, need::unpacked("dockerd", "20.10.24", "containerd")?);
+            programs.insert(0, self.program()?);
         }
         Ok(programs
             .iter()
@@ -88,13 +98,21 @@ fn with_programs(script: Script, containerd: Containerd) -> TestResult<Script> {
         .iter()
         .map(|folder| folder.display().to_string())
         .collect();
-    let client = need::tool_at("node-client", &client_version()?)?;
+    let client = node_client()?;
     let pods = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/pods");
     Ok(script
         .env("TOOLS", folders.join(":"))
         .env("CONTAINERD", containerd.version)
         .env("CLIENT", client)
         .env("PODS", pods))
+}
+
+/// What a node is asked by.
+///
+/// # Errors
+/// Skips the test where it was not built.
+pub fn node_client() -> TestResult<PathBuf> {
+    need::tool_at("node-client", &client_version()?)
 }
 
 /// As `scripts/tools.sh` makes it: what the client's source sums up to.

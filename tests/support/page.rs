@@ -1,6 +1,6 @@
 //! The commands of a page of the documentation, to be executed as they stand there.
 
-use super::{TestResult, fail};
+use super::{TestResult, equal, fail, section};
 
 /// One block of commands: "```sh NAME" and what follows it as "```text", where that is said.
 #[derive(Debug)]
@@ -42,4 +42,26 @@ pub fn steps(page: &str) -> TestResult<Vec<Step<'_>>> {
         return fail("a page without steps");
     }
     Ok(steps)
+}
+
+/// A script that types all commands of a page. What each step prints comes below its name.
+///
+/// # Errors
+/// As [`steps`].
+pub fn typed_page(page: &str) -> TestResult<String> {
+    let typed = |step: &Step<'_>| format!("echo '== {}'\n{}\n", step.name, step.commands);
+    Ok(steps(page)?.iter().map(typed).collect())
+}
+
+/// Whether that script has printed what the page says.
+///
+/// # Errors
+/// A step has printed something else.
+pub fn page_prints(page: &str, output: &str) -> TestResult {
+    for step in steps(page)? {
+        if let Some(prints) = &step.prints {
+            equal(step.name, &section(output, step.name)?.join("\n"), prints)?;
+        }
+    }
+    Ok(())
 }

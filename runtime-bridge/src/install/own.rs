@@ -12,8 +12,9 @@ pub fn content(target: Target, handler: &Handler, bridge: &str) -> Option<String
     Some(match target {
         Target::Containerd | Target::Docker | Target::K3sV2 | Target::K3sV3 => return None,
         Target::Podman => {
+            // podman keeps a container's runtime as it is written here. By its path it is found without this file too.
             let default = match handler.default {
-                true => format!("runtime = \"{HANDLER}\"\n"),
+                true => format!("runtime = {program}\n"),
                 false => String::new(),
             };
             format!("{MADE_BY}[engine]\n{default}\n[engine.runtimes]\n{HANDLER} = [{program}]\n")
@@ -24,8 +25,7 @@ pub fn content(target: Target, handler: &Handler, bridge: &str) -> Option<String
                 false => String::new(),
             };
             format!(
-                "{MADE_BY}{default}[crio.runtime.runtimes.{HANDLER}]\nruntime_path = {program}\nruntime_type = \"oci\"\n\
-                 allowed_annotations = [\"{PROFILE_ANNOTATION}\"]\n"
+                "{MADE_BY}{default}[crio.runtime.runtimes.{HANDLER}]\nruntime_path = {program}\nruntime_type = \"oci\"\n"
             )
         }
         Target::HooksDir => {
@@ -74,7 +74,9 @@ pub fn installed(target: Target, text: &str) -> Option<Handler> {
             let ours = engine.get("runtimes")?.get(HANDLER)?;
             let program = ours.get(0).or(ours.get("runtime_path"))?.as_str()?.to_owned();
             let default = engine.get("runtime").or(engine.get("default_runtime"));
-            (program, default.and_then(toml::Value::as_str) == Some(HANDLER))
+            let default = default.and_then(toml::Value::as_str);
+            let is_ours = default == Some(HANDLER) || default == Some(&program);
+            (program, is_ours)
         }
     };
     Some(Handler {
