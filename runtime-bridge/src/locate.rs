@@ -41,7 +41,17 @@ pub enum LocateError {
 /// # Errors
 /// If `/proc/self/exe` cannot be read.
 pub fn own() -> Result<PathBuf, LocateError> {
-    std::env::current_exe().map_err(LocateError::Own)
+    std::env::current_exe().map(successor).map_err(LocateError::Own)
+}
+
+/// What is now at the path of a program that another was renamed over, as upgrades do, while it runs. The kernel names it with an
+/// addition.
+fn successor(own: PathBuf) -> PathBuf {
+    let former = own.as_os_str().as_bytes().strip_suffix(b" (deleted)");
+    match former.map(|path| PathBuf::from(OsStr::from_bytes(path))) {
+        Some(path) if !own.exists() && path.exists() => path,
+        _ => own,
+    }
 }
 
 /// The runtime at `path`, which may also be a bare name on PATH.
@@ -153,6 +163,19 @@ mod tests {
             search(OsStr::new("runc"), ["", "."].map(PathBuf::from).into_iter(), us),
             None
         );
+    }
+
+    #[test]
+    fn a_program_that_was_replaced_is_found_where_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let replaced = at("bridge (deleted)");
+        assert_eq!(successor(replaced.clone()), replaced);
+        program(&at("bridge"), 0o755);
+        assert_eq!(successor(replaced.clone()), at("bridge"));
+        assert_eq!(successor(at("bridge")), at("bridge"));
+        program(&replaced, 0o755);
+        assert_eq!(successor(replaced.clone()), replaced);
     }
 
     #[test]

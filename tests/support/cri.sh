@@ -3,6 +3,9 @@
 # cri METHOD: one call of the CRI; the request is standard input.
 cri() { "$CLIENT" cri "$NODE/containerd.sock" "$1"; }
 
+# answers: whether it does, as it does not while containerd starts.
+answers() { echo "{}" | cri Status > /dev/null 2>&1; }
+
 # field NAME: that string of a JSON object.
 field() { grep -o "\"$1\": *\"[^\"]*\"" | head -n 1 | cut -d'"' -f4; }
 

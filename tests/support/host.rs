@@ -70,8 +70,7 @@ impl Host {
             sleep(Duration::from_millis(100));
             for controller in cgroups() {
                 for path in entries_naming(&controller, bed.id()) {
-                    // A cgroup's folder goes by rmdir alone; one that cannot go has been reported.
-                    let _ = fs::remove_dir(path);
+                    remove_cgroup(&path);
                 }
             }
         }
@@ -154,6 +153,15 @@ fn cgroups() -> Vec<PathBuf> {
         .filter(|path| path.is_dir())
         .chain([root.to_owned()])
         .collect()
+}
+
+/// A cgroup's folder goes by rmdir alone, after those in it; one that cannot go has been reported.
+fn remove_cgroup(path: &Path) {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    for folder in entries.map(|entry| entry.path()).filter(|path| path.is_dir()) {
+        remove_cgroup(&folder);
+    }
+    let _ = fs::remove_dir(path);
 }
 
 fn entries_naming(folder: &Path, id: &str) -> Vec<PathBuf> {

@@ -104,13 +104,13 @@ in_node() {
   "$NSPREP" exec --state-dir "$NODE/state" --ns node --profile "$profile" -- "$@"
 }
 
-# start NAME PREFIX... -- COMMAND...: runs COMMAND in the background, by way of PREFIX. What it says is in $NODE/NAME.log.
+# start NAME PREFIX... -- COMMAND...: runs COMMAND in the background, by way of PREFIX. What it says is added to $NODE/NAME.log.
 start() {
   local name=$1 prefix=()
   shift
   while [ "$1" != -- ]; do prefix+=("$1"); shift; done
   shift
-  "${prefix[@]}" sh -c 'echo $$ > "$0"; exec "$@"' "$NODE/$name.pid" "$@" > "$NODE/$name.log" 2>&1 &
+  "${prefix[@]}" sh -c 'echo $$ > "$0"; exec "$@"' "$NODE/$name.pid" "$@" >> "$NODE/$name.log" 2>&1 &
 }
 
 # stop NAME: ends it.
@@ -121,11 +121,25 @@ stop() {
   until_true "the end of $1" test ! -e "/proc/$pid"
 }
 
+# crash NAME: ends it as the kernel does that is out of memory.
+crash() {
+  local pid
+  pid=$(cat "$NODE/$1.pid")
+  kill -KILL "$pid"
+  until_true "the end of $1" test ! -e "/proc/$pid"
+}
+
 # containerd_up [PREFIX...]: starts it and imports the image.
 containerd_up() {
+  containerd_again "$@"
+  image localhost/busybox:1
+}
+
+# containerd_again [PREFIX...]: starts it, also after it has ended.
+containerd_again() {
+  rm -f "$NODE/containerd.sock"
   start containerd "$@" -- containerd --config "$NODE/containerd.toml"
   wait_for "$NODE/containerd.sock"
-  image localhost/busybox:1
 }
 
 kubelet_command() { echo kubelet --config "$NODE/kubelet.yaml" --root-dir "$NODE/kubelet" --hostname-override node; }
@@ -169,10 +183,17 @@ no_pods() { kubelet_get /pods | grep -q '"items":null'; }
 # seen_before: remembers what `there`, the script's own function, prints.
 seen_before() { (there || true) > "$NODE/before"; }
 
-nothing_is_left() { (there || true) > "$NODE/after"; cmp -s "$NODE/before" "$NODE/after"; }
+# nothing_is_left: whether it prints now nothing that it did not print then. What is gone since, such as a process that was about
+# to end, is not left.
+nothing_is_left() {
+  # By files, since the processes of a pipe would show themselves.
+  (there || true) > "$NODE/after"
+  comm -13 <(sort "$NODE/before") <(sort "$NODE/after") > "$NODE/left"
+  [ ! -s "$NODE/left" ]
+}
 
-# print_left: waits until `there` prints the same again, and prints what does not go.
-print_left() { until_true "nothing to be left" nothing_is_left || diff "$NODE/before" "$NODE/after" || true; }
+# print_left: waits until nothing is left, and prints what does not go.
+print_left() { until_true "nothing to be left" nothing_is_left || cat "$NODE/left"; }
 
 # until_true WHAT COMMAND...: waits until COMMAND succeeds, 60 seconds at most.
 until_true() {

@@ -1,0 +1,114 @@
+# Pods by the CRI, ten at once with three containers each, $ROUNDS times; node.sh and cri.sh come before. Half of them have our
+# handler, half the bare one. $TABLE has a key of the network namespace that takes writes, and one of none that does not.
+# Printed is what is not as it has to be.
+
+there() {
+  cut -d' ' -f4- /proc/self/mountinfo
+  cat /proc/[0-9]*/comm > "$NODE/running"
+  sort "$NODE/running"
+  find "$NODE/containerd-state/io.containerd.runtime.v2.task/k8s.io" /run/netns /run/procemu -mindepth 1 ! -name 'runtime-*.json'
+  find /sys/fs/cgroup -path '*/k8s.io/*' -type d
+} 2> /dev/null
+
+pods=$(seq 10)
+containers="1 2 3"
+
+# handler_of POD
+handler_of() { [ $(($1 % 2)) = 0 ] && echo procemu || echo runc; }
+
+# make POD: its sandbox, then all its containers at once. What makes them is in $CROWD/POD/.
+make() {
+  local name=$1 handler asked config
+  local folder=$CROWD/$name
+  mkdir "$folder"
+  handler=$(handler_of "$name")
+  asked="\"net.ipv4.ip_local_port_range\":\"$((20000 + name)) 30000\""
+  [ "$handler" = runc ] || asked="$asked,\"net.ipv4.made_up\":\"$name\""
+  config="{\"metadata\":{\"name\":\"pod-$name\",\"namespace\":\"default\",\"uid\":\"$round-$name\"},
+    \"linux\":{\"sysctls\":{$asked},\"securityContext\":{\"privileged\":true}}}"
+  echo "{\"config\":$config,\"runtimeHandler\":\"$handler\"}" | cri RunPodSandbox > "$folder/answer"
+  field podSandboxId < "$folder/answer" > "$folder/pod"
+  together make_container "$containers"
+}
+
+# make_container CONTAINER: the first one has all rights.
+make_container() {
+  local rights=false
+  [ "$1" != 1 ] || rights=true
+  echo "{\"podSandboxId\":\"$(cat "$folder/pod")\",\"sandboxConfig\":$config,\"config\":{\"metadata\":{\"name\":\"$1\"},
+    \"image\":{\"image\":\"localhost/busybox:1\"},\"command\":[\"sleep\",\"100000\"],
+    \"linux\":{\"securityContext\":{\"privileged\":$rights}}}}" | cri CreateContainer > "$folder/answer-$1"
+  field containerId < "$folder/answer-$1" > "$folder/$1"
+  echo "{\"containerId\":\"$(cat "$folder/$1")\"}" | cri StartContainer > /dev/null
+}
+
+# together COMMAND ARGUMENTS: COMMAND with each of them, at once.
+together() {
+  local argument child children=()
+  for argument in $2; do
+    # A shell of its own, which an error ends.
+    (set -e; "$1" "$argument") &
+    children+=($!)
+  done
+  for child in "${children[@]}"; do wait "$child"; done
+}
+
+# within POD CONTAINER COMMAND
+within() {
+  echo "{\"containerId\":\"$(cat "$CROWD/$1/$2")\",\"cmd\":[\"sh\",\"-c\",\"cd /proc/sys; $3\"]}" | cri ExecSync > "$CROWD/$1/said-$2"
+  field stdout < "$CROWD/$1/said-$2" | base64 -d
+}
+
+# look POD: what its containers see.
+look() {
+  local container
+  for container in $containers; do
+    within "$1" "$container" "echo \$(cat net/ipv4/ip_local_port_range net/ipv4/made_up kernel/made_up_key 2> /dev/null)" \
+      > "$CROWD/$1/sees-$container"
+  done
+}
+
+# write POD: the container with all rights does.
+write() { [ "$(handler_of "$1")" = runc ] || within "$1" 1 "echo $((100 + $1)) > net/ipv4/made_up"; }
+
+# compare WHAT ADDED: with what each container has to see: the pod's own values, the emulated one with ADDED.
+compare() {
+  local name container expected
+  together look "$pods"
+  for name in $pods; do
+    expected="$((20000 + name)) 30000"
+    [ "$(handler_of "$name")" = runc ] || expected="$expected $(($2 + name)) 7"
+    for container in $containers; do
+      [ "$(cat "$CROWD/$name/sees-$container")" = "$expected" ] ||
+        echo "round $round, $1, pod $name, container $container: $(cat "$CROWD/$name/sees-$container"), not $expected"
+    done
+  done
+}
+
+# finish POD
+finish() {
+  echo "{\"podSandboxId\":\"$(cat "$CROWD/$1/pod")\"}" > "$CROWD/$1/end"
+  cri StopPodSandbox < "$CROWD/$1/end" > /dev/null
+  cri RemovePodSandbox < "$CROWD/$1/end" > /dev/null
+}
+
+node
+echo "tables = [\"$TABLE\"]" >> /etc/procemu/bridge.toml
+handler runc "$(command -v runc)"
+install_bridge
+containerd_up
+seen_before
+for round in $(seq "$ROUNDS"); do
+  CROWD=$NODE/crowd-$round
+  mkdir "$CROWD"
+  together make "$pods"
+  compare "at first" 0
+  together write "$pods"
+  # Every other time after a crash of containerd.
+  [ $((round % 2)) = 0 ] || { crash containerd; containerd_again; until_true "the CRI" answers; }
+  compare "after a write" 100
+  together finish "$pods"
+  print_left
+  rm -r "$CROWD"
+done
+echo "$round rounds"
