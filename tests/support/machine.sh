@@ -41,8 +41,7 @@ enter_machine() {
   mapfile -t mounted < <(awk '$3 == "cgroup" { print $2, $4 }' /proc/mounts)
   mount -t overlay -o "lowerdir=/,upperdir=$BED/upper,workdir=$BED/work" machine "$root"
   mount --bind "$BED" "$root$BED"
-  mount --rbind /dev "$root/dev"
-  mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
+  devices "$root/dev"
   mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
   mount -t sysfs -o nosuid,nodev,noexec sysfs "$root/sys"
   mount -t tmpfs -o mode=0755 cgroup "$root/sys/fs/cgroup"
@@ -59,4 +58,21 @@ enter_machine() {
   cd "$BED"
   mount --make-rshared /
   ip link set lo up
+}
+
+# devices FOLDER: devices of its own there. This machine's are files like others: runtimes change their owner, programs replace them.
+devices() {
+  local device name numbers
+  mount -t tmpfs -o mode=0755,nosuid,noexec dev "$1"
+  mkdir "$1/pts" "$1/shm" "$1/mqueue" "$1/net"
+  for device in null:1:3 zero:1:5 full:1:7 random:1:8 urandom:1:9 tty:5:0 kmsg:1:11 fuse:10:229 net/tun:10:200; do
+    name=${device%%:*} numbers=${device#*:}
+    mknod -m 0666 "$1/$name" c "${numbers%:*}" "${numbers#*:}"
+  done
+  mount -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5 devpts "$1/pts"
+  mount -t tmpfs -o mode=1777,nosuid,nodev shm "$1/shm"
+  mount -t mqueue mqueue "$1/mqueue"
+  ln -s pts/ptmx "$1/ptmx"
+  ln -s /proc/self/fd "$1/fd"
+  for name in stdin:0 stdout:1 stderr:2; do ln -s "/proc/self/fd/${name#*:}" "$1/${name%:*}"; done
 }
