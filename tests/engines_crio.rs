@@ -4,21 +4,14 @@ mod support;
 
 use std::process::ExitCode;
 
-use support::{
-    Bed, CRUN, RUNTIMES, Runtime, Suite, TestResult, equal, made_up_values, need, node_client, section,
-};
+use support::{Bed, CRUN, Runtime, Suite, TestResult, equal, made_up_values, need, node_client, section};
 
 const CRIO: &str = include_str!("engines_crio.sh");
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
-    for runtime in RUNTIMES {
-        let name = runtime.name;
-        suite.test(format!("pods::{name}"), move |bed| pods(bed, runtime, false));
-        suite.test(format!("pods_without_sandbox::{name}"), move |bed| {
-            pods(bed, runtime, true)
-        });
-    }
+    suite.for_runtimes("pods", |bed, runtime| pods(bed, runtime, false));
+    suite.for_runtimes("pods_without_sandbox", |bed, runtime| pods(bed, runtime, true));
     suite.run()
 }
 

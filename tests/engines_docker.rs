@@ -5,8 +5,8 @@ mod support;
 use std::process::ExitCode;
 
 use support::{
-    Bed, CRUN, RUNC_1_1, RUNC_1_5, RUNTIMES, Runtime, Script, Suite, TestResult, equal, made_up_values,
-    page_prints, section, typed_page,
+    Bed, CRUN, RUNC_1_1, RUNC_1_5, Runtime, Script, Suite, TestResult, equal, made_up_values, page_prints,
+    section, typed_page,
 };
 
 const PAGE: &str = include_str!("../docs/engines/docker.md");
@@ -29,18 +29,11 @@ const OPTIONS: [&str; 11] = [
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
-    for runtime in RUNTIMES {
-        let name = runtime.name;
-        suite.test(format!("same_as_bare::{name}"), move |bed| {
-            same_as_bare(bed, runtime)
-        });
-        suite.test(format!("life::{name}"), move |bed| life(bed, runtime));
-        suite.test(format!("user_namespace::{name}"), move |bed| {
-            user_namespace(bed, runtime)
-        });
-        suite.test(format!("lacking::{name}"), move |bed| lacking(bed, runtime));
-        suite.test(format!("refused::{name}"), move |bed| refused(bed, runtime));
-    }
+    suite.for_runtimes("same_as_bare", same_as_bare);
+    suite.for_runtimes("life", life);
+    suite.for_runtimes("user_namespace", user_namespace);
+    suite.for_runtimes("lacking", lacking);
+    suite.for_runtimes("refused", refused);
     suite.test("page", page);
     suite.run()
 }
@@ -111,10 +104,10 @@ fn life(bed: &Bed, runtime: Runtime) -> TestResult {
         section(&output, "restarted")?.join(" "),
         "procemu 1 long long 1",
     )?;
-    let command = runtime.name.split('-').next().unwrap_or_default();
     let uninstalled = format!(
-        "daemon.json|key.json|{command}|cat: can't open '/proc/sys/fs/made_up': No such file or directory|1|long|\
-         Error response from daemon: Unknown runtime specified procemu|Error: failed to start containers: long|long"
+        "daemon.json|key.json|{}|cat: can't open '/proc/sys/fs/made_up': No such file or directory|1|long|\
+         Error response from daemon: Unknown runtime specified procemu|Error: failed to start containers: long|long",
+        runtime.command()
     );
     equal(
         "uninstalled",
@@ -160,8 +153,7 @@ fn lacking(bed: &Bed, runtime: Runtime) -> TestResult {
             docker run --rm --runtime $runtime --volume "$BED/lacking:/proc" busybox cat /proc/sys/kernel/cap_last_cap 2>&1 || true
         done"#;
     let output = script(bed, runtime, text)?.succeed()?;
-    let command = runtime.name.split('-').next().unwrap_or_default();
-    let bare = section(&output, command)?.join("\n");
+    let bare = section(&output, runtime.command())?.join("\n");
     let says = match runtime {
         RUNC_1_1 => "cat: can't open '/proc/sys/kernel/cap_last_cap': No such file or directory",
         CRUN => "OCI runtime create failed: open /proc/sys/kernel/cap_last_cap: No such file or directory",

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use support::{Bed, CONTAINERDS, Containerd, Script, Suite, TestResult, equal, fail, need, section, steps};
+use support::{
+    Bed, CONTAINERDS, Containerd, Script, Suite, TestResult, equal, fail, need, page_prints, section, steps,
+};
 
 const PAGE: &str = include_str!("../docs/engines/kubernetes.md");
 const CHECKOUT: &str = env!("CARGO_MANIFEST_DIR");
@@ -144,11 +146,7 @@ fn page(bed: &Bed, containerd: Containerd) -> TestResult {
     // ctr 2.2 says on each call that cgroup v1 is old.
     let printed = output.stdout.lines().filter(|line| !line.starts_with("time="));
     let printed = printed.collect::<Vec<_>>().join("\n");
-    for step in &page {
-        if let Some(prints) = &step.prints {
-            equal(step.name, &section(&printed, step.name)?.join("\n"), prints)?;
-        }
-    }
+    page_prints(PAGE, &printed)?;
     for (_, name, _, prints) in CHECKS {
         equal(name, section(&printed, name)?.join("\n").trim(), prints.trim())?;
     }

@@ -5,8 +5,8 @@ mod support;
 use std::process::ExitCode;
 
 use support::{
-    Bed, CRUN, RUNC_1_1, RUNTIMES, Runtime, Script, Suite, TestResult, equal, made_up_values, need,
-    page_prints, section, typed_page,
+    Bed, CRUN, RUNC_1_1, Runtime, Script, Suite, TestResult, equal, made_up_values, need, page_prints,
+    section, typed_page,
 };
 
 const PAGE: &str = include_str!("../docs/engines/podman.md");
@@ -27,17 +27,12 @@ const OPTIONS: [&str; 9] = [
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
-    for runtime in RUNTIMES {
-        let name = runtime.name;
-        suite.test(format!("same_as_bare::{name}"), move |bed| {
-            same_as_bare(bed, runtime)
-        });
-        suite.test(format!("life::{name}"), move |bed| life(bed, runtime));
-        suite.test(format!("pods::{name}"), move |bed| pods(bed, runtime));
-        suite.test(format!("lacking::{name}"), move |bed| lacking(bed, runtime));
-        suite.test(format!("hook_alone::{name}"), move |bed| hook_alone(bed, runtime));
-        suite.test(format!("rootless::{name}"), move |bed| rootless(bed, runtime));
-    }
+    suite.for_runtimes("same_as_bare", same_as_bare);
+    suite.for_runtimes("life", life);
+    suite.for_runtimes("pods", pods);
+    suite.for_runtimes("lacking", lacking);
+    suite.for_runtimes("hook_alone", hook_alone);
+    suite.for_runtimes("rootless", rootless);
     suite.test("page", page);
     suite.run()
 }
@@ -167,8 +162,7 @@ fn lacking(bed: &Bed, runtime: Runtime) -> TestResult {
             podman --runtime $runtime run --rm --volume "$BED/lacking:/proc" busybox cat /proc/sys/kernel/cap_last_cap 2>&1 || true
         done"#;
     let output = script(bed, runtime, text)?.succeed()?;
-    let command = runtime.name.split('-').next().unwrap_or_default();
-    let bare = section(&output, command)?.join("\n");
+    let bare = section(&output, runtime.command())?.join("\n");
     let says = match runtime {
         RUNC_1_1 => "cat: can't open '/proc/sys/kernel/cap_last_cap': No such file or directory",
         CRUN => "crun: open /proc/sys/kernel/cap_last_cap: No such file or directory",

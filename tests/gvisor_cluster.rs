@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use support::{
-    Bed, GVISOR_LACKING, RUNC_1_5, Script, Step, Suite, TestResult, equal, fail, need, section, steps,
+    Bed, GVISOR_LACKING, RUNC_1_5, Script, Step, Suite, TestResult, equal, fail, need, page_prints, section,
+    steps,
 };
 
 const PAGE: &str = include_str!("../docs/gvisor.md");
@@ -100,17 +101,11 @@ fn bare_pod_on_host_network(bed: &Bed) -> TestResult {
 
 /// The whole page: every step succeeds and prints what the page says, and of its pods nothing is left.
 fn page(bed: &Bed) -> TestResult {
-    let steps = steps(PAGE)?;
-    let all: String = steps.iter().map(commands).collect();
+    let all: String = steps(PAGE)?.iter().map(commands).collect();
     // The kubelet takes the records of dead containers away once a minute.
     let end = r#"all_left() { ctr containers list -q 2> /dev/null; left; }
         comes_true eval '[ -z "$(all_left)" ]' || all_left"#;
     let output = typed(bed, &format!("{all}echo '== left'\n{CLUSTER}{end}\n"))?.succeed()?;
-    for step in &steps {
-        let printed = section(&output, step.name)?.join("\n");
-        if let Some(prints) = &step.prints {
-            equal(step.name, &printed, prints)?;
-        }
-    }
+    page_prints(PAGE, &output)?;
     equal("left", section(&output, "left")?, Vec::<&str>::new())
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use support::{
-    Bed, Bundle, CRUN, DETACHED, Output, RUNC_1_5, RUNTIMES, Runtime, Suite, TestResult, equal, with_denial,
+    Bed, Bundle, CRUN, DETACHED, Output, RUNC_1_1, RUNC_1_5, Runtime, Suite, TestResult, equal, with_denial,
 };
 
 const KEY: &str = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
@@ -18,58 +18,37 @@ const EVERYWHERE: &str = "/ip_unprivileged_port_start$";
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
-    for runtime in RUNTIMES {
-        let name = runtime.name;
-        suite.test(format!("bare::detached::{name}"), move |bed| {
-            bare_detached(bed, runtime)
-        });
-        suite.test(format!("bare::everywhere::{name}"), move |bed| {
-            bare_everywhere(bed, runtime)
-        });
-        for policy in ["hook", "emulate"] {
-            suite.test(format!("cured::detached::{policy}::{name}"), move |bed| {
-                detached(bed, bundle(bed, "0")?, runtime, policy)
-            });
-        }
-        suite.test(format!("cured::detached::user_namespace::{name}"), move |bed| {
-            detached(bed, bundle(bed, "0")?.user_namespace(), runtime, "hook")
-        });
-        suite.test(format!("cured::everywhere::hook::{name}"), move |bed| {
-            everywhere_fails(bed, runtime)
-        });
-        suite.test(format!("cured::everywhere::emulate::{name}"), move |bed| {
-            everywhere_emulated(bed, runtime)
-        });
-        suite.test(format!("cured::everywhere::fail::{name}"), move |bed| {
-            everywhere_left(bed, runtime)
-        });
-        for policy in ["hook", "emulate"] {
-            suite.test(format!("cured::wrong_value::{policy}::{name}"), move |bed| {
-                wrong_value(bed, runtime, policy)
-            });
-        }
-        suite.test(format!("cured::not_owned::{name}"), move |bed| {
-            not_owned(bed, runtime)
-        });
-        suite.test(format!("cured::all_or_none::refused::{name}"), move |bed| {
-            refused_second(bed, runtime)
-        });
-        suite.test(format!("cured::all_or_none::wrong_value::{name}"), move |bed| {
-            wrong_second(bed, runtime)
-        });
-        suite.test(format!("cured::all_or_none::attach::{name}"), move |bed| {
-            failed_attach(bed, runtime)
-        });
-        // crun writes itself what is denied only to the others.
-        if runtime != CRUN {
-            suite.test(format!("cured::covered::{name}"), move |bed| {
-                covered(bed, runtime)
-            });
-        }
-        suite.test(format!("cured::missing::fail::{name}"), move |bed| {
-            missing(bed, runtime)
+    suite.for_runtimes("bare::detached", bare_detached);
+    suite.for_runtimes("bare::everywhere", bare_everywhere);
+    suite.for_runtimes("cured::detached::hook", |bed, runtime| {
+        detached(bed, bundle(bed, "0")?, runtime, "hook")
+    });
+    suite.for_runtimes("cured::detached::emulate", |bed, runtime| {
+        detached(bed, bundle(bed, "0")?, runtime, "emulate")
+    });
+    suite.for_runtimes("cured::detached::user_namespace", |bed, runtime| {
+        detached(bed, bundle(bed, "0")?.user_namespace(), runtime, "hook")
+    });
+    suite.for_runtimes("cured::everywhere::hook", everywhere_fails);
+    suite.for_runtimes("cured::everywhere::emulate", everywhere_emulated);
+    suite.for_runtimes("cured::everywhere::fail", everywhere_left);
+    suite.for_runtimes("cured::wrong_value::hook", |bed, runtime| {
+        wrong_value(bed, runtime, "hook")
+    });
+    suite.for_runtimes("cured::wrong_value::emulate", |bed, runtime| {
+        wrong_value(bed, runtime, "emulate")
+    });
+    suite.for_runtimes("cured::not_owned", not_owned);
+    suite.for_runtimes("cured::all_or_none::refused", refused_second);
+    suite.for_runtimes("cured::all_or_none::wrong_value", wrong_second);
+    suite.for_runtimes("cured::all_or_none::attach", failed_attach);
+    // crun writes itself what is denied only to the others.
+    for runtime in [RUNC_1_1, RUNC_1_5] {
+        suite.test(format!("cured::covered::{}", runtime.name), move |bed| {
+            covered(bed, runtime)
         });
     }
+    suite.for_runtimes("cured::missing::fail", missing);
     suite.test(format!("bare::read_only_around::{}", CRUN.name), |bed| {
         read_only_around(bed, "rt")?.fails_with(&format!("open {KEY}: Read-only file system"))
     });

@@ -8,8 +8,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use support::{
-    Bed, Bundle, END, Form, Runtime, Suite, TestResult, equal, fail, need, notices, same, same_transcript,
-    terminal,
+    Bed, Bundle, END, Form, Runtime, Suite, TestResult, equal, fail, need, notices, same, same_by, terminal,
 };
 
 fn main() -> ExitCode {
@@ -63,16 +62,7 @@ fn typed(bed: &Bed, runtime: Runtime, text: &str) -> TestResult {
         )?;
         Ok(transcript)
     };
-    held(each)
-}
-
-/// Holds what `each` gives for the wrapper against what it gives for the bare runtime.
-fn held(each: impl Fn(Form) -> TestResult<String>) -> TestResult {
-    let bare = each(Form::Bare)?;
-    for form in [Form::Named, Form::Lacking] {
-        same_transcript(form, &bare, &each(form)?)?;
-    }
-    Ok(())
+    same_by(each).map(drop)
 }
 
 fn joined(thread: std::thread::JoinHandle<std::io::Result<String>>) -> TestResult<String> {
@@ -134,7 +124,7 @@ fn notify(bed: &Bed, runtime: Runtime) -> TestResult {
         export NOTIFY_SOCKET=$BED/notify
         up b
         gone"#;
-    held(|form| {
+    same_by(|form| {
         let script = form.script(bed, runtime, text)?;
         let said = notices(&bed.path("notify"))?;
         let output = script.run();
@@ -144,6 +134,7 @@ fn notify(bed: &Bed, runtime: Runtime) -> TestResult {
         let said = said.replace(|digit: char| digit.is_ascii_digit(), "N");
         Ok(format!("{transcript}\nnotices: {said}"))
     })
+    .map(drop)
 }
 
 /// The runtime's own errors are where and as the engine wants them.

@@ -3,7 +3,7 @@
 //! A `createContainer` hook has the rights of the container's root. In a user namespace that is some user of the host's, before
 //! whom an engine may have closed its folders: dockerd with `userns-remap` does.
 
-use crate::spec::{IdMapping, Spec};
+use crate::spec::Spec;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -14,12 +14,8 @@ pub fn reaches(spec: &Spec, file: &Path) -> bool {
     if !spec.lists("user") {
         return true;
     }
-    // Of a namespace that is joined nothing is known: its root is nobody in particular.
-    let root = |maps: &[IdMapping]| {
-        let root = maps.iter().find(|map| map.container_id == 0 && map.size > 0);
-        root.map(|map| map.host_id)
-    };
-    let (user, group) = (root(&spec.linux.uid_mappings), root(&spec.linux.gid_mappings));
+    // Where a namespace is joined and no mapping tells of it, its root is nobody in particular.
+    let (user, group) = (spec.root_uid(), spec.root_gid());
     let may = |path: &Path, bit: u32| fs::metadata(path).is_ok_and(|meta| allows(&meta, user, group, bit));
     let Ok(file) = fs::canonicalize(file) else {
         return false;

@@ -232,11 +232,17 @@ impl Spec {
     /// The container's root as this process's user namespace numbers it, where the container is in a user namespace: what the
     /// kernel counts per user, it counts for this one. containerd gives the mapping of a pod's also where it is joined.
     pub fn root_uid(&self) -> Option<u32> {
-        let mappings = self.lists("user").then_some(&self.linux.uid_mappings)?;
-        let root = mappings
-            .iter()
-            .find(|map| map.container_id == 0 && map.size > 0)?;
-        Some(root.host_id)
+        self.root_of(&self.linux.uid_mappings)
+    }
+
+    /// The same of the root's group.
+    pub fn root_gid(&self) -> Option<u32> {
+        self.root_of(&self.linux.gid_mappings)
+    }
+
+    fn root_of(&self, mappings: &[IdMapping]) -> Option<u32> {
+        let root = mappings.iter().find(|map| map.container_id == 0 && map.size > 0);
+        root.filter(|_| self.lists("user")).map(|map| map.host_id)
     }
 
     /// The namespaces that are the container's own: listed in `linux.namespaces`, and not by a path that leads to the

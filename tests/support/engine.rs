@@ -13,12 +13,11 @@ impl Bed {
     pub fn engine(&self, name: &str, runtime: Runtime, text: &str) -> TestResult<Script> {
         need::command("busybox")?;
         let (tree, path) = (need::debian(name)?, runtime.path()?);
-        let command = runtime.name.split('-').next().unwrap_or_default();
         let script = self.machine(&format!("{ENGINE}\ninstall_engine\n{text}"))?;
         Ok(script
             .env("TREE", tree)
             .env("RUNTIME", path)
-            .env("NAME", command)
+            .env("NAME", runtime.command())
             .env("TABLE", made_up_table(self)?)
             .env("PRINT", print_made_up()))
     }

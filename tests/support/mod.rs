@@ -44,4 +44,4 @@ pub use script::{Output, Propagation, Script};
 pub use stop::{Stop, TestResult, equal, fail};
 pub use suite::Suite;
 pub use text::{same_lines, section};
-pub use transcript::{Form, same, same_transcript};
+pub use transcript::{Form, same, same_by, same_transcript};

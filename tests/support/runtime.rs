@@ -43,6 +43,11 @@ impl Runtime {
         }
     }
 
+    /// Its program's name, without the version.
+    pub fn command(self) -> &'static str {
+        self.name.split('-').next().unwrap_or_default()
+    }
+
     /// crun 1.8 cannot work where a cgroup v2 hierarchy is mounted beside the v1 ones.
     pub fn needs_pure_cgroup_v1(self) -> bool {
         self == CRUN

@@ -37,10 +37,17 @@ impl Form {
 /// # Errors
 /// It fails or cannot run, or prints something else than with the bare runtime.
 pub fn same(bed: &Bed, runtime: Runtime, text: &str) -> TestResult<String> {
-    let bare = Form::Bare.script(bed, runtime, text)?.succeed()?;
+    same_by(|form| form.script(bed, runtime, text)?.succeed())
+}
+
+/// The same of whatever gives a transcript.
+///
+/// # Errors
+/// It gives none, or another one than with the bare runtime.
+pub fn same_by(each: impl Fn(Form) -> TestResult<String>) -> TestResult<String> {
+    let bare = each(Form::Bare)?;
     for form in [Form::Named, Form::Lacking] {
-        let ours = form.script(bed, runtime, text)?.succeed()?;
-        same_transcript(form, &bare, &ours)?;
+        same_transcript(form, &bare, &each(form)?)?;
     }
     Ok(bare)
 }
