@@ -60,7 +60,7 @@ systemctl() {
   [ -z "${crio:-}" ] || { kill "$crio"; until_true "the end of crio" test ! -e "/proc/$crio"; }
   crio >> "$BED/crio.log" 2>&1 &
   crio=$!
-  until_true "crio" crio_answers || { tail -n 20 "$BED/crio.log" >&2; return 1; }
+  LOGS=$BED/crio.log until_true "crio" crio_answers
 }
 
 crio_answers() { cri Version <<< '{}' > /dev/null 2>&1; }

@@ -105,7 +105,7 @@ for round in $(seq "$ROUNDS"); do
   compare "at first" 0
   together write "$pods"
   # Every other time after a crash of containerd.
-  [ $((round % 2)) = 0 ] || { crash containerd; containerd_again; until_true "the CRI" answers; }
+  [ $((round % 2)) = 0 ] || { crash containerd; containerd_again; }
   compare "after a write" 100
   together finish "$pods"
   print_left

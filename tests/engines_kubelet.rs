@@ -93,27 +93,18 @@ fn read_only(bed: &Bed, containerd: Containerd) -> TestResult {
 
 /// Without us the pod's sandbox runs, and its container, whose /proc lacks a key, does not.
 fn bare_container(bed: &Bed, containerd: Containerd) -> TestResult {
-    let text = format!(
-        "node; {LACKING_CONTAINERS}; containerd_up; kubelet_up; pod static
-        until_true 'an error' grep -q 'Error syncing pod.*CreateContainerError\\|Error syncing pod.*RunContainerError' \"$NODE/kubelet.log\"
-        grep 'Error syncing pod' \"$NODE/kubelet.log\" >&2; exit 1"
-    );
-    bed.linux_node(containerd, &text)?.run()?.fails_with(
+    let text = r#"node; handler runc "$(command -v runc)"; lacking_containers; containerd_up; kubelet_up; pod static
+        until_true 'an error' grep -q 'Error syncing pod.*CreateContainerError\|Error syncing pod.*RunContainerError' "$NODE/kubelet.log"
+        grep 'Error syncing pod' "$NODE/kubelet.log" >&2; exit 1"#;
+    bed.linux_node(containerd, text)?.run()?.fails_with(
         "error during container init: open /proc/sys/kernel/cap_last_cap: no such file or directory",
     )
 }
 
 fn container(bed: &Bed, containerd: Containerd) -> TestResult {
-    let text = format!(
-        r#"node; {LACKING_CONTAINERS}; install_bridge --as-default; containerd_up; kubelet_up; pod static
+    let text = r#"node; handler runc "$(command -v runc)"; lacking_containers; install_bridge --as-default; containerd_up; kubelet_up; pod static
         until_true "the pod to be ready" pod_is_ready static
         until_true "its log" has_logged static 40; logs_of static
-        rm "$NODE/pods/static.yaml"; until_true "its end" no_pods"#
-    );
-    equal("said", bed.linux_node(containerd, &text)?.succeed()?, "40")
+        rm "$NODE/pods/static.yaml"; until_true "its end" no_pods"#;
+    equal("said", bed.linux_node(containerd, text)?.succeed()?, "40")
 }
-
-/// Gives containers, not their sandboxes, a /proc without a key that runc reads in there.
-const LACKING_CONTAINERS: &str = r#"lacking_spec kernel/cap_last_cap > "$NODE/spec.json"
-    handler runc "$(command -v runc)"
-    sed -i "/runtimes.\"runc\"\]/a base_runtime_spec = \"$NODE/spec.json\"" "$NODE/containerd.toml""#;

@@ -19,13 +19,11 @@ cluster() {
   control_plane
   controllers
   service &
-  until_true "containerd" answers > /dev/null
+  until_true "containerd" answers
   image localhost/busybox:1
   start kubelet -- $(kubelet_command) --kubeconfig "$KUBECONFIG" --node-ip "$ADDRESS"
   until_true "the node" kubectl wait --timeout 1m --for condition=Ready node/node > /dev/null 2>&1
 }
-
-answers() { ctr --address "$NODE/containerd.sock" version; }
 
 # service: containerd, started again whenever it ends.
 service() {

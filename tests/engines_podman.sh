@@ -17,31 +17,8 @@ TOML
   tar -C "$BED/own/root" -c . | podman import --quiet --change CMD=sh --change ENV=PATH=/bin - busybox > /dev/null
 }
 
-# probe: a script for a container, which prints what of its surroundings we could have changed: everything but our keys.
-probe() { cat << 'SH'
-id; pwd; hostname | sed -E 's/^[0-9a-f]{12}$//'; ulimit -a; env | grep -v ^HOSTNAME= | sort; grep -E '^(Cap|NoNewPrivs|Seccomp)' /proc/self/status
-find /proc/sys ! -name '*made*' ! -path '/proc/sys/net/made/*' | sort
-find $(ls -d /proc/[a-z]* | grep -v self) /sys/fs/cgroup -maxdepth 6 -type f ! -path '/proc/sys/net/made/*' ! -name '*made_up*' |
-  sort | while read -r key; do ! (: >> "$key") 2> /dev/null || echo "takes writes: $key"; done
-# Mounts but for those inside /proc/sys, which are ours, and what names the container. In /proc we make them private.
-cut -d ' ' -f 5- /proc/self/mountinfo | grep -v '^/proc/sys/' |
-  sed -E 's/[0-9a-f]{64}//g; s/(master|shared|propagate_from):[0-9]+/\1/g; s|/var/lib/containers/[^ ,]*||g; /^.proc/s/ (master|shared) / /g; s/  */ /g' | sort
-sed -E 's/[0-9a-f]{64}//' /proc/self/cgroup
-cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/shmmni /proc/self/oom_score_adj
-exit 7
-SH
-}
-
-# same_as_bare OPTION...: a container of either runtime prints the same, and one of them all of the made-up keys.
-same_as_bare() {
-  local runtime
-  for runtime in "$NAME" procemu; do
-    podman --runtime "$runtime" run --rm "$@" busybox sh -c "$(probe)" > "$BED/$runtime.says" 2>&1 || echo "exit code $?" >> "$BED/$runtime.says"
-  done
-  echo "== $*"
-  diff "$BED/$NAME.says" "$BED/procemu.says" && tail -n 1 "$BED/procemu.says"
-  podman --runtime procemu run --rm "$@" busybox sh -c "$PRINT" 2>&1 || true
-}
+# with RUNTIME OPTION...: a container of that runtime.
+with() { podman --runtime "$1" run --rm "${@:2}"; }
 
 # left: what containers could leave behind.
 left() {

@@ -46,7 +46,6 @@ both_crash_and_come_back() {
   crash containerd
   crash kubelet
   containerd_again in_node runc
-  until_true "the CRI" answers
   kubelet_up in_node kubelet
 }
 

@@ -66,7 +66,6 @@ works() {
 restart_containerd() {
   stop containerd
   containerd_again
-  until_true "the CRI" answers
 }
 
 # uninstall: and whether the file is what it was.
@@ -89,7 +88,6 @@ reboot() {
   done
   rm -rf "$NODE/containerd-state" /run/netns /run/procemu
   containerd_again
-  until_true "the CRI" answers
 }
 
 # there: what pods could leave behind.
@@ -112,6 +110,5 @@ installed_node() {
   BRIDGE=$BIN/runtime-bridge
   install_bridge "$@"
   containerd_up
-  until_true "the CRI" answers
   seen_before
 }

@@ -1,12 +1,6 @@
 # Containers that lack kernel/cap_last_cap, and, with $LACKING, a node that does. $NAME is the runtime, $RUNTIME its program.
-node
-ln -s "$RUNTIME" "$NODE/bin/$NAME"
-PATH=$NODE/bin:$PATH
-handler runc "$NODE/bin/$NAME"
-if [ -z "${LACKING:-}" ]; then
-  lacking_spec kernel/cap_last_cap > "$NODE/spec.json"
-  sed -i "s|^runtime_type.*|&\nbase_runtime_spec = \"$NODE/spec.json\"|" "$NODE/containerd.toml"
-fi
+node_with runc
+[ -n "${LACKING:-}" ] || lacking_containers
 install_bridge --no-new-keyring
 containerd_up
 seen_before

@@ -12,7 +12,7 @@ systemctl() {
   [ "$*" = "restart containerd" ]
   stop containerd
   start containerd -- containerd
-  until_true "containerd" eval 'ctr version > /dev/null 2>&1 && cri Status <<< "{}" > /dev/null 2>&1'
+  until_true "containerd" answers
 }
 # has_key HANDLER: whether a container of such a pod has the page's key.
 has_key() {

@@ -1,9 +1,6 @@
 # Pods of a runtime without a kubelet. $NAME is the runtime, $RUNTIME its program, $TABLE a table of keys that no kernel has: one of the
 # network, one of IPC, and one of each container's own.
-node
-ln -s "$RUNTIME" "$NODE/bin/$NAME"
-PATH=$NODE/bin:$PATH
-handler runc "$NODE/bin/$NAME"
+node_with runc
 sed -i /NoNewKeyring/d "$NODE/containerd.toml"
 install_bridge --no-new-keyring
 echo "tables = [\"$TABLE\"]" > /etc/procemu/bridge.toml

@@ -1,10 +1,6 @@
 # Profiles by annotation, in containers that lack kernel/cap_last_cap. $NAME is the runtime, $RUNTIME its program: one that does without.
-node
-ln -s "$RUNTIME" "$NODE/bin/$NAME"
-PATH=$NODE/bin:$PATH
-handler runc "$NODE/bin/$NAME"
-lacking_spec kernel/cap_last_cap > "$NODE/spec.json"
-sed -i "s|^runtime_type.*|&\nbase_runtime_spec = \"$NODE/spec.json\"|" "$NODE/containerd.toml"
+node_with runc
+lacking_containers
 install_bridge
 # The same runtime with annotations of containers too.
 handler theirs "$(dirname "$BRIDGE")/procemu-$NAME"

@@ -1,12 +1,9 @@
 # Containers with user namespaces, by ctr and by the CRI, and a full quota of keys. $NAME is the runtime, $RUNTIME its program, $TABLE a
 # table with net/ipv4/made_up, fs/mqueue/made_up and kernel/made_up.
-node
-ln -s "$RUNTIME" "$NODE/bin/$NAME"
-PATH=$NODE/bin:$PATH
+node_with runc
 # What was bound over keys is no reason for the kernel to refuse those containers a procfs as long as another is to be seen.
 mkdir "$NODE/proc"
 mount -t proc proc "$NODE/proc"
-handler runc "$NODE/bin/$NAME"
 sed -i /NoNewKeyring/d "$NODE/containerd.toml"
 install_bridge
 echo "tables = [\"$TABLE\"]" > /etc/procemu/bridge.toml

@@ -1,6 +1,14 @@
 # Functions for pods by the CRI whose requests are more than a name; node.sh and cri.sh come before. A jq filter changes what is asked
 # for by default: `'.linux.sysctls = { "net.ipv4.ip_forward": "1" }'`, or `.`.
 
+# node_with HANDLER: a node with a handler that is $RUNTIME, which PATH has as $NAME.
+node_with() {
+  node
+  ln -s "$RUNTIME" "$NODE/bin/$NAME"
+  PATH=$NODE/bin:$PATH
+  handler "$1" "$NODE/bin/$NAME"
+}
+
 # pod_of HANDLER FILTER: makes a pod's sandbox, on a network of its own; its id is $pod, its configuration $config.
 pod_of() {
   pods_made=$((${pods_made:-0} + 1))

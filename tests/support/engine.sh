@@ -42,12 +42,29 @@ busybox_root() {
   printf 'root:x:0:0:root:/:/bin/sh\nuser:x:1000:1000:user:/:/bin/sh\n' > "$root/etc/passwd"
 }
 
-# until_true WHAT COMMAND...: waits until COMMAND succeeds, 60 seconds at most.
-until_true() {
-  local what=$1 end=$((SECONDS + 60))
-  shift
-  until "$@"; do
-    [ "$SECONDS" -lt "$end" ] || { echo "waited in vain for $what" >&2; return 1; }
-    sleep 0.05
+# probe: a script for a container, which prints what of its surroundings we could have changed: everything but our keys.
+probe() { cat << 'SH'
+id; pwd; hostname | sed -E 's/^[0-9a-f]{12}$//'; ulimit -a; env | grep -v ^HOSTNAME= | sort; grep -E '^(Cap|NoNewPrivs|Seccomp)' /proc/self/status
+find /proc/sys ! -name '*made*' ! -path '/proc/sys/net/made/*' | sort
+find $(ls -d /proc/[a-z]* | grep -v self) /sys/fs/cgroup -maxdepth 6 -type f ! -path '/proc/sys/net/made/*' ! -name '*made_up*' |
+  sort | while read -r key; do ! (: >> "$key") 2> /dev/null || echo "takes writes: $key"; done
+# Mounts but for those inside /proc/sys, which are ours, and what names the container. In /proc we make them private.
+cut -d ' ' -f 5- /proc/self/mountinfo | grep -v '^/proc/sys/' |
+  sed -E 's/[0-9a-f]{64}//g; s/(master|shared|propagate_from):[0-9]+/\1/g; s#/var/lib/(docker|containers)/[^ ,]*##g; /^.proc/s/ (master|shared) / /g; s/  */ /g' | sort
+sed -E 's/[0-9a-f]{64}//' /proc/self/cgroup
+cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/shmmni /proc/self/oom_score_adj
+exit 7
+SH
+}
+
+# same_as_bare OPTION...: a container of either runtime, by the script's own function `with RUNTIME OPTION...`, prints the same, and one
+# of them all of the made-up keys.
+same_as_bare() {
+  local runtime
+  for runtime in "$NAME" procemu; do
+    with "$runtime" "$@" busybox sh -c "$(probe)" > "$BED/$runtime.says" 2>&1 || echo "exit code $?" >> "$BED/$runtime.says"
   done
+  echo "== $*"
+  diff "$BED/$NAME.says" "$BED/procemu.says" && tail -n 1 "$BED/procemu.says"
+  with procemu "$@" busybox sh -c "$PRINT" 2>&1 || true
 }

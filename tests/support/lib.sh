@@ -100,6 +100,20 @@ wait_for() {
   done
 }
 
+# until_true WHAT COMMAND...: waits until COMMAND succeeds, 60 seconds at most. In vain, it shows the end of the files $LOGS.
+until_true() {
+  local what=$1 end=$((SECONDS + 60))
+  shift
+  until "$@"; do
+    [ "$SECONDS" -lt "$end" ] || {
+      echo "waited in vain for $what" >&2
+      tail -n 30 ${LOGS:-/dev/null} >&2
+      return 1
+    }
+    sleep 0.1
+  done
+}
+
 # up CALL NAME: creates and starts the bundle $BED/NAME by CALL (rt or wrapped); one that joins /proc/SANDBOX/ns/* joins the
 # namespaces of the container `sandbox`. Can be called again after `down`, as a container is restarted.
 up() {

@@ -2,6 +2,7 @@
 # with containerd, its shim, ctr, kubelet and runc 1.5.2, $CLIENT is node-client, $PODS the folder of the manifests. Everything lies in
 # $NODE, a folder that the place keeps to itself. $CONTAINERD is containerd's version, $CNI the folder of CNI plugins.
 NODE=/run/node
+LOGS="$NODE/*.log"
 KUBELET=https://127.0.0.1:10250
 
 # node: what containerd and the kubelet need of the place, and their configuration. The pods' runtime is runc, bare.
@@ -113,21 +114,16 @@ start() {
   "${prefix[@]}" sh -c 'echo $$ > "$0"; exec "$@"' "$NODE/$name.pid" "$@" >> "$NODE/$name.log" 2>&1 &
 }
 
-# stop NAME: ends it.
+# stop NAME [SIGNAL]: ends it.
 stop() {
   local pid
   pid=$(cat "$NODE/$1.pid")
-  kill "$pid"
+  kill "-${2:-TERM}" "$pid"
   until_true "the end of $1" test ! -e "/proc/$pid"
 }
 
 # crash NAME: ends it as the kernel does that is out of memory.
-crash() {
-  local pid
-  pid=$(cat "$NODE/$1.pid")
-  kill -KILL "$pid"
-  until_true "the end of $1" test ! -e "/proc/$pid"
-}
+crash() { stop "$1" KILL; }
 
 # containerd_up [PREFIX...]: starts it and imports the image.
 containerd_up() {
@@ -139,7 +135,7 @@ containerd_up() {
 containerd_again() {
   rm -f "$NODE/containerd.sock"
   start containerd "$@" -- containerd --config "$NODE/containerd.toml"
-  wait_for "$NODE/containerd.sock"
+  until_true "the CRI" answers
 }
 
 kubelet_command() { echo kubelet --config "$NODE/kubelet.yaml" --root-dir "$NODE/kubelet" --hostname-override node; }
@@ -194,17 +190,3 @@ nothing_is_left() {
 
 # print_left: waits until nothing is left, and prints what does not go.
 print_left() { until_true "nothing to be left" nothing_is_left || cat "$NODE/left"; }
-
-# until_true WHAT COMMAND...: waits until COMMAND succeeds, 60 seconds at most.
-until_true() {
-  local what=$1 end=$((SECONDS + 60))
-  shift
-  until "$@"; do
-    [ "$SECONDS" -lt "$end" ] || {
-      echo "waited in vain for $what" >&2
-      tail -n 30 "$NODE"/*.log >&2
-      return 1
-    }
-    sleep 0.2
-  done
-}

@@ -22,9 +22,11 @@ spare_the_host() {
   done
 }
 
-# lacking_spec KEY...: an OCI configuration for containers whose /proc has not these keys, as on a kernel that lacks them.
-lacking_spec() {
-  deprived_proc lacking "$@"
+# lacking_containers: those of the handlers so far have a /proc without kernel/cap_last_cap, as on a kernel that lacks it.
+lacking_containers() {
+  deprived_proc lacking kernel/cap_last_cap
   ctr oci spec | jq --arg proc "$BED/lacking" \
-    '(.mounts[] | select(.destination == "/proc")) |= { destination, type: "bind", source: $proc, options: ["rbind", "nosuid", "nodev", "noexec"] }'
+    '(.mounts[] | select(.destination == "/proc")) |= { destination, type: "bind", source: $proc, options: ["rbind", "nosuid", "nodev", "noexec"] }' \
+    > "$NODE/spec.json"
+  sed -i "s|^runtime_type.*|&\nbase_runtime_spec = \"$NODE/spec.json\"|" "$NODE/containerd.toml"
 }

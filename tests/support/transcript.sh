@@ -62,14 +62,9 @@ up() {
 }
 
 # ended: waits until the container has stopped.
-ended() {
-  local turns=0
-  until "$RUNTIME" "${ROOT[@]}" state "$ID" | grep -q stopped; do
-    turns=$((turns + 1))
-    [ "$turns" -lt 500 ]
-    sleep 0.02
-  done
-}
+ended() { until_true "the container's end" is_stopped; }
+
+is_stopped() { "$RUNTIME" "${ROOT[@]}" state "$ID" | grep -q stopped; }
 
 # gone: deletes the container.
 gone() {
