@@ -29,12 +29,12 @@ test:
 e2e-gvisor:
 	scripts/setup.sh test gvisor
 	$(CARGO) test --no-run --workspace --features procemu-tests/gvisor --locked
-	scripts/test.sh --features procemu-tests/gvisor $(patsubst tests/%.rs,--test %,$(wildcard tests/gvisor*.rs))
+	scripts/test.sh --features procemu-tests/gvisor $(patsubst tests/gvisor/%.rs,--test gvisor_%,$(wildcard tests/gvisor/*.rs))
 
 # With real engines, each on a machine of its own: docs/engines.md.
 e2e-engines:
 	scripts/setup.sh test engines
-	scripts/test.sh --features procemu-tests/engines $(patsubst tests/%.rs,--test %,$(wildcard tests/engines_*.rs))
+	scripts/test.sh --features procemu-tests/engines $(patsubst tests/engines/%.rs,--test engines_%,$(wildcard tests/engines/*.rs))
 
 lint:
 	scripts/setup.sh lint

@@ -27,7 +27,7 @@ if [ "${1:-}" != --inside ]; then
   exit
 fi
 
-. tests/support/cluster.sh
+. tests/gvisor/cluster.sh
 shown=0
 failed=()
 stderr=$(mktemp)

@@ -43,7 +43,7 @@ case $name in
     ;;
   # Its version is what its source sums up to.
   node-client)
-    module=$here/../tests/support/node-client
+    module=$here/../tests/support/node/client
     version=$(cat "$module"/{main.go,go.mod,go.sum} | sha256sum) version=${version:0:16}
     ;;
   *)

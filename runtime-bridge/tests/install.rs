@@ -301,7 +301,7 @@ fn what_is_not_understood_is_refused() {
 
 const IMPORTS: &str = "version = 3\nimports = ['conf.d/*.toml']\n";
 
-/// What containerd 1.6 and 2.2 make of imports: tests/engines_containerd.rs.
+/// What containerd 1.6 and 2.2 make of imports: tests/engines/containerd.rs.
 #[test]
 fn an_import_with_the_last_word_is_named() {
     let v3 = |part: &str| format!("version = 3\n[plugins.'io.containerd.cri.v1.runtime'{part}");

@@ -3,7 +3,7 @@
 use super::{Bed, Script, TestResult, equal, made_up_table, made_up_values, print_made_up, section};
 
 /// The script that runs them, for a node.
-pub const KUBELET_PODS: &str = include_str!("kubelet_pods.sh");
+pub const KUBELET_PODS: &str = include_str!("node/kubelet_pods.sh");
 
 /// Runs `script`, which is [`KUBELET_PODS`] on some node.
 pub fn kubelet_pods(bed: &Bed, script: Script) -> TestResult {

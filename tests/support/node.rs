@@ -6,12 +6,12 @@ use std::process::{Command, Stdio};
 
 use super::{Bed, Gvisor, RUNC_1_5, Runtime, Script, TestResult, need};
 
-const IMAGE: &str = include_str!("image.sh");
-const NODE: &str = concat!(include_str!("node.sh"), "\n", include_str!("cri.sh"));
+const IMAGE: &str = include_str!("node/image.sh");
+const NODE: &str = concat!(include_str!("node/node.sh"), "\n", include_str!("node/cri.sh"));
 /// Functions for pods by the CRI whose requests are more than a name, to come before a node's script.
-pub const CRI_PODS: &str = include_str!("cri_pods.sh");
-const IN_GVISOR: &str = include_str!("node_gvisor.sh");
-const ON_LINUX: &str = include_str!("node_linux.sh");
+pub const CRI_PODS: &str = include_str!("node/cri_pods.sh");
+const IN_GVISOR: &str = include_str!("node/node_gvisor.sh");
+const ON_LINUX: &str = include_str!("node/node_linux.sh");
 
 /// A version of containerd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ fn with_programs(script: Script, containerd: Containerd) -> TestResult<Script> {
         .map(|folder| folder.display().to_string())
         .collect();
     let client = node_client()?;
-    let pods = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/pods");
+    let pods = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/node/pods");
     Ok(script
         .env("TOOLS", folders.join(":"))
         .env("CONTAINERD", containerd.version)
@@ -118,9 +118,9 @@ pub fn node_client() -> TestResult<PathBuf> {
 /// As `scripts/tools.sh` makes it: what the client's source sums up to.
 fn client_version() -> TestResult<String> {
     let sources = [
-        include_str!("node-client/main.go"),
-        include_str!("node-client/go.mod"),
-        include_str!("node-client/go.sum"),
+        include_str!("node/client/main.go"),
+        include_str!("node/client/go.mod"),
+        include_str!("node/client/go.sum"),
     ];
     let mut sum = Command::new("sha256sum")
         .stdin(Stdio::piped())

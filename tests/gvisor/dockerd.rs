@@ -1,12 +1,13 @@
 //! The real dockerd inside a real gVisor whose kernel lacks its keys and runc's.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::process::ExitCode;
 
 use support::{Bed, GVISOR_LACKING, RUNC_1_1, RUNC_1_5, Script, Suite, TestResult, equal, need, section};
 
-const DOCKERD: &str = include_str!("support/dockerd.sh");
+const DOCKERD: &str = include_str!("dockerd.sh");
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();

@@ -1,5 +1,6 @@
 //! deploy/kubernetes: what an API server says of it, and on a cluster of one node what docs/engines/kubernetes.md says of it.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::path::PathBuf;
@@ -10,9 +11,9 @@ use support::{
     Bed, CONTAINERDS, Containerd, Script, Suite, TestResult, equal, fail, need, page_prints, section, steps,
 };
 
-const PAGE: &str = include_str!("../docs/engines/kubernetes.md");
+const PAGE: &str = include_str!("../../docs/engines/kubernetes.md");
 const CHECKOUT: &str = env!("CARGO_MANIFEST_DIR");
-const CONTROL_PLANE: &str = include_str!("support/control_plane.sh");
+const CONTROL_PLANE: &str = include_str!("../support/node/control_plane.sh");
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
@@ -39,7 +40,7 @@ fn tools(names: &[&str]) -> TestResult<String> {
 /// A machine with an API server.
 fn api_server(bed: &Bed, text: &str) -> TestResult<Script> {
     need::command("openssl")?;
-    let node = include_str!("support/node.sh");
+    let node = include_str!("../support/node/node.sh");
     let prepare = r#"mkdir -p "$NODE"; PATH=$TOOLS:$PATH:/usr/sbin:/sbin; ADDRESS=10.0.0.1
         ip address add "$ADDRESS/32" dev lo; control_plane"#;
     let script = bed.machine(&format!("{node}\n{CONTROL_PLANE}\n{prepare}\n{text}"))?;
@@ -114,7 +115,7 @@ fn static_bridge() -> TestResult<PathBuf> {
 
 /// The whole page: every step succeeds and prints what the page says. In between it is looked at what must not have happened.
 fn page(bed: &Bed, containerd: Containerd) -> TestResult {
-    let mut text = format!("{CONTROL_PLANE}\n{}\n", include_str!("engines_kubernetes.sh"));
+    let mut text = format!("{CONTROL_PLANE}\n{}\n", include_str!("kubernetes.sh"));
     text.push_str(
         "cluster; bystander; bridge_image 1; bridge_image 2 another; cd \"$BED\"; cp -r \"$DEPLOY\" deploy\n",
     );
@@ -213,7 +214,7 @@ pod "three" deleted from default namespace"#,
     ),
 ];
 
-/// What `failures` of engines_kubernetes.sh prints: with each restart once more where it failed, none where it would fail again.
+/// What `failures` of kubernetes.sh prints: with each restart once more where it failed, none where it would fail again.
 const FAILURES: &str = "
 - does not come back
 grep -qw ok` failed (exit status: 1) with the same change before; remove /run/procemu/restart/containerd.failed

@@ -1,5 +1,6 @@
 //! Static pods by the real kubelet, behind both containerds, with us and without.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::fs;

@@ -1,5 +1,6 @@
 //! Pods by the CRI alone, inside a real gVisor: containerd as it is, and runtimes with and without us.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::process::ExitCode;
@@ -19,7 +20,7 @@ fn main() -> ExitCode {
 /// A pod on the node's network and one on a network of its own, each from RunPodSandbox to RemovePodSandbox. Bare, the second one
 /// fails whatever the runtime.
 fn pods(bed: &Bed, runtime: Runtime) -> TestResult {
-    let script = bed.runtime_node(GVISOR_LACKING, runtime, include_str!("gvisor_cri.sh"))?;
+    let script = bed.runtime_node(GVISOR_LACKING, runtime, include_str!("cri.sh"))?;
     let output = script.succeed()?;
     for (network, text) in [
         ("NODE", bare_on_node(runtime)),

@@ -1,5 +1,6 @@
 //! podman as Debian has it, on this Linux: podman 4.3, its conmon and netavark, and each runtime.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::process::ExitCode;
@@ -9,8 +10,8 @@ use support::{
     section, typed_page,
 };
 
-const PAGE: &str = include_str!("../docs/engines/podman.md");
-const PODMAN: &str = include_str!("engines_podman.sh");
+const PAGE: &str = include_str!("../../docs/engines/podman.md");
+const PODMAN: &str = include_str!("podman.sh");
 
 /// What `podman run` is given, once with the runtime and once with the wrapper.
 const OPTIONS: [&str; 9] = [

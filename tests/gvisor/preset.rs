@@ -1,5 +1,6 @@
 //! `--preset gvisor` and `preset = "gvisor"`: what fails in a real gVisor without it runs with it, and on Linux nothing changes.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::process::ExitCode;

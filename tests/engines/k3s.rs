@@ -1,6 +1,7 @@
 //! k3s itself cannot be had here. What it makes of our template, containerd takes: rendered as k3s renders it, by Go's text/template,
 //! with a base that has the tables of k3s' own.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::process::ExitCode;
@@ -49,7 +50,7 @@ fn rendered(bed: &Bed, file: &str, plugin: &str, containerd: Containerd) -> Test
         .map(drop)
         .or_else(|_| need::file("/usr/local/go/bin/go"))?;
     let program = containerd.program()?;
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/k3s-template/main.go");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/engines/k3s-template/main.go");
     let script = bed.script(text)?.env("FILE", file).env("SOURCE", source);
     let output = script.env("CONTAINERD", program).succeed()?;
     let mut ours = section(&output, "ours")?;

@@ -1,5 +1,6 @@
 //! Inside a real gVisor, whose kernel has some 70 of Linux's keys, keeps no mount sources and lacks mount_setattr(2).
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
 //! What is meant to hold anywhere, held inside a real gVisor: the tests of plain Linux themselves, run in there, and what its
 //! kernel does differently.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::path::PathBuf;
@@ -57,7 +58,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("program", &["masks_of_any_sort", "sysctl"]),
     // Its net keys are those of the sandbox's first network namespace: `namespaces` here.
     ("stacking", &["exec_in_exec::namespaces"]),
-    // Other words where the kernel lacks a key (tests/gvisor_runtimes.rs), as it does net/ipv4/ip_default_ttl. kernel/shmmni takes
+    // Other words where the kernel lacks a key (tests/gvisor/runtimes.rs), as it does net/ipv4/ip_default_ttl. kernel/shmmni takes
     // no writes there.
     (
         "sysctls",
@@ -157,7 +158,7 @@ const TABLE: [(&str, &str); 6] = [
     ("vm/max_map_count", r#"{ value = 6, when = "always" }"#),
 ];
 
-const TRIES: &str = include_str!("support/tries.pl");
+const TRIES: &str = include_str!("../support/tries.pl");
 
 /// Root in the program can do with the kernel's keys what it could without us, and with ours what their mode says.
 fn hostile_program(bed: &Bed) -> TestResult {

@@ -1,5 +1,6 @@
 //! Pods inside a real gVisor, where a read-only mount of a tmpfs protects no attributes, and there is no mount_setattr(2).
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::process::ExitCode;

@@ -1,5 +1,6 @@
 //! Pods and containers by the CRI and by ctr, behind both containerds, without a kubelet.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::fs;
@@ -143,7 +144,7 @@ fn pods(bed: &Bed, containerd: Containerd, runtime: Runtime) -> TestResult {
 
 /// Containers whose root is another user, also one who may have no more keys.
 fn users(bed: &Bed, containerd: Containerd, runtime: Runtime) -> TestResult {
-    let fill = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/fill_keys.pl");
+    let fill = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/engines/containerd/fill_keys.pl");
     let output = script(bed, containerd, runtime, USERS)?
         .env("FILL", fill)
         .succeed()?;

@@ -1,5 +1,6 @@
 //! The commands of docs/gvisor.md, from a bare sandbox to a cluster of one node, and what happens there without us.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::process::ExitCode;
@@ -10,12 +11,12 @@ use support::{
     steps,
 };
 
-const PAGE: &str = include_str!("../docs/gvisor.md");
+const PAGE: &str = include_str!("../../docs/gvisor.md");
 /// To be typed into the sandbox: from then on nsprep only runs its command.
 const WITHOUT_NSPREP: &str = "nsprep() { while [ \"$1\" != -- ]; do shift; done; shift; \"$@\"; }\n";
 /// The same for the wrapper: the runtime is runc itself.
 const WITHOUT_WRAPPER: &str = "ln -sf \"$(command -v runc)\" procemu-runc\n";
-const CLUSTER: &str = include_str!("support/cluster.sh");
+const CLUSTER: &str = include_str!("cluster.sh");
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();

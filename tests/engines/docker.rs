@@ -1,5 +1,6 @@
 //! Docker as Debian has it, on this Linux: dockerd 20.10, its containerd, and each runtime.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::process::ExitCode;
@@ -9,8 +10,8 @@ use support::{
     section, typed_page,
 };
 
-const PAGE: &str = include_str!("../docs/engines/docker.md");
-const DOCKER: &str = include_str!("engines_docker.sh");
+const PAGE: &str = include_str!("../../docs/engines/docker.md");
+const DOCKER: &str = include_str!("docker.sh");
 
 /// What `docker run` is given, once with the runtime and once with the wrapper.
 const OPTIONS: [&str; 11] = [

@@ -1,5 +1,6 @@
 //! The real kubelet and containerd inside a real gVisor whose kernel lacks their keys and runc's.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::process::ExitCode;

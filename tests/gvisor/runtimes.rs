@@ -1,5 +1,6 @@
 //! Real runtimes inside a real gVisor, whose kernel lacks what they and their engines ask for.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::process::ExitCode;

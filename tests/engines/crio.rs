@@ -1,12 +1,13 @@
 //! CRI-O 1.34 on this Linux, by the CRI alone: pods with and without a container of their own for the sandbox.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::process::ExitCode;
 
 use support::{Bed, CRUN, Runtime, Suite, TestResult, equal, made_up_values, need, node_client, section};
 
-const CRIO: &str = include_str!("engines_crio.sh");
+const CRIO: &str = include_str!("crio.sh");
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();

@@ -1,5 +1,6 @@
 //! containerd's configuration with the bridge in it, as both containerds read it, and the commands of docs/engines/containerd.md.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::process::ExitCode;
@@ -8,7 +9,7 @@ use support::{
     Bed, CONTAINERD_1_6, CONTAINERDS, CRI_PODS, Containerd, Suite, TestResult, equal, fail, section, steps,
 };
 
-const PAGE: &str = include_str!("../docs/engines/containerd.md");
+const PAGE: &str = include_str!("../../docs/engines/containerd.md");
 const AROUND_PAGE: &str = include_str!("containerd/page.sh");
 const CONFIG: &str = include_str!("containerd/config.sh");
 

@@ -1,5 +1,6 @@
 //! Many pods at once, and engines that crash in the middle.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::process::ExitCode;
@@ -7,8 +8,8 @@ use std::time::Duration;
 
 use support::{Bed, CONTAINERDS, Containerd, Suite, TestResult, equal};
 
-const CROWD: &str = include_str!("engines_crowd.sh");
-const RESTARTS: &str = include_str!("engines_restarts.sh");
+const CROWD: &str = include_str!("crowd.sh");
+const RESTARTS: &str = include_str!("restarts.sh");
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();

@@ -1,5 +1,6 @@
 //! The bridge replaced, uninstalled and taken away, and containerd upgraded, under running pods.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::fs;
@@ -11,7 +12,7 @@ use support::{
     runtime_bridge, section, steps,
 };
 
-const PAGE: &str = include_str!("../docs/engines.md");
+const PAGE: &str = include_str!("../../docs/engines.md");
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
@@ -80,7 +81,7 @@ fn main() -> ExitCode {
 fn upgrade(bed: &Bed, containerd: Containerd, text: &str, expected: &[(&str, &str)]) -> TestResult {
     let text = format!(
         "{}\n{text}\necho '== left'\nprint_left\n",
-        include_str!("engines_upgrade.sh")
+        include_str!("upgrade.sh")
     );
     let mut script = bed.linux_node(containerd, &text)?;
     // Another build is another file with other bytes, as far as running containers go.
