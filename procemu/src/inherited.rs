@@ -10,7 +10,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use crate::sys::{self, Started};
 
-/// Signals and standard descriptors as the caller of this program gave them.
+/// Signals and standard descriptors as the caller of this program gave them. With the feature `inherited`.
 ///
 /// A Rust program ignores SIGPIPE, and opens `/dev/null` in place of closed standard descriptors: it would hand both on.
 #[derive(Debug)]

@@ -108,6 +108,7 @@ mod child;
 mod cut_off;
 mod error;
 mod filesystem;
+#[cfg(feature = "inherited")]
 mod inherited;
 mod key;
 pub mod keyring;
@@ -139,6 +140,7 @@ pub use attach::{Attached, MountApi, Options, attach};
 pub use child::{ask_child, wait_for_children};
 pub use error::{Error, ErrorKind, Result, errno_text};
 pub use filesystem::Filesystem;
+#[cfg(feature = "inherited")]
 pub use inherited::Inherited;
 pub use key::{KeyError, SysctlKey};
 pub use layer::{Layer, detach, layers};

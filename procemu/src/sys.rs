@@ -3,11 +3,9 @@
 
 use std::ffi::{CStr, c_int, c_ulong};
 use std::io;
-use std::mem::MaybeUninit;
 use std::num::NonZeroU32;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::{null, without_provenance_mut};
-use std::sync::OnceLock;
 
 use nix::errno::Errno;
 
@@ -292,44 +290,55 @@ pub(crate) fn session_keyring() -> nix::Result<libc::c_long> {
     Errno::result(serial)
 }
 
-/// How the caller of this program left what Rust's runtime changes.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Started {
-    /// Standard input, output and error.
-    pub closed: [bool; 3],
-    pub pipe_ignored: bool,
-}
-
-static STARTED: OnceLock<Started> = OnceLock::new();
-
-/// As seen before `main`; nothing out of the ordinary where the linker knows no such section.
-pub(crate) fn started() -> Started {
-    STARTED.get().copied().unwrap_or_default()
-}
-
-// SAFETY: the section is an array of C functions without a result, which the C library calls before `main`, one after the other;
-// what they are given they may leave alone. This one makes calls that change nothing.
-#[used]
-#[unsafe(link_section = ".init_array")]
-static LOOK: extern "C" fn() = look;
-
-extern "C" fn look() {
-    // SAFETY: F_GETFD takes numbers alone.
-    let closed = [0, 1, 2].map(|fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0);
-    let mut pipe = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: no new action is given, `pipe` is valid for the call, and all zeroes are a valid `sigaction`.
-    let pipe = unsafe {
-        libc::sigaction(libc::SIGPIPE, null(), pipe.as_mut_ptr());
-        pipe.assume_init()
-    };
-    let pipe_ignored = pipe.sa_sigaction == libc::SIG_IGN;
-    // Set by nobody else.
-    let _ = STARTED.set(Started { closed, pipe_ignored });
-}
-
 /// signal(2): ignored, or the default.
 pub(crate) fn set_ignored(signal: c_int, ignored: bool) {
     let action = if ignored { libc::SIG_IGN } else { libc::SIG_DFL };
     // SAFETY: neither action is a function of ours, and both are valid for the signals that are given here.
     unsafe { libc::signal(signal, action) };
+}
+
+#[cfg(feature = "inherited")]
+pub(crate) use before_main::{Started, started};
+
+/// What is seen before `main`.
+#[cfg(feature = "inherited")]
+mod before_main {
+    use std::mem::MaybeUninit;
+    use std::ptr::null;
+    use std::sync::OnceLock;
+
+    /// How the caller of this program left what Rust's runtime changes.
+    #[derive(Debug, Clone, Copy, Default)]
+    pub(crate) struct Started {
+        /// Standard input, output and error.
+        pub closed: [bool; 3],
+        pub pipe_ignored: bool,
+    }
+
+    static STARTED: OnceLock<Started> = OnceLock::new();
+
+    /// As seen before `main`; nothing out of the ordinary where the linker knows no such section.
+    pub(crate) fn started() -> Started {
+        STARTED.get().copied().unwrap_or_default()
+    }
+
+    // SAFETY: the section is an array of C functions without a result, which the C library calls before `main`, one after the other;
+    // what they are given they may leave alone. This one makes calls that change nothing.
+    #[used]
+    #[unsafe(link_section = ".init_array")]
+    static LOOK: extern "C" fn() = look;
+
+    extern "C" fn look() {
+        // SAFETY: F_GETFD takes numbers alone.
+        let closed = [0, 1, 2].map(|fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0);
+        let mut pipe = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: no new action is given, `pipe` is valid for the call, and all zeroes are a valid `sigaction`.
+        let pipe = unsafe {
+            libc::sigaction(libc::SIGPIPE, null(), pipe.as_mut_ptr());
+            pipe.assume_init()
+        };
+        let pipe_ignored = pipe.sa_sigaction == libc::SIG_IGN;
+        // Set by nobody else.
+        let _ = STARTED.set(Started { closed, pipe_ignored });
+    }
 }
