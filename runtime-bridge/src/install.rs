@@ -7,6 +7,7 @@ mod containerd;
 mod docker;
 mod files;
 mod k3s;
+mod lines;
 mod own;
 mod restart;
 
@@ -212,12 +213,22 @@ impl Installation {
     /// Does it. The engine is told last.
     ///
     /// # Errors
-    /// For a call that failed; the engine's file is as it was then.
+    /// For a call that failed; the engine's file is as it was then, and the link is not there.
     pub fn apply(&self) -> Result<(), InstallError> {
-        if let Some((link, bridge)) = &self.link {
-            symlink(bridge, link).map_err(|source| InstallError::io("make the link", link, source))?;
-        }
-        self.edit.apply()
+        let made = match &self.link {
+            // The one of k3s' two files that came first has made it for both.
+            Some((link, bridge)) if !leads_to(link, bridge)? => {
+                symlink(bridge, link).map_err(|source| InstallError::io("make the link", link, source))?;
+                Some(link)
+            }
+            _ => None,
+        };
+        self.edit.apply().inspect_err(|_| {
+            if let Some(link) = made {
+                // The first error is the one to tell.
+                let _ = fs::remove_file(link);
+            }
+        })
     }
 }
 
@@ -243,6 +254,11 @@ pub fn install(request: &Request) -> Result<Installation, InstallError> {
                 "sets its default runtime itself; start it with --default-runtime procemu",
             ));
         }
+        _ if target.hook_alone() && request.runtime.is_some() => {
+            return Err(unsupported(
+                "is told of the hook alone, which stands for no runtime; leave --runtime out",
+            ));
+        }
         Target::Cdi if request.default => {
             return Err(unsupported(
                 "has no default; a container asks for the device procemu.io/keys=all",
@@ -255,18 +271,19 @@ pub fn install(request: &Request) -> Result<Installation, InstallError> {
         path: known.path().to_owned(),
         refusal,
     };
+    // A file that says nothing is as good as none.
+    let now = known.plain().filter(|now| !containerd::is_blank(now));
+    let now = now.as_deref();
     let fresh = match target {
-        Target::Containerd => known
-            .now()
-            .map_or_else(new_containerd, |now| Ok(containerd::beginning(now)))?,
+        Target::Containerd => now.map_or_else(new_containerd, |now| Ok(containerd::beginning(now)))?,
         _ => "",
     };
     if target == Target::Containerd {
-        refuse_imports(known.path(), known.now().unwrap_or_default())?;
+        refuse_imports(known.path(), now.unwrap_or_default())?;
     }
     let runtime = match (&request.runtime, target) {
         (Some(runtime), _) => runtime.clone(),
-        (None, Target::Containerd) => containerd::runtime(known.now().unwrap_or(fresh)).map_err(refused)?,
+        (None, Target::Containerd) => containerd::runtime(now.unwrap_or(fresh)).map_err(refused)?,
         (None, Target::Podman) => podman_runtime().to_owned(),
         (None, _) => "runc".to_owned(),
     };
@@ -294,7 +311,10 @@ pub fn install(request: &Request) -> Result<Installation, InstallError> {
             )?,
             _ => known.install(
                 |text, _| containerd::remove(text),
-                |text| containerd::add(if text.is_empty() { fresh } else { text }, &handler),
+                |text| match containerd::is_blank(text) {
+                    true => containerd::add(&containerd::begun(text, fresh), &handler),
+                    false => containerd::add(text, &handler),
+                },
             )?,
         },
     };
@@ -328,9 +348,10 @@ pub fn uninstall(target: Target, file: Option<&Path>) -> Result<Edit, InstallErr
 /// For a file that cannot be read or understood.
 pub fn status(target: Target, file: Option<&Path>) -> Result<Option<Handler>, InstallError> {
     let known = Known::read(file.unwrap_or(target.file()))?;
-    let Some(text) = known.now() else {
+    let Some(text) = known.plain() else {
         return Ok(None);
     };
+    let text = text.as_str();
     let found = match target {
         Target::Containerd => containerd::installed(text),
         Target::Docker => docker::installed(text),
@@ -404,7 +425,7 @@ fn refuse_imports(path: &Path, text: &str) -> Result<(), InstallError> {
             .flatten()
             .flatten()
         {
-            let imported = fs::read_to_string(&file).unwrap_or_default();
+            let imported = crate::text::read(&file).unwrap_or_default();
             if file != path && containerd::is_overridden(text, &imported).map_err(refused)? {
                 return Err(refused(Refusal::new(format!(
                     "imports {}, which has the last word on the runtimes; name that one with --config",
@@ -421,12 +442,17 @@ fn new_containerd() -> Result<&'static str, InstallError> {
     let unknown = |what: &str| InstallError::Unsupported {
         target: Target::Containerd.name(),
         what: format!(
-            "has no configuration, and {what}; `containerd config default` prints one to start from"
+            "has no configuration, and {what}; name its file with --config, or write what `containerd config default` prints"
         ),
     };
     let output = Command::new("containerd").arg("--version").output();
-    let output =
-        output.map_err(|error| unknown(&format!("containerd cannot be asked for its version ({error})")))?;
+    let output = output.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => unknown("containerd is not on PATH"),
+        _ => unknown(&format!(
+            "containerd cannot be asked for its version: {}",
+            procemu::errno_text(&error)
+        )),
+    })?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut words = text.split_whitespace().map(|word| word.trim_start_matches('v'));
     // `containerd github.com/containerd/containerd/v2 v2.2.9 REVISION`

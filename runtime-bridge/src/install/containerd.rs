@@ -29,13 +29,47 @@ fn plugin(document: &DocumentMut) -> Result<&'static str, Refusal> {
         Some(Some(2)) => Ok(PLUGIN_2),
         Some(Some(3)) => Ok(PLUGIN_3),
         None | Some(Some(1)) => Err(Refusal::new(
-            "has no version, or 1; `containerd config migrate` prints it in a form with version = 2 or 3",
+            "has no version, or 1; expected version = 2 or 3 at the top and the form that `containerd config default` prints \
+             (`containerd config migrate` of containerd 2.x prints this file in it)",
         )),
-        Some(version) => Err(Refusal::new(format!(
-            "has version = {}, expected 2 or 3",
-            version.map_or("no number".to_owned(), |number| number.to_string())
+        Some(_) => Err(Refusal::new(format!(
+            "has version = {}, expected the number 2 or 3",
+            document["version"].as_value().map_or("a table".to_owned(), |given| {
+                given.clone().decorated("", "").to_string().replace('\n', " ")
+            })
         ))),
     }
+}
+
+/// The same, where it is not switched off.
+fn enabled_plugin(document: &DocumentMut) -> Result<&'static str, Refusal> {
+    let disabled = document.get("disabled_plugins").and_then(Item::as_array);
+    let mut names = disabled.into_iter().flatten().filter_map(Value::as_str);
+    match names.find(|name| ["cri", PLUGIN_2, PLUGIN_3].contains(name)) {
+        Some(name) => Err(Refusal::new(format!(
+            "has {name} among its disabled_plugins, which is what the runtimes are for; take it out there"
+        ))),
+        None => plugin(document),
+    }
+}
+
+/// Uniform ends of lines are kept by [`super::lines`]; toml_edit would write all as LF.
+fn refuse_mixed_lines(text: &str) -> Result<(), Refusal> {
+    match text.contains('\r') {
+        true => Err(Refusal::new("ends some lines in CRLF and some in LF; make them one")),
+        false => Ok(()),
+    }
+}
+
+/// Whether the text says nothing: blank, or comments alone.
+pub fn is_blank(text: &str) -> bool {
+    parse(text).is_ok_and(|document| document.is_empty())
+}
+
+/// A text of comments alone with `beginning` below them.
+pub fn begun(text: &str, beginning: &str) -> String {
+    let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    format!("{text}{gap}{beginning}")
 }
 
 /// What a file of the same form as `text` begins with; nothing where it has none.
@@ -53,7 +87,7 @@ pub fn beginning(text: &str) -> &'static str {
 /// If the text is no configuration of version 2 or 3, or its default handler is not run by containerd's runc shim.
 pub fn runtime(text: &str) -> Result<String, Refusal> {
     let document = parse(&remove(text)?)?;
-    let plugin = plugin(&document)?;
+    let plugin = enabled_plugin(&document)?;
     let base = base(&document, plugin)?;
     let program = base
         .as_ref()
@@ -68,8 +102,9 @@ pub fn runtime(text: &str) -> Result<String, Refusal> {
 /// As [`runtime`]; also if the parts to be edited are written in a form that cannot be kept.
 pub fn add(text: &str, handler: &Handler) -> Result<String, Refusal> {
     let clean = remove(text)?;
+    refuse_mixed_lines(&clean)?;
     let mut document = parse(&clean)?;
-    let plugin = plugin(&document)?;
+    let plugin = enabled_plugin(&document)?;
     let mut ours = base(&document, plugin)?.unwrap_or_default();
     ours.insert("runtime_type", "io.containerd.runc.v2".into());
     let annotations = ours
@@ -122,7 +157,7 @@ pub fn add(text: &str, handler: &Handler) -> Result<String, Refusal> {
 /// The text without our handler, and with the default that was there before it.
 ///
 /// # Errors
-/// If the text is no TOML.
+/// If the text is no TOML, or ends its lines in both ways and has ours.
 pub fn remove(text: &str) -> Result<String, Refusal> {
     let mut document = parse(text)?;
     let Ok(plugin) = plugin(&document) else {
@@ -154,11 +189,11 @@ pub fn remove(text: &str) -> Result<String, Refusal> {
             }
         }
     }
-    Ok(if changed {
-        document.to_string()
-    } else {
-        text.to_owned()
-    })
+    if !changed {
+        return Ok(text.to_owned());
+    }
+    refuse_mixed_lines(text)?;
+    Ok(document.to_string())
 }
 
 /// Whether our handler is there, its program, and whether it is the default.

@@ -90,8 +90,11 @@ pub fn installed(text: &str) -> Result<Option<Handler>, Refusal> {
 }
 
 fn object(text: &str, at: &str) -> Result<Node, Refusal> {
-    Node::object(text, at)
-        .map_err(|error| Refusal::new(crate::report::chain(&error).trim_start_matches(": ").to_owned()))
+    Node::object(text, at).map_err(|error| {
+        let error = crate::report::chain(&error);
+        let error = error.trim_start_matches(": ");
+        Refusal::new(format!("is no JSON that can be edited: {error}"))
+    })
 }
 
 fn runtimes(top: &Node) -> Result<Node, Refusal> {
