@@ -275,7 +275,7 @@ pub fn install(request: &Request) -> Result<Installation, InstallError> {
     let now = known.plain().filter(|now| !containerd::is_blank(now));
     let now = now.as_deref();
     let fresh = match target {
-        Target::Containerd => now.map_or_else(new_containerd, |now| Ok(containerd::beginning(now)))?,
+        Target::Containerd => now.map_or_else(containerd::new, |now| Ok(containerd::beginning(now)))?,
         _ => "",
     };
     if target == Target::Containerd {
@@ -435,32 +435,6 @@ fn refuse_imports(path: &Path, text: &str) -> Result<(), InstallError> {
         }
     }
     Ok(())
-}
-
-/// What a new configuration begins with, in the form of the containerd that is here.
-fn new_containerd() -> Result<&'static str, InstallError> {
-    let unknown = |what: &str| InstallError::Unsupported {
-        target: Target::Containerd.name(),
-        what: format!(
-            "has no configuration, and {what}; name its file with --config, or write what `containerd config default` prints"
-        ),
-    };
-    let output = Command::new("containerd").arg("--version").output();
-    let output = output.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => unknown("containerd is not on PATH"),
-        _ => unknown(&format!(
-            "containerd cannot be asked for its version: {}",
-            procemu::errno_text(&error)
-        )),
-    })?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut words = text.split_whitespace().map(|word| word.trim_start_matches('v'));
-    // `containerd github.com/containerd/containerd/v2 v2.2.9 REVISION`
-    match words.find(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.')) {
-        Some(version) if version.starts_with("1.") => Ok("version = 2\n"),
-        Some(version) if version.starts_with("2.") => Ok("version = 3\n"),
-        _ => Err(unknown(&format!("its version is not known: {:?}", text.trim()))),
-    }
 }
 
 /// podman's own first choice among those that are here.

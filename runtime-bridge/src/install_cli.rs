@@ -160,35 +160,6 @@ impl Uninstall {
     }
 }
 
-/// Prints where it is installed.
-///
-/// # Errors
-/// For a file that cannot be understood.
-pub fn status() -> Result<(), Box<dyn Error>> {
-    for target in Target::ALL {
-        let file = target.file().display();
-        let line = match install::status(target, None)? {
-            None if target.file().exists() => "not installed".to_owned(),
-            None => continue,
-            Some(Handler {
-                program,
-                default,
-                no_new_keyring,
-            }) => {
-                let whom = if default {
-                    "all containers"
-                } else {
-                    "those that ask for it"
-                };
-                let keyring = if no_new_keyring { ", --no-new-keyring" } else { "" };
-                format!("{program}, for {whom}{keyring}")
-            }
-        };
-        println!("{}: {file}: {line}", target.name());
-    }
-    Ok(())
-}
-
 /// What is meant: of k3s' two templates the one that `file` names, else the one of its containerd, else both.
 fn targets(name: Name, file: Option<&Path>) -> Vec<Target> {
     match name {

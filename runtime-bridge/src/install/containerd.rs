@@ -1,7 +1,12 @@
 //! containerd's `config.toml`: a runtime handler beside the one that is there, edited so that all else keeps its bytes.
 
+mod version;
+
+pub use version::{beginning, begun, is_blank, new};
+
 use super::{HANDLER, Handler, MADE_BY, Refusal, is_ours};
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
+use version::{enabled_plugin, plugin};
 
 /// What a pod's annotations have to match for containerd to hand them on to the runtime.
 pub(super) const ANNOTATIONS: &str = "procemu.io/*";
@@ -23,61 +28,11 @@ const PLUGIN_2: &str = "io.containerd.grpc.v1.cri";
 /// The same in a file of version 3.
 const PLUGIN_3: &str = "io.containerd.cri.v1.runtime";
 
-/// The CRI plugin that has the runtimes, by the file's version.
-fn plugin(document: &DocumentMut) -> Result<&'static str, Refusal> {
-    match document.get("version").map(Item::as_integer) {
-        Some(Some(2)) => Ok(PLUGIN_2),
-        Some(Some(3)) => Ok(PLUGIN_3),
-        None | Some(Some(1)) => Err(Refusal::new(
-            "has no version, or 1; expected version = 2 or 3 at the top and the form that `containerd config default` prints \
-             (`containerd config migrate` of containerd 2.x prints this file in it)",
-        )),
-        Some(_) => Err(Refusal::new(format!(
-            "has version = {}, expected the number 2 or 3",
-            document["version"].as_value().map_or("a table".to_owned(), |given| {
-                given.clone().decorated("", "").to_string().replace('\n', " ")
-            })
-        ))),
-    }
-}
-
-/// The same, where it is not switched off.
-fn enabled_plugin(document: &DocumentMut) -> Result<&'static str, Refusal> {
-    let disabled = document.get("disabled_plugins").and_then(Item::as_array);
-    let mut names = disabled.into_iter().flatten().filter_map(Value::as_str);
-    match names.find(|name| ["cri", PLUGIN_2, PLUGIN_3].contains(name)) {
-        Some(name) => Err(Refusal::new(format!(
-            "has {name} among its disabled_plugins, which is what the runtimes are for; take it out there"
-        ))),
-        None => plugin(document),
-    }
-}
-
 /// Uniform ends of lines are kept by [`super::lines`]; toml_edit would write all as LF.
 fn refuse_mixed_lines(text: &str) -> Result<(), Refusal> {
     match text.contains('\r') {
         true => Err(Refusal::new("ends some lines in CRLF and some in LF; make them one")),
         false => Ok(()),
-    }
-}
-
-/// Whether the text says nothing: blank, or comments alone.
-pub fn is_blank(text: &str) -> bool {
-    parse(text).is_ok_and(|document| document.is_empty())
-}
-
-/// A text of comments alone with `beginning` below them.
-pub fn begun(text: &str, beginning: &str) -> String {
-    let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    format!("{text}{gap}{beginning}")
-}
-
-/// What a file of the same form as `text` begins with; nothing where it has none.
-pub fn beginning(text: &str) -> &'static str {
-    match parse(text).and_then(|document| plugin(&document)) {
-        Ok(PLUGIN_2) => "version = 2\n",
-        Ok(_) => "version = 3\n",
-        Err(_) => "",
     }
 }
 
