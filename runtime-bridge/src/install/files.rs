@@ -104,6 +104,11 @@ impl Known {
         self.now.as_deref()
     }
 
+    /// What was there before us.
+    pub fn before(&self) -> Option<&str> {
+        self.before.as_deref()
+    }
+
     /// Whether nobody else has changed it since we did.
     fn is_as_left(&self) -> bool {
         self.after.is_some() && self.now == self.after
@@ -202,6 +207,12 @@ impl Edit {
     /// Whether the file is to be another.
     pub fn changes(&self) -> bool {
         self.now != self.new
+    }
+
+    /// What the file holds now, and what it will.
+    pub(super) fn sides(&self) -> (&str, &str) {
+        let [now, new] = [&self.now, &self.new].map(|text| text.as_deref().unwrap_or_default());
+        (now, new)
     }
 
     /// The change as a unified diff; empty where there is none.
