@@ -27,7 +27,7 @@ impl Status {
     pub fn run(self) -> Result<ExitCode, Box<dyn Error>> {
         let named = self.config.as_deref().map(std::path::absolute).transpose()?;
         let targets = match self.target {
-            Some(name) => targets(name, named.as_deref()),
+            Some(name) => targets(name, named.as_deref())?,
             None => Target::ALL.to_vec(),
         };
         let mut all_well = true;
@@ -36,12 +36,19 @@ impl Status {
             let file = named.as_deref().unwrap_or(target.file());
             let line = match install::status(target, named.as_deref()) {
                 Ok(None) if file.exists() => format!("{}: not installed", file.display()),
-                Ok(None) if self.target.is_some() => format!("{}: not installed, nor is there such a file", file.display()),
+                Ok(None) if self.target.is_some() => {
+                    format!("{}: not installed, nor is there such a file", file.display())
+                }
                 Ok(None) => continue,
                 Ok(Some(handler)) => {
                     let gone = gone(Path::new(&handler.program));
                     all_well &= gone.is_none();
-                    format!("{}: {}{}", file.display(), told(&handler), gone.unwrap_or_default())
+                    format!(
+                        "{}: {}{}",
+                        file.display(),
+                        told(&handler),
+                        gone.unwrap_or_default()
+                    )
                 }
                 Err(error) => {
                     all_well = false;
@@ -52,9 +59,15 @@ impl Status {
             println!("{}: {line}", target.name());
         }
         if is_silent {
-            println!("not installed: no engine has a file where it is looked for, name one with `status TARGET --config FILE`");
+            println!(
+                "not installed: no engine has a file where it is looked for, name one with `status TARGET --config FILE`"
+            );
         }
-        Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if all_well {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 }
 

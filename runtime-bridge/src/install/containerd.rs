@@ -31,7 +31,9 @@ const PLUGIN_3: &str = "io.containerd.cri.v1.runtime";
 /// Uniform ends of lines are kept by [`super::lines`]; toml_edit would write all as LF.
 fn refuse_mixed_lines(text: &str) -> Result<(), Refusal> {
     match text.contains('\r') {
-        true => Err(Refusal::new("ends some lines in CRLF and some in LF; make them one")),
+        true => Err(Refusal::new(
+            "ends some lines in CRLF and some in LF; make them one",
+        )),
         false => Ok(()),
     }
 }

@@ -121,6 +121,11 @@ impl Known {
         self.now.as_deref().map(lines::plain)
     }
 
+    /// What was there before us, in the same way.
+    pub fn before(&self) -> Option<String> {
+        self.before.as_deref().map(lines::plain)
+    }
+
     /// Whether nobody else has changed it since we did.
     fn is_as_left(&self) -> bool {
         self.after.is_some() && self.now == self.after
@@ -175,7 +180,7 @@ impl Known {
         text: &str,
         remove: impl Fn(&str, Option<&str>) -> Result<String, Refusal>,
     ) -> Result<String, InstallError> {
-        let before = self.before.as_deref().map(lines::plain);
+        let before = self.before();
         self.refused(lines::edit(text, |plain| remove(plain, before.as_deref())))
     }
 
@@ -228,6 +233,12 @@ impl Edit {
     /// Whether the file is to be another.
     pub fn changes(&self) -> bool {
         self.now != self.new
+    }
+
+    /// What the file holds now, and what it will.
+    pub(super) fn sides(&self) -> (&str, &str) {
+        let [now, new] = [&self.now, &self.new].map(|text| text.as_deref().unwrap_or_default());
+        (now, new)
     }
 
     /// The change as a unified diff; empty where there is none.

@@ -19,10 +19,7 @@ pub fn plain(text: &str) -> String {
 ///
 /// # Errors
 /// As `edit`.
-pub fn edit(
-    text: &str,
-    edit: impl FnOnce(&str) -> Result<String, Refusal>,
-) -> Result<String, Refusal> {
+pub fn edit(text: &str, edit: impl FnOnce(&str) -> Result<String, Refusal>) -> Result<String, Refusal> {
     let body = text.strip_prefix(MARK).unwrap_or(text);
     let plain = plain(text);
     let new = edit(&plain)?;
