@@ -144,7 +144,7 @@ fn a_file_that_says_nothing_is_begun() {
         place.run("install containerd --config HERE/file");
         let new = place.text("file");
         assert!(
-            new.starts_with(&format!("{text}\nversion = 2\n").trim_start()),
+            new.starts_with(format!("{text}\nversion = 2\n").trim_start()),
             "{new}"
         );
         assert!(new.contains("runtimes.procemu]"), "{new}");

@@ -176,6 +176,7 @@ fn it_is_what_the_wrapper_will_run() {
     );
     // The hook alone needs none.
     request.target = Target::HooksDir;
+    request.runtime = None;
     request.file = Some(place.file(Target::HooksDir));
     assert!(install(&request).is_ok());
 }
