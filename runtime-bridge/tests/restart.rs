@@ -1,5 +1,6 @@
 //! An engine restarted with a changed file, and the file given back where it does not come back.
 
+use runtime_bridge::config::Config;
 use runtime_bridge::install::{Installation, Request, Restart, Target, install, uninstall};
 use runtime_bridge::report::chain;
 use std::fs;
@@ -28,6 +29,10 @@ impl Place {
             default: false,
             no_new_keyring: false,
             runtime: None,
+            config: Config {
+                runtimes: [("runc".to_owned(), "/bin/true".into())].into(),
+                ..Config::default()
+            },
             bridge: self.at("runtime-bridge"),
         };
         install(&request).unwrap()
@@ -104,7 +109,9 @@ fn where_it_does_not_come_back_it_gets_its_old_file_and_is_not_tried_again() {
 
     let said = place.install(0).unwrap_err();
     assert!(
-        said.contains("failed (exit status: 3) with the same change before; remove "),
+        said.contains(
+            "failed (exit status: 3) with the same change before; name another command, or remove "
+        ),
         "{said}"
     );
     assert!(place.is_before());
@@ -114,6 +121,33 @@ fn where_it_does_not_come_back_it_gets_its_old_file_and_is_not_tried_again() {
     fs::write(place.at("config.toml"), format!("{BEFORE}# more\n")).unwrap();
     assert_eq!(place.install(0), Ok(true));
     assert!(!place.at("restart/containerd.failed").exists());
+}
+
+/// It may be the command that was wrong.
+#[test]
+fn another_command_may_be_tried() {
+    let place = Place::new();
+    let with = |command| {
+        let found = place.installation();
+        let restart = Restart {
+            command,
+            engine: "containerd",
+            state_dir: place.0.path(),
+        };
+        let done = restart.with(std::slice::from_ref(&found.edit), || found.apply());
+        done.map_err(|error| chain(&error))
+    };
+    assert!(
+        with("false")
+            .unwrap_err()
+            .starts_with("`false` failed (exit status: 1); all")
+    );
+    let said = with("false").unwrap_err();
+    let want =
+        "`false` failed (exit status: 1) with the same change before; name another command, or remove ";
+    assert!(said.starts_with(want), "{said}");
+    assert_eq!(with("true"), Ok(true));
+    assert!(place.has_our_handler());
 }
 
 #[test]
