@@ -57,6 +57,9 @@ fn main() -> ExitCode {
         suite.test(format!("cured::all_or_none::wrong_value::{name}"), move |bed| {
             wrong_second(bed, runtime)
         });
+        suite.test(format!("cured::all_or_none::replaced::{name}"), move |bed| {
+            replaced_first(bed, runtime)
+        });
         suite.test(format!("cured::all_or_none::attach::{name}"), move |bed| {
             failed_attach(bed, runtime)
         });
@@ -70,16 +73,6 @@ fn main() -> ExitCode {
             missing(bed, runtime)
         });
     }
-    suite.test(format!("bare::read_only_around::{}", CRUN.name), |bed| {
-        read_only_around(bed, "rt")?.fails_with(&format!("open {KEY}: Read-only file system"))
-    });
-    suite.test(format!("cured::read_only_around::{}", CRUN.name), |bed| {
-        equal(
-            "read in the container",
-            read_only_around(bed, "wrapped")?.success()?,
-            "0",
-        )
-    });
     suite.run()
 }
 
@@ -279,6 +272,16 @@ fn wrong_second(bed: &Bed, runtime: Runtime) -> TestResult {
     equal("the pod's value", ttl.as_str(), "65")
 }
 
+/// What the table replaces is written too, and put back.
+fn replaced_first(bed: &Bed, runtime: Runtime) -> TestResult {
+    pod_bundle(bed, "99999")?.write()?;
+    let always = r#"{ value = 7, when = "always" }"#;
+    let table = bed.table("t.toml", &[("net/ipv4/ip_default_ttl", always)])?;
+    let (output, ttl) = in_pod(bed, runtime, &bed.config(&table)?, past(runtime), "run wrapped b")?;
+    output.fails_with(&hook_says(runtime, &format!("sysctl {SYSCTL}=99999: write(")))?;
+    equal("the pod's value", ttl.as_str(), "65")
+}
+
 /// Past the denial nothing leads the hook from the key to another one, as a mount over it would.
 fn covered(bed: &Bed, runtime: Runtime) -> TestResult {
     let mut bundle = pod_bundle(bed, "77")?;
@@ -337,16 +340,4 @@ fn missing(bed: &Bed, runtime: Runtime) -> TestResult {
         output.fails_with(says)?;
     }
     Ok(())
-}
-
-/// crun writes to the `/proc` around it.
-fn read_only_around(bed: &Bed, call: &str) -> TestResult<Output> {
-    Bundle::new(bed, "b", &format!("cat {KEY}"))?
-        .own_namespace("network")
-        .sysctl(SYSCTL, "0")
-        .write()?;
-    let config = bed.config_with("profiles = []\n")?;
-    bed.runtime_script(&CRUN, &format!("read_only_proc_sys\nrun {call} b"))?
-        .env("CONFIG", config)
-        .run()
 }

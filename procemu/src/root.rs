@@ -6,9 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, fstat, fstatfs, openat, readlinkat, statat,
-};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, fstatfs, openat, readlinkat, statat};
 use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
 
@@ -299,7 +297,12 @@ impl Root {
             let mut at = self.handle.try_clone()?;
             for name in key.path().split('/') {
                 // A link is opened itself, and has nothing below it.
-                at = openat(&at, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+                at = openat(
+                    &at,
+                    name,
+                    OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+                    Mode::empty(),
+                )?;
                 if mount::id_anywhere(&at)? != mount {
                     return Err(Errno::XDEV.into());
                 }
