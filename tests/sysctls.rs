@@ -22,6 +22,9 @@ fn main() -> ExitCode {
         suite.test(format!("cured::job_not_owned::{name}"), move |bed| {
             job_not_owned(bed, runtime)
         });
+        suite.test(format!("cured::job_without_proc_sys::{name}"), move |bed| {
+            job_without_proc_sys(bed, runtime)
+        });
         suite.test(format!("cured::replaced::{name}"), move |bed| {
             replaced(bed, runtime)
         });
@@ -85,6 +88,33 @@ fn job_not_owned(bed: &Bed, runtime: Runtime) -> TestResult {
     };
     equal("started", output.stdout.contains("started"), false)?;
     output.fails_with(says)
+}
+
+/// No container runs without a sysctl of its job's because it has no place for it.
+fn job_without_proc_sys(bed: &Bed, runtime: Runtime) -> TestResult {
+    Bundle::new(bed, "b", "echo started")?
+        .own_namespace("network")
+        .sysctl("net.ipv4.made_up", "1")
+        .write()?;
+    let config = bed.config_with("profiles = []\n")?;
+    let rewrite = r#""$BRIDGE" rewrite --runtime "$RUNTIME" --config "$CONFIG" "$BED/b""#;
+    bed.runtime_script(&runtime, rewrite)?
+        .env("CONFIG", config)
+        .succeed()?;
+    support::edit_config(&bed.path("b"), |config| {
+        for mount in config["mounts"].as_array_mut().into_iter().flatten() {
+            if mount["destination"] == "/proc" {
+                mount["options"] = serde_json::json!(["subset=pid"]);
+            }
+        }
+    })?;
+    let output = bed.runtime_script(&runtime, "run rt b")?.run()?;
+    equal("standard output", output.stdout.as_str(), "")?;
+    output.fails_with(if runtime.name == CRUN.name {
+        "error executing hook"
+    } else {
+        "sysctl \"net.ipv4.made_up\": the container has no /proc/sys"
+    })
 }
 
 fn lacking_bare(bed: &Bed, runtime: Runtime) -> TestResult {

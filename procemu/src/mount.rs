@@ -1,8 +1,8 @@
 //! Mounts by their handles: mount(2) and umount2(2), which every kernel has, and of the new interface what is needed in
 //! more than one place.
 
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::{fs, io};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use rustix::fs::{AtFlags, StatVfsMountFlags, StatxFlags, fstatvfs, statx};
@@ -33,6 +33,15 @@ pub(crate) fn id(at: impl AsFd) -> io::Result<u64> {
         0 => Err(Errno::NOSYS.into()),
         _ => Ok(found.stx_mnt_id),
     }
+}
+
+/// The same, asked of fdinfo where statx does not tell.
+pub(crate) fn id_anywhere(at: impl AsFd) -> io::Result<u64> {
+    id(&at).or_else(|unknown| {
+        let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", at.as_fd().as_raw_fd()))?;
+        let mut ids = info.lines().filter_map(|line| line.strip_prefix("mnt_id:"));
+        ids.next().and_then(|id| id.trim().parse().ok()).ok_or(unknown)
+    })
 }
 
 /// A detached clone of the mount at `at`, from there down; without what is mounted below it, unless `flags` has

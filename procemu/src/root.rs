@@ -6,16 +6,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, fstat, fstatfs, openat, openat2, readlinkat, statat,
-};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, fstatfs, openat, readlinkat, statat};
 use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
 
 use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
-use crate::mount::{by_fd, clone};
+use crate::mount::{self, by_fd, clone};
 use crate::plan::UNDERLAY;
 
 /// Inode number of a procfs root, `PROC_ROOT_INO` in linux/proc_fs.h, and of a sysfs root. gVisor's are others.
@@ -288,16 +286,31 @@ impl Root {
             .map_err(|e| Error::call(format!("open for writing({})", self.show(key.path())), e))
     }
 
-    /// The same without crossing a mount or following a link: what is opened is the key of this very procfs.
+    /// The same without crossing a mount or following a link: what is opened is the key of this very procfs. Walked, since
+    /// `openat2` with `RESOLVE_NO_XDEV` is missing before Linux 5.6.
     ///
     /// # Errors
-    /// EXDEV where something is mounted over it, ENOSYS before Linux 5.6, or the errno with which the kernel refuses it.
+    /// EXDEV where something is mounted over it, or the errno with which the kernel refuses it.
     pub fn open_own_for_writing(&self, key: &SysctlKey) -> Result<fs::File> {
-        let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-        let within = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
-        openat2(&self.handle, key.path(), flags, Mode::empty(), within)
-            .map(fs::File::from)
-            .map_err(|e| Error::call(format!("open for writing({})", self.show(key.path())), e))
+        let open = || -> io::Result<fs::File> {
+            let mount = mount::id_anywhere(&self.handle)?;
+            let mut at = self.handle.try_clone()?;
+            for name in key.path().split('/') {
+                // A link is opened itself, and has nothing below it.
+                at = openat(
+                    &at,
+                    name,
+                    OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+                    Mode::empty(),
+                )?;
+                if mount::id_anywhere(&at)? != mount {
+                    return Err(Errno::XDEV.into());
+                }
+            }
+            let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+            Ok(openat(CWD, by_fd(&at), flags, Mode::empty())?.into())
+        };
+        open().map_err(|e| Error::call(format!("open for writing({})", self.show(key.path())), e))
     }
 
     /// Writes `value` to `key`.

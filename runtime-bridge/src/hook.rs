@@ -58,6 +58,9 @@ pub enum HookError {
     /// A sysctl that the container may not have.
     #[error("sysctl {0:?}: is not in a namespace of the container's own")]
     NotOwned(String),
+    /// A sysctl in a container that has no `/proc/sys` to write it to.
+    #[error("sysctl {0:?}: the container has no /proc/sys; give it a whole /proc")]
+    NoPlace(String),
     /// The container is not prepared, and the reason has been told where it has to be.
     #[error("the container is not prepared")]
     Reported,
@@ -124,6 +127,11 @@ pub fn run(input: &mut dyn Read, config: Option<&Path>) -> Result<(), HookError>
 }
 
 fn carry_out(state: &State, text: &[u8], order: &Order) -> Result<(), HookError> {
+    if let Some((spelling, ..)) = order.sysctl.first()
+        && !has(&order.spec, Filesystem::Proc)
+    {
+        return Err(HookError::NoPlace(spelling.clone()));
+    }
     if !Filesystem::ALL
         .iter()
         .any(|filesystem| has(&order.spec, *filesystem))

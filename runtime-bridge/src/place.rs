@@ -141,7 +141,10 @@ pub fn facts(
             keys.insert(key.clone());
         }
         facts.overmounts = plans.proc.overmounts().map(str::to_owned).collect();
-        facts.refused = refused(written, kind);
+        // Without a /proc/sys the hook could write none either.
+        if has(spec, Filesystem::Proc) {
+            facts.refused = refused(written, kind);
+        }
         Ok(facts)
     };
     let in_network = |key: &SysctlKey| key.below_sys().is_some_and(|below| below.starts_with("net/"));

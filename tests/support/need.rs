@@ -38,6 +38,19 @@ pub fn file(path: &str) -> TestResult {
     }
 }
 
+/// All capabilities that the kernel has.
+pub fn all_capabilities() -> TestResult {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
+    let bounding = line.and_then(|line| u64::from_str_radix(line.trim(), 16).ok());
+    let last = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap").unwrap_or_default();
+    let last: Option<u32> = last.trim().parse().ok();
+    match (bounding, last) {
+        (Some(has), Some(last)) if has.count_ones() == last + 1 => Ok(()),
+        _ => skip("needs all capabilities, which a privileged container gets"),
+    }
+}
+
 /// User namespaces for a user without rights.
 pub fn unprivileged_user_namespaces() -> TestResult {
     root()?;

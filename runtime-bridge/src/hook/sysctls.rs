@@ -1,6 +1,7 @@
 //! What was moved out of `linux.sysctl`, written to the kernel's own keys while they can still be written.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -57,24 +58,21 @@ pub(super) fn set<'a>(proc: &Root, order: &'a Order) -> Result<(Table, Written<'
             table.insert(key.clone(), emulated(value, Mode::ReadWrite));
             continue;
         }
-        let opened = open(clear.as_ref(), proc, key);
-        // What replaces the key has the value, whether the kernel takes it or not.
-        if table.get(key).is_some_and(|entry| entry.when == When::Always) {
-            let _ = opened.map(|file| file.write_all_at(value.as_bytes(), 0));
-            continue;
-        }
-        match opened {
+        match open(clear.as_ref(), proc, key) {
             Ok(file) => own.push((request, file)),
+            Err(_) if is_replaced(&table, key) => {}
             Err(error) => refused(request, error, &mut table, order)?,
         }
     }
     for (request @ (spelling, key, value), file) in own {
-        let before = proc.read(key.path()).ok();
+        // Of the file that is written: what is mounted over it has another.
+        let before = fs::read(format!("/proc/self/fd/{}", file.as_raw_fd())).ok();
         match file.write_all_at(value.as_bytes(), 0) {
             // A key that cannot be read is an order and has no value.
             Ok(()) => written
                 .keys
                 .extend(before.map(|before| (spelling.as_str(), file, before))),
+            Err(_) if is_replaced(&table, key) => {}
             Err(errno) => {
                 let error = Error::failed_write(Path::new(&proc.show(key.path())), errno);
                 if let Err(error) = refused(request, error, &mut table, order) {
@@ -86,12 +84,17 @@ pub(super) fn set<'a>(proc: &Root, order: &'a Order) -> Result<(Table, Written<'
     Ok((table, written))
 }
 
-/// Opens a key for writing: in `clear`, the procfs without what is mounted over it, or where that is refused in the mounted
-/// `proc`. A security module may take what is mounted nowhere for something else; then the key is to be that procfs's own,
-/// since what is mounted over it might lead elsewhere.
+/// Whether what replaces the key has the value, whether the kernel takes it or not.
+fn is_replaced(table: &Table, key: &SysctlKey) -> bool {
+    table.get(key).is_some_and(|entry| entry.when == When::Always)
+}
+
+/// Opens a key for writing: in `clear`, the procfs without what is mounted over it, or where there is none, or it is refused,
+/// in the mounted `proc`. (A security module may take what is mounted nowhere for something else.) There it is to be that
+/// procfs's own, since what is mounted over it, a volume of the container's, might lead to a key of the host.
 fn open(clear: Option<&Root>, proc: &Root, key: &SysctlKey) -> Result<File, Error> {
     let Some(clear) = clear else {
-        return proc.open_for_writing(key);
+        return proc.open_own_for_writing(key);
     };
     match clear.open_for_writing(key) {
         Err(refusal) if is_refusal(&refusal) => proc.open_own_for_writing(key).map_err(|_| refusal),
