@@ -224,7 +224,7 @@ impl Config {
     /// [`ConfigError::Read`] also for a missing file that is named; [`ConfigError::Content`] as in [`Config::parse`].
     pub fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
         let path = named.unwrap_or(Path::new(DEFAULT_PATH));
-        match std::fs::read_to_string(path) {
+        match crate::text::read(path) {
             Ok(text) => Self::parse(&text, path),
             Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(source) => Err(ConfigError::Read {
@@ -238,7 +238,7 @@ impl Config {
     /// that prepare nothing: a container must be stoppable whatever is wrong with the preparing of the next one.
     pub fn load_runtimes(named: Option<&Path>) -> Self {
         Self::load(named).unwrap_or_else(|_| {
-            let text = std::fs::read_to_string(named.unwrap_or(Path::new(DEFAULT_PATH))).unwrap_or_default();
+            let text = crate::text::read(named.unwrap_or(Path::new(DEFAULT_PATH))).unwrap_or_default();
             let form: toml::Table = toml::from_str(&text).unwrap_or_default();
             let listed = form
                 .get("runtimes")
@@ -349,7 +349,7 @@ impl Config {
             table.merge(Profile::get(name)?);
         }
         for path in &self.tables {
-            let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            let text = crate::text::read(path).map_err(|source| ConfigError::Read {
                 path: path.clone(),
                 source,
             })?;

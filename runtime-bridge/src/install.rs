@@ -7,111 +7,33 @@ mod containerd;
 mod docker;
 mod files;
 mod k3s;
+mod lines;
 mod own;
 mod restart;
+mod runtime;
+mod target;
 
 pub use files::{Edit, files_of_ours};
 pub use restart::{Restart, RestartError};
+pub use runtime::RuntimeError;
+pub use target::Target;
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use crate::config::Config;
 use files::Known;
 
 /// Our runtime's name, for a pod's RuntimeClass or `docker run --runtime`.
 pub const HANDLER: &str = "procemu";
 
+/// What is before a runtime's name in that of the link.
+const PREFIX: &str = "procemu-";
+
 /// Stands above what is ours, where comments can.
 const MADE_BY: &str = "# By `runtime-bridge install`; `runtime-bridge uninstall` takes it out again.\n";
-
-/// Whom the bridge is installed for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Target {
-    /// containerd's `config.toml`, of version 2 (1.x) or 3 (2.x).
-    Containerd,
-    /// k3s' template for containerd 1.x.
-    K3sV2,
-    /// k3s' template for containerd 2.x.
-    K3sV3,
-    /// dockerd's `daemon.json`.
-    Docker,
-    /// A file of podman's `containers.conf.d`.
-    Podman,
-    /// A file of CRI-O's `crio.conf.d`.
-    Crio,
-    /// A file of the folder from which podman and CRI-O take OCI hooks: the hook alone, no wrapper.
-    HooksDir,
-    /// A CDI specification: the hook alone, no wrapper.
-    Cdi,
-}
-
-impl Target {
-    /// All.
-    pub const ALL: [Self; 8] = [
-        Self::Containerd,
-        Self::K3sV2,
-        Self::K3sV3,
-        Self::Docker,
-        Self::Podman,
-        Self::Crio,
-        Self::HooksDir,
-        Self::Cdi,
-    ];
-
-    /// As it is named on the command line; both of k3s' are one there.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Containerd => "containerd",
-            Self::K3sV2 | Self::K3sV3 => "k3s",
-            Self::Docker => "docker",
-            Self::Podman => "podman",
-            Self::Crio => "crio",
-            Self::HooksDir => "hooks-dir",
-            Self::Cdi => "cdi",
-        }
-    }
-
-    /// Where its file is when no other is named.
-    pub fn file(self) -> &'static Path {
-        Path::new(match self {
-            Self::Containerd => "/etc/containerd/config.toml",
-            Self::K3sV2 => "/var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl",
-            Self::K3sV3 => "/var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl",
-            Self::Docker => "/etc/docker/daemon.json",
-            Self::Podman => "/etc/containers/containers.conf.d/procemu.conf",
-            Self::Crio => "/etc/crio/crio.conf.d/99-procemu.conf",
-            Self::HooksDir => "/usr/share/containers/oci/hooks.d/procemu.json",
-            Self::Cdi => "/etc/cdi/procemu.json",
-        })
-    }
-
-    /// containerd's plugin that has the runtimes, as k3s' containerd names it.
-    fn plugin(self) -> &'static str {
-        match self {
-            Self::K3sV2 => "io.containerd.grpc.v1.cri",
-            _ => "io.containerd.cri.v1.runtime",
-        }
-    }
-
-    /// Whether it is told of the hook, not of the wrapper.
-    fn hook_alone(self) -> bool {
-        matches!(self, Self::HooksDir | Self::Cdi)
-    }
-
-    /// What makes the engine read its file again.
-    pub fn reload(self) -> Option<&'static str> {
-        match self {
-            Self::Containerd => Some("systemctl restart containerd"),
-            Self::K3sV2 | Self::K3sV3 => Some("systemctl restart k3s"),
-            Self::Docker => Some("systemctl reload docker"),
-            Self::Crio => Some("systemctl restart crio"),
-            Self::Podman | Self::HooksDir | Self::Cdi => None,
-        }
-    }
-}
 
 /// What an engine is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,8 +57,10 @@ pub struct Request {
     pub default: bool,
     /// Whether the engine is to give `--no-new-keyring`.
     pub no_new_keyring: bool,
-    /// The runtime to stand for, in place of the engine's default one: a name on PATH or in bridge.toml.
+    /// The runtime to stand for, in place of the engine's default one: a name, or the path that the wrapper finds by its name.
     pub runtime: Option<String>,
+    /// By which the wrapper will find the runtime.
+    pub config: Config,
     /// Absolute path of runtime-bridge. Links to it are made beside it.
     pub bridge: PathBuf,
 }
@@ -172,6 +96,9 @@ pub enum InstallError {
         /// What, and what can be done.
         what: String,
     },
+    /// There is no runtime to stand for.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
     /// A system call failed.
     #[error("cannot {step} {}", path.display())]
     Io {
@@ -212,12 +139,22 @@ impl Installation {
     /// Does it. The engine is told last.
     ///
     /// # Errors
-    /// For a call that failed; the engine's file is as it was then.
+    /// For a call that failed; the engine's file is as it was then, and the link is not there.
     pub fn apply(&self) -> Result<(), InstallError> {
-        if let Some((link, bridge)) = &self.link {
-            symlink(bridge, link).map_err(|source| InstallError::io("make the link", link, source))?;
-        }
-        self.edit.apply()
+        let made = match &self.link {
+            // The one of k3s' two files that came first has made it for both.
+            Some((link, bridge)) if !leads_to(link, bridge)? => {
+                symlink(bridge, link).map_err(|source| InstallError::io("make the link", link, source))?;
+                Some(link)
+            }
+            _ => None,
+        };
+        self.edit.apply().inspect_err(|_| {
+            if let Some(link) = made {
+                // The first error is the one to tell.
+                let _ = fs::remove_file(link);
+            }
+        })
     }
 }
 
@@ -243,6 +180,11 @@ pub fn install(request: &Request) -> Result<Installation, InstallError> {
                 "sets its default runtime itself; start it with --default-runtime procemu",
             ));
         }
+        _ if target.hook_alone() && request.runtime.is_some() => {
+            return Err(unsupported(
+                "is told of the hook alone, which stands for no runtime; leave --runtime out",
+            ));
+        }
         Target::Cdi if request.default => {
             return Err(unsupported(
                 "has no default; a container asks for the device procemu.io/keys=all",
@@ -255,29 +197,42 @@ pub fn install(request: &Request) -> Result<Installation, InstallError> {
         path: known.path().to_owned(),
         refusal,
     };
+    // A file that says nothing is as good as none.
+    let now = known.plain().filter(|now| !containerd::is_blank(now));
+    let now = now.as_deref();
     let fresh = match target {
-        Target::Containerd => known
-            .now()
-            .map_or_else(new_containerd, |now| Ok(containerd::beginning(now)))?,
+        Target::Containerd => now.map_or_else(containerd::new, |now| Ok(containerd::beginning(now)))?,
         _ => "",
     };
     if target == Target::Containerd {
-        refuse_imports(known.path(), known.now().unwrap_or_default())?;
+        refuse_imports(known.path(), now.unwrap_or_default())?;
     }
-    let runtime = match (&request.runtime, target) {
-        (Some(runtime), _) => runtime.clone(),
-        (None, Target::Containerd) => containerd::runtime(known.now().unwrap_or(fresh)).map_err(refused)?,
-        (None, Target::Podman) => podman_runtime().to_owned(),
-        (None, _) => "runc".to_owned(),
+    let link = match target.hook_alone() {
+        true => None,
+        false => {
+            let runtime = match (&request.runtime, target) {
+                (Some(given), _) => runtime::name(given, &request.config)?,
+                (None, Target::Containerd) => {
+                    let own = containerd::runtime(now.unwrap_or(fresh)).map_err(refused)?;
+                    runtime::name(&own, &request.config)?
+                }
+                (None, Target::Docker) => {
+                    let own = docker::runtime(now.unwrap_or_default(), known.before().as_deref());
+                    runtime::name(&own.map_err(refused)?, &request.config)?
+                }
+                (None, Target::K3sV2 | Target::K3sV3) => runtime::of_k3s(&request.config)?,
+                (None, _) => runtime::preferred(&request.config)?,
+            };
+            Some(request.bridge.with_file_name(format!("{PREFIX}{runtime}")))
+        }
     };
-    let link = link(&runtime, &request.bridge)?;
     let path_text = |path: &Path| {
         path.to_str()
             .map(str::to_owned)
             .ok_or_else(|| unsupported(&format!("{} is not UTF-8", path.display())))
     };
     let handler = Handler {
-        program: path_text(&link)?,
+        program: path_text(link.as_deref().unwrap_or(&request.bridge))?,
         default: request.default,
         no_new_keyring: request.no_new_keyring,
     };
@@ -294,15 +249,18 @@ pub fn install(request: &Request) -> Result<Installation, InstallError> {
             )?,
             _ => known.install(
                 |text, _| containerd::remove(text),
-                |text| containerd::add(if text.is_empty() { fresh } else { text }, &handler),
+                |text| match containerd::is_blank(text) {
+                    true => containerd::add(&containerd::begun(text, fresh), &handler),
+                    false => containerd::add(text, &handler),
+                },
             )?,
         },
     };
-    let needs_link = !target.hook_alone() && !leads_to(&link, &request.bridge)?;
-    Ok(Installation {
-        edit,
-        link: needs_link.then(|| (link, request.bridge.clone())),
-    })
+    let link = match link {
+        Some(link) if !leads_to(&link, &request.bridge)? => Some((link, request.bridge.clone())),
+        _ => None,
+    };
+    Ok(Installation { edit, link })
 }
 
 /// Finds out what has to be done to take ours out of `target`'s file.
@@ -328,9 +286,10 @@ pub fn uninstall(target: Target, file: Option<&Path>) -> Result<Edit, InstallErr
 /// For a file that cannot be read or understood.
 pub fn status(target: Target, file: Option<&Path>) -> Result<Option<Handler>, InstallError> {
     let known = Known::read(file.unwrap_or(target.file()))?;
-    let Some(text) = known.now() else {
+    let Some(text) = known.plain() else {
         return Ok(None);
     };
+    let text = text.as_str();
     let found = match target {
         Target::Containerd => containerd::installed(text),
         Target::Docker => docker::installed(text),
@@ -346,19 +305,7 @@ pub fn status(target: Target, file: Option<&Path>) -> Result<Option<Handler>, In
 /// Whether `program` is the wrapper, by the name that [`install`] gives it.
 fn is_ours(program: &str) -> bool {
     let name = Path::new(program).file_name().and_then(|name| name.to_str());
-    name.is_some_and(|name| name.starts_with("procemu-"))
-}
-
-/// The link under which `bridge` stands for `runtime`: beside itself.
-fn link(runtime: &str, bridge: &Path) -> Result<PathBuf, InstallError> {
-    let name = Path::new(runtime).file_name().and_then(|name| name.to_str());
-    match name {
-        Some(name) if !is_ours(name) => Ok(bridge.with_file_name(format!("procemu-{name}"))),
-        _ => Err(InstallError::Unsupported {
-            target: "install",
-            what: format!("{runtime:?} is no runtime to stand for; name the real one with --runtime"),
-        }),
-    }
+    name.is_some_and(|name| name.starts_with(PREFIX))
 }
 
 /// Whether `link` is there already.
@@ -404,7 +351,7 @@ fn refuse_imports(path: &Path, text: &str) -> Result<(), InstallError> {
             .flatten()
             .flatten()
         {
-            let imported = fs::read_to_string(&file).unwrap_or_default();
+            let imported = crate::text::read(&file).unwrap_or_default();
             if file != path && containerd::is_overridden(text, &imported).map_err(refused)? {
                 return Err(refused(Refusal::new(format!(
                     "imports {}, which has the last word on the runtimes; name that one with --config",
@@ -414,31 +361,4 @@ fn refuse_imports(path: &Path, text: &str) -> Result<(), InstallError> {
         }
     }
     Ok(())
-}
-
-/// What a new configuration begins with, in the form of the containerd that is here.
-fn new_containerd() -> Result<&'static str, InstallError> {
-    let unknown = |what: &str| InstallError::Unsupported {
-        target: Target::Containerd.name(),
-        what: format!(
-            "has no configuration, and {what}; `containerd config default` prints one to start from"
-        ),
-    };
-    let output = Command::new("containerd").arg("--version").output();
-    let output =
-        output.map_err(|error| unknown(&format!("containerd cannot be asked for its version ({error})")))?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut words = text.split_whitespace().map(|word| word.trim_start_matches('v'));
-    // `containerd github.com/containerd/containerd/v2 v2.2.9 REVISION`
-    match words.find(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.')) {
-        Some(version) if version.starts_with("1.") => Ok("version = 2\n"),
-        Some(version) if version.starts_with("2.") => Ok("version = 3\n"),
-        _ => Err(unknown(&format!("its version is not known: {:?}", text.trim()))),
-    }
-}
-
-/// podman's own first choice among those that are here.
-fn podman_runtime() -> &'static str {
-    let there = |name: &&str| crate::locate::at(Path::new(name)).is_ok();
-    ["crun", "runc"].into_iter().find(there).unwrap_or("crun")
 }

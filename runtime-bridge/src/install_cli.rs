@@ -1,15 +1,17 @@
-//! `install`, `uninstall`, `status`: what an administrator types.
+//! `install`, `uninstall`: what an administrator types.
 
 use clap::{Args, ValueEnum};
 use runtime_bridge::config::Config;
-use runtime_bridge::install::{self, Edit, Handler, InstallError, Request, Restart, Target};
+use runtime_bridge::install::{self, Edit, InstallError, Installation, Request, Restart, Target};
 use runtime_bridge::locate;
+use runtime_bridge::text;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
 /// An engine, or a folder that engines read.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Name {
+pub enum Name {
     Containerd,
     K3s,
     Docker,
@@ -35,7 +37,8 @@ pub struct Install {
     /// Have the engine call the runtime with --no-new-keyring
     #[arg(long)]
     no_new_keyring: bool,
-    /// The runtime to stand in for (default: the engine's own)
+    /// The runtime to stand in for, by its name or path (default: that of containerd's and dockerd's file; of podman and CRI-O crun,
+    /// else runc; of k3s runc)
     #[arg(long, value_name = "NAME")]
     runtime: Option<String>,
 }
@@ -55,33 +58,36 @@ struct At {
     /// The engine's file (default: where the engine looks for it)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Only print what would be changed, as a unified diff
+    /// Only print what would be done, and the change of the file as a unified diff
     #[arg(long)]
     dry_run: bool,
     /// Where something was changed, run COMMAND (by sh) to restart the engine; where it fails, undo the change and run it again
-    #[arg(long, value_name = "COMMAND", conflicts_with = "dry_run")]
+    #[arg(long, value_name = "COMMAND", value_parser = command)]
     restart: Option<String>,
 }
 
 impl At {
+    /// Prints what [`At::make`] would change, and whether it would restart the engine.
+    fn show(&self, targets: &[Target], edits: &[Edit], state_dir: &Path) {
+        edits.iter().for_each(|edit| print!("{}", edit.diff()));
+        if let (Some(command), Some(target)) = (&self.restart, targets.first())
+            && restart(command, *target, state_dir).is_due(edits)
+        {
+            println!("would run: {command}");
+        }
+    }
+
     /// Makes `edits` by way of `apply`, and what becomes of them known.
     fn make(
         &self,
         targets: &[Target],
         edits: &[Edit],
         unchanged: &str,
+        state_dir: &Path,
         apply: impl FnOnce() -> Result<(), InstallError>,
     ) -> Result<(), Box<dyn Error>> {
         let restarted = match (&self.restart, targets.first()) {
-            (Some(command), Some(target)) => {
-                let config = Config::load(None).unwrap_or_default();
-                let restart = Restart {
-                    command,
-                    engine: target.name(),
-                    state_dir: &config.state_dir,
-                };
-                restart.with(edits, apply)?
-            }
+            (Some(command), Some(target)) => restart(command, *target, state_dir).with(edits, apply)?,
             _ => {
                 apply()?;
                 false
@@ -91,9 +97,11 @@ impl At {
             let is = if edit.changes() { "is changed" } else { unchanged };
             println!("{} {is}", edit.path().display());
         }
-        match (&self.restart, targets.first().and_then(|target| target.reload())) {
+        let changed = targets.iter().zip(edits).find(|(_, edit)| edit.changes());
+        let reload = changed.and_then(|(target, edit)| target.reload(self.config.as_deref(), edit));
+        match (&self.restart, reload) {
             (Some(command), _) if restarted => println!("done: {command}"),
-            (None, Some(reload)) if edits.iter().any(Edit::changes) => println!("now: {reload}"),
+            (None, Some(reload)) => println!("now: {reload}"),
             _ => {}
         }
         Ok(())
@@ -106,6 +114,9 @@ impl Install {
     /// # Errors
     /// What stands in the way; said before anything is changed, where it can be known then.
     pub fn run(self) -> Result<(), Box<dyn Error>> {
+        let config = Config::load(None)?;
+        // Wrong tables would fail each container.
+        config.table(&BTreeMap::new())?;
         let bridge = locate::own()?;
         let file = self.at.config.as_deref().map(std::path::absolute).transpose()?;
         let request = |target| Request {
@@ -114,27 +125,33 @@ impl Install {
             default: self.as_default,
             no_new_keyring: self.no_new_keyring,
             runtime: self.runtime.clone(),
+            config: config.clone(),
             bridge: bridge.clone(),
         };
-        let targets = targets(self.target, file.as_deref());
+        let targets = targets(self.target, file.as_deref())?;
         let found = targets
             .iter()
             .map(|target| install::install(&request(*target)))
             .collect::<Result<Vec<_>, _>>()?;
         let edits: Vec<_> = found.iter().map(|each| each.edit.clone()).collect();
+        // One for both of k3s' files.
+        let links: BTreeSet<_> = found.iter().filter_map(Installation::link).collect();
+        let state_dir = &config.state_dir;
         if self.at.dry_run {
-            edits.iter().for_each(|edit| print!("{}", edit.diff()));
+            for link in links {
+                println!("{} would lead to {}", link.display(), bridge.display());
+            }
+            self.at.show(&targets, &edits, state_dir);
             return Ok(());
         }
-        self.at.make(&targets, &edits, "is as it was asked for", || {
-            for each in &found {
-                each.apply()?;
-                if let Some(link) = each.link() {
+        self.at
+            .make(&targets, &edits, "is as it was asked for", state_dir, || {
+                found.iter().try_for_each(Installation::apply)?;
+                for link in links {
                     println!("{} leads to {}", link.display(), bridge.display());
                 }
-            }
-            Ok(())
-        })
+                Ok(())
+            })
     }
 }
 
@@ -145,76 +162,57 @@ impl Uninstall {
     /// As [`Install::run`].
     pub fn run(self) -> Result<(), Box<dyn Error>> {
         let file = self.at.config.as_deref().map(std::path::absolute).transpose()?;
-        let targets = targets(self.target, file.as_deref());
+        let targets = targets(self.target, file.as_deref())?;
         let edits = targets
             .iter()
             .map(|target| install::uninstall(*target, file.as_deref()))
             .collect::<Result<Vec<_>, _>>()?;
+        // Taken out also where bridge.toml is wrong.
+        let state_dir = &Config::load(None).unwrap_or_default().state_dir;
         if self.at.dry_run {
-            edits.iter().for_each(|edit| print!("{}", edit.diff()));
+            self.at.show(&targets, &edits, state_dir);
             return Ok(());
         }
-        self.at.make(&targets, &edits, "has nothing of ours", || {
-            edits.iter().try_for_each(Edit::apply)
-        })
+        self.at
+            .make(&targets, &edits, "has nothing of ours", state_dir, || {
+                edits.iter().try_for_each(Edit::apply)
+            })
     }
 }
 
-/// Prints where it is installed.
-///
-/// # Errors
-/// For a file that cannot be understood.
-pub fn status() -> Result<(), Box<dyn Error>> {
-    for target in Target::ALL {
-        let file = target.file().display();
-        let line = match install::status(target, None)? {
-            None if target.file().exists() => "not installed".to_owned(),
-            None => continue,
-            Some(Handler {
-                program,
-                default,
-                no_new_keyring,
-            }) => {
-                let whom = if default {
-                    "all containers"
-                } else {
-                    "those that ask for it"
-                };
-                let keyring = if no_new_keyring { ", --no-new-keyring" } else { "" };
-                format!("{program}, for {whom}{keyring}")
-            }
-        };
-        println!("{}: {file}: {line}", target.name());
+fn restart<'a>(command: &'a str, target: Target, state_dir: &'a Path) -> Restart<'a> {
+    Restart {
+        command,
+        engine: target.name(),
+        state_dir,
     }
-    Ok(())
+}
+
+/// A command that `sh` would do nothing for restarts nothing.
+fn command(given: &str) -> Result<String, &'static str> {
+    match given.trim().is_empty() {
+        true => Err("expected a command that restarts the engine"),
+        false => Ok(given.to_owned()),
+    }
 }
 
 /// What is meant: of k3s' two templates the one that `file` names, else the one of its containerd, else both.
-fn targets(name: Name, file: Option<&Path>) -> Vec<Target> {
-    match name {
-        Name::Containerd => vec![Target::Containerd],
-        Name::K3s => k3s(file),
-        Name::Docker => vec![Target::Docker],
-        Name::Podman => vec![Target::Podman],
-        Name::Crio => vec![Target::Crio],
-        Name::HooksDir => vec![Target::HooksDir],
-        Name::Cdi => vec![Target::Cdi],
-    }
+pub fn targets(name: Name, file: Option<&Path>) -> Result<Vec<Target>, InstallError> {
+    Ok(match (name, file) {
+        (Name::K3s, Some(file)) => vec![Target::template(file)?],
+        (Name::K3s, None) => k3s(),
+        (Name::Containerd, _) => vec![Target::Containerd],
+        (Name::Docker, _) => vec![Target::Docker],
+        (Name::Podman, _) => vec![Target::Podman],
+        (Name::Crio, _) => vec![Target::Crio],
+        (Name::HooksDir, _) => vec![Target::HooksDir],
+        (Name::Cdi, _) => vec![Target::Cdi],
+    })
 }
 
-fn k3s(file: Option<&Path>) -> Vec<Target> {
-    let is = |file: &Path, target: Target| file.file_name() == target.file().file_name();
-    if let Some(file) = file {
-        let target = if is(file, Target::K3sV2) {
-            Target::K3sV2
-        } else {
-            Target::K3sV3
-        };
-        return vec![target];
-    }
+fn k3s() -> Vec<Target> {
     // What k3s made of its templates last.
-    let made =
-        std::fs::read_to_string(Target::K3sV2.file().with_file_name("config.toml")).unwrap_or_default();
+    let made = text::read(&Target::K3sV2.file().with_file_name("config.toml")).unwrap_or_default();
     match made.lines().find_map(|line| line.strip_prefix("version = ")) {
         Some("2") => vec![Target::K3sV2],
         Some("3") => vec![Target::K3sV3],

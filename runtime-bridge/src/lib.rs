@@ -22,4 +22,5 @@ pub mod runtime;
 pub mod shim;
 pub mod spec;
 pub mod sysctl;
+pub mod text;
 pub mod wrapper;

@@ -1,6 +1,7 @@
 //! `runtime-bridge`: hook and tools under its own name; under any other, the runtime of that name.
 
 mod install_cli;
+mod status_cli;
 
 use clap::{Parser, Subcommand};
 use runtime_bridge::bundle::{self, Options};
@@ -53,7 +54,7 @@ enum Cmd {
     /// Take out again what `install` put in
     Uninstall(install_cli::Uninstall),
     /// Show where the bridge is installed
-    Status,
+    Status(status_cli::Status),
     /// From a privileged pod with hostPID: put this program on the node, at /opt/procemu/bin, and there run it with ARGS
     Node {
         /// A folder with bridge.toml and tables, for the node's /etc/procemu
@@ -104,7 +105,7 @@ fn main() -> ExitCode {
         } => ended(rewrite(&bundle, runtime.as_deref(), config.as_deref(), dry_run)),
         Cmd::Install(args) => ended(args.run()),
         Cmd::Uninstall(args) => ended(args.run()),
-        Cmd::Status => ended(install_cli::status()),
+        Cmd::Status(args) => args.run().unwrap_or_else(|error| ended(Err(error))),
         Cmd::Node { files, args } => ended(Err(node::run(files.as_deref(), &args).into())),
         Cmd::Stay => loop {
             std::thread::park();

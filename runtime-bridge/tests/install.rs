@@ -1,5 +1,6 @@
 //! Engines' files with the bridge in them and out of them again.
 
+use runtime_bridge::config::Config;
 use runtime_bridge::install::{Installation, Request, Target, install, status, uninstall};
 use runtime_bridge::report::chain;
 use std::fs;
@@ -20,12 +21,12 @@ imports = ["conf.d/*.toml"]
           pod_annotations = ["site/*"]
           [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.plain.options]
             SystemdCgroup = true # important
-            BinaryName = "/opt/bin/crun"
+            BinaryName = "crun"
 [timeouts]
   a = "1s"
 "#;
 
-const DOCKER: &str = "{\n    \"default-runtime\": \"nvidia\",\n    \"runtimes\": {\n        \"nvidia\": {\"path\": \"\\u002fn\"}\n    },\n    \"x\": 1e400\n}\n";
+const DOCKER: &str = "{\n    \"default-runtime\": \"nvidia\",\n    \"runtimes\": {\n        \"nvidia\": {\"path\": \"\\u0063run\"}\n    },\n    \"x\": 1e400\n}\n";
 
 struct Place {
     dir: tempfile::TempDir,
@@ -36,7 +37,11 @@ impl Place {
     fn new(target: Target) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("bin")).unwrap();
-        fs::write(dir.path().join("bin/runtime-bridge"), "").unwrap();
+        for name in ["runtime-bridge", "runc", "crun"] {
+            let program = dir.path().join("bin").join(name);
+            fs::write(&program, "").unwrap();
+            fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+        }
         Self { dir, target }
     }
 
@@ -63,7 +68,16 @@ impl Place {
             default: false,
             no_new_keyring: false,
             runtime: None,
+            config: self.config(),
             bridge: self.dir.path().join("bin/runtime-bridge"),
+        }
+    }
+
+    fn config(&self) -> Config {
+        let runtime = |name: &str| (name.to_owned(), self.dir.path().join("bin").join(name));
+        Config {
+            runtimes: ["runc", "crun"].map(runtime).into(),
+            ..Config::default()
         }
     }
 
@@ -209,9 +223,9 @@ fn what_others_changed_since_stays() {
 fn docker_keeps_the_rest_of_its_file() {
     let place = Place::with(Target::Docker, DOCKER);
     place.install(true);
-    let link = place.dir.path().join("bin/procemu-runc");
+    let link = place.dir.path().join("bin/procemu-crun");
     let want = format!(
-        "{{\n    \"default-runtime\": \"procemu\",\n    \"runtimes\": {{\n        \"nvidia\": {{\"path\": \"\\u002fn\"}},\n        \"procemu\": {{\n            \"path\": \"{}\"\n        }}\n    }},\n    \"x\": 1e400\n}}\n",
+        "{{\n    \"default-runtime\": \"procemu\",\n    \"runtimes\": {{\n        \"nvidia\": {{\"path\": \"\\u0063run\"}},\n        \"procemu\": {{\n            \"path\": \"{}\"\n        }}\n    }},\n    \"x\": 1e400\n}}\n",
         link.display()
     );
     assert_eq!(place.text().unwrap(), want);

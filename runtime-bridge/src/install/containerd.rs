@@ -1,7 +1,12 @@
 //! containerd's `config.toml`: a runtime handler beside the one that is there, edited so that all else keeps its bytes.
 
+mod version;
+
+pub use version::{beginning, begun, is_blank, new};
+
 use super::{HANDLER, Handler, MADE_BY, Refusal, is_ours};
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
+use version::{enabled_plugin, plugin};
 
 /// What a pod's annotations have to match for containerd to hand them on to the runtime.
 pub(super) const ANNOTATIONS: &str = "procemu.io/*";
@@ -23,27 +28,13 @@ const PLUGIN_2: &str = "io.containerd.grpc.v1.cri";
 /// The same in a file of version 3.
 const PLUGIN_3: &str = "io.containerd.cri.v1.runtime";
 
-/// The CRI plugin that has the runtimes, by the file's version.
-fn plugin(document: &DocumentMut) -> Result<&'static str, Refusal> {
-    match document.get("version").map(Item::as_integer) {
-        Some(Some(2)) => Ok(PLUGIN_2),
-        Some(Some(3)) => Ok(PLUGIN_3),
-        None | Some(Some(1)) => Err(Refusal::new(
-            "has no version, or 1; `containerd config migrate` prints it in a form with version = 2 or 3",
+/// Uniform ends of lines are kept by [`super::lines`]; toml_edit would write all as LF.
+fn refuse_mixed_lines(text: &str) -> Result<(), Refusal> {
+    match text.contains('\r') {
+        true => Err(Refusal::new(
+            "ends some lines in CRLF and some in LF; make them one",
         )),
-        Some(version) => Err(Refusal::new(format!(
-            "has version = {}, expected 2 or 3",
-            version.map_or("no number".to_owned(), |number| number.to_string())
-        ))),
-    }
-}
-
-/// What a file of the same form as `text` begins with; nothing where it has none.
-pub fn beginning(text: &str) -> &'static str {
-    match parse(text).and_then(|document| plugin(&document)) {
-        Ok(PLUGIN_2) => "version = 2\n",
-        Ok(_) => "version = 3\n",
-        Err(_) => "",
+        false => Ok(()),
     }
 }
 
@@ -53,7 +44,7 @@ pub fn beginning(text: &str) -> &'static str {
 /// If the text is no configuration of version 2 or 3, or its default handler is not run by containerd's runc shim.
 pub fn runtime(text: &str) -> Result<String, Refusal> {
     let document = parse(&remove(text)?)?;
-    let plugin = plugin(&document)?;
+    let plugin = enabled_plugin(&document)?;
     let base = base(&document, plugin)?;
     let program = base
         .as_ref()
@@ -68,8 +59,9 @@ pub fn runtime(text: &str) -> Result<String, Refusal> {
 /// As [`runtime`]; also if the parts to be edited are written in a form that cannot be kept.
 pub fn add(text: &str, handler: &Handler) -> Result<String, Refusal> {
     let clean = remove(text)?;
+    refuse_mixed_lines(&clean)?;
     let mut document = parse(&clean)?;
-    let plugin = plugin(&document)?;
+    let plugin = enabled_plugin(&document)?;
     let mut ours = base(&document, plugin)?.unwrap_or_default();
     ours.insert("runtime_type", "io.containerd.runc.v2".into());
     let annotations = ours
@@ -122,7 +114,7 @@ pub fn add(text: &str, handler: &Handler) -> Result<String, Refusal> {
 /// The text without our handler, and with the default that was there before it.
 ///
 /// # Errors
-/// If the text is no TOML.
+/// If the text is no TOML, or ends its lines in both ways and has ours.
 pub fn remove(text: &str) -> Result<String, Refusal> {
     let mut document = parse(text)?;
     let Ok(plugin) = plugin(&document) else {
@@ -154,11 +146,11 @@ pub fn remove(text: &str) -> Result<String, Refusal> {
             }
         }
     }
-    Ok(if changed {
-        document.to_string()
-    } else {
-        text.to_owned()
-    })
+    if !changed {
+        return Ok(text.to_owned());
+    }
+    refuse_mixed_lines(text)?;
+    Ok(document.to_string())
 }
 
 /// Whether our handler is there, its program, and whether it is the default.

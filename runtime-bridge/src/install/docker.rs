@@ -89,9 +89,63 @@ pub fn installed(text: &str) -> Result<Option<Handler>, Refusal> {
     }))
 }
 
+/// The program of the default runtime: a name on PATH or a path. `before` is as for [`remove`].
+///
+/// # Errors
+/// If the text is no JSON object, or its default runtime is more than a program.
+pub fn runtime(text: &str, before: Option<&str>) -> Result<String, Refusal> {
+    let clean = remove(text, before)?;
+    let top = object(if clean.trim().is_empty() { "{}" } else { &clean }, "")?;
+    let name = top.get("default-runtime").and_then(string);
+    let name = name.as_deref().filter(|name| !name.is_empty()).unwrap_or("runc");
+    let runtimes = runtimes(&top)?;
+    let Some(raw) = runtimes.get(name) else {
+        return match name {
+            "runc" | "io.containerd.runc.v2" => Ok("runc".to_owned()),
+            _ => Err(Refusal::new(format!(
+                "has no runtime {name}, which is its default"
+            ))),
+        };
+    };
+    let runtime: Value = serde_json::from_str(raw).unwrap_or_default();
+    let list = runtime.get("runtimeArgs").and_then(Value::as_array);
+    if list.is_some_and(|args| !args.is_empty()) {
+        return Err(Refusal::new(format!(
+            "gives its default runtime {name} runtimeArgs, which it would not get through us; name a program with --runtime"
+        )));
+    }
+    let program = runtime.get("path").and_then(Value::as_str);
+    program
+        .filter(|program| !program.is_empty())
+        .map(str::to_owned)
+        .ok_or_else(|| {
+            Refusal::new(format!(
+                "has no path for its default runtime {name}; name a program with --runtime"
+            ))
+        })
+}
+
+/// Whether all that the former text says of runtimes is in the latter: a reload does not take back what the file has no more.
+pub fn only_adds((now, new): (&str, &str)) -> bool {
+    let part = |text: &str, name: &str| -> Value {
+        let top = object(text, "").ok();
+        let raw = top.as_ref().and_then(|top| top.get(name));
+        raw.and_then(|raw| serde_json::from_str(raw).ok())
+            .unwrap_or_default()
+    };
+    let default = part(now, "default-runtime");
+    let (had, has) = (part(now, "runtimes"), part(new, "runtimes"));
+    let mut had = had.as_object().into_iter().flatten();
+    (default.is_null() || default == part(new, "default-runtime"))
+        && had.all(|(name, runtime)| has.get(name) == Some(runtime))
+}
+
 fn object(text: &str, at: &str) -> Result<Node, Refusal> {
-    Node::object(text, at)
-        .map_err(|error| Refusal::new(crate::report::chain(&error).trim_start_matches(": ").to_owned()))
+    Node::object(text, at).map_err(|error| {
+        let error = crate::report::chain(&error);
+        let error = error.trim_start_matches(": ");
+        Refusal::new(format!("is no JSON that can be edited: {error}"))
+    })
 }
 
 fn runtimes(top: &Node) -> Result<Node, Refusal> {

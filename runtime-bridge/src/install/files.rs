@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use similar::TextDiff;
 
-use super::{InstallError, Refusal};
+use super::{InstallError, Refusal, lines};
 
 /// Beside the file: what was there before us. There is none where there was no file.
 const BEFORE: &str = ".procemu-before";
@@ -79,11 +79,23 @@ impl Known {
     /// Reads the file at `path`, links followed, and the copies beside it.
     ///
     /// # Errors
-    /// For a file that cannot be read as text.
+    /// For a file that cannot be read as [`crate::text::read`] does, and for a link that leads nowhere.
     pub fn read(path: &Path) -> Result<Self, InstallError> {
         let path = match fs::canonicalize(path) {
             Ok(real) => real,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::read_link(path) {
+                // To make a file of it would part it from what the administrator keeps elsewhere.
+                Ok(to) => {
+                    return Err(InstallError::Refused {
+                        path: path.to_owned(),
+                        refusal: Refusal::new(format!(
+                            "leads to {}, which is not there; make that file, or remove the link",
+                            to.display()
+                        )),
+                    });
+                }
+                Err(_) => path.to_owned(),
+            },
             Err(source) => return Err(InstallError::io("read", path, source)),
         };
         Ok(Self {
@@ -104,6 +116,16 @@ impl Known {
         self.now.as_deref()
     }
 
+    /// The same as it is edited, by [`lines`].
+    pub fn plain(&self) -> Option<String> {
+        self.now.as_deref().map(lines::plain)
+    }
+
+    /// What was there before us, in the same way.
+    pub fn before(&self) -> Option<String> {
+        self.before.as_deref().map(lines::plain)
+    }
+
     /// Whether nobody else has changed it since we did.
     fn is_as_left(&self) -> bool {
         self.after.is_some() && self.now == self.after
@@ -120,10 +142,10 @@ impl Known {
     ) -> Result<Edit, InstallError> {
         let base = match &self.now {
             _ if self.is_as_left() => self.before.clone(),
-            Some(now) => Some(self.refused(remove(now, self.before.as_deref()))?),
+            Some(now) => Some(self.without_us(now, remove)?),
             None => None,
         };
-        let new = self.refused(add(base.as_deref().unwrap_or_default()))?;
+        let new = self.refused(lines::edit(base.as_deref().unwrap_or_default(), add))?;
         Ok(Edit {
             path: self.path,
             now: self.now,
@@ -142,7 +164,7 @@ impl Known {
     ) -> Result<Edit, InstallError> {
         let new = match &self.now {
             _ if self.is_as_left() => self.before.clone(),
-            Some(now) => Some(self.refused(remove(now, self.before.as_deref()))?),
+            Some(now) => Some(self.without_us(now, remove)?),
             None => None,
         };
         Ok(Edit {
@@ -151,6 +173,15 @@ impl Known {
             new,
             copies: Copies::Drop,
         })
+    }
+
+    fn without_us(
+        &self,
+        text: &str,
+        remove: impl Fn(&str, Option<&str>) -> Result<String, Refusal>,
+    ) -> Result<String, InstallError> {
+        let before = self.before();
+        self.refused(lines::edit(text, |plain| remove(plain, before.as_deref())))
     }
 
     /// The change of a file that is to be all ours, and is refused where somebody else made or changed it.
@@ -202,6 +233,12 @@ impl Edit {
     /// Whether the file is to be another.
     pub fn changes(&self) -> bool {
         self.now != self.new
+    }
+
+    /// What the file holds now, and what it will.
+    pub(super) fn sides(&self) -> (&str, &str) {
+        let [now, new] = [&self.now, &self.new].map(|text| text.as_deref().unwrap_or_default());
+        (now, new)
     }
 
     /// The change as a unified diff; empty where there is none.
@@ -300,7 +337,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 fn text(path: &Path) -> Result<Option<String>, InstallError> {
-    match fs::read_to_string(path) {
+    match crate::text::read(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(InstallError::io("read", path, source)),

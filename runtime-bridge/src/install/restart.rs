@@ -30,7 +30,7 @@ pub enum RestartError {
     Install(#[from] InstallError),
     /// It did not come back before.
     #[error(
-        "`{command}` failed ({why}) with the same change before; remove {} to have it tried again",
+        "`{command}` failed ({why}) with the same change before; name another command, or remove {} to have it tried again",
         failed.display()
     )]
     Known {
@@ -65,8 +65,8 @@ impl Restart<'_> {
         edits: &[Edit],
         apply: impl FnOnce() -> Result<(), InstallError>,
     ) -> Result<bool, RestartError> {
-        let folder = self.state_dir.join("restart");
-        let due = folder.join(self.engine);
+        let folder = self.folder();
+        let due = self.due();
         let failed = folder.join(format!("{}.failed", self.engine));
         let io = |step, path: &Path| {
             let path = path.to_owned();
@@ -78,12 +78,14 @@ impl Restart<'_> {
         let _lock = Flock::lock(lock, FlockArg::LockExclusive)
             .map_err(|(_, errno)| io("lock", &folder)(errno.into()))?;
 
-        let changes = edits.iter().any(Edit::changes);
-        let was_due = due.exists();
-        if !changes && !was_due {
+        if !self.is_due(edits) {
             return Ok(false);
         }
-        let asked: String = edits.iter().map(Edit::outcome).collect();
+        let changes = edits.iter().any(Edit::changes);
+        let was_due = due.exists();
+        // With the command: it may be what was wrong.
+        let outcomes: String = edits.iter().map(Edit::outcome).collect();
+        let asked = format!("{}\n{outcomes}", self.command);
         let noted = fs::read_to_string(&failed).unwrap_or_default();
         if let Some((why, known)) = noted.split_once('\n')
             && changes
@@ -133,6 +135,20 @@ impl Restart<'_> {
             why,
             after,
         })
+    }
+
+    /// Whether the engine has to be restarted for `edits`, or still has to from before.
+    pub fn is_due(&self, edits: &[Edit]) -> bool {
+        edits.iter().any(Edit::changes) || self.due().exists()
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.state_dir.join("restart")
+    }
+
+    /// Exists from before the files are changed until the engine runs with them.
+    fn due(&self) -> PathBuf {
+        self.folder().join(self.engine)
     }
 
     fn run(&self) -> Result<(), String> {
