@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use runtime_bridge::config::Config;
-use runtime_bridge::install::{self, Edit, InstallError, Installation, Request, Restart, Target};
+use runtime_bridge::install::{self, Edit, InstallError, Installation, Lock, Request, Restart, Target};
 use runtime_bridge::locate;
 use runtime_bridge::text;
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,6 +67,15 @@ struct At {
 }
 
 impl At {
+    /// Taken before it is found out what is to be done, where anything will be.
+    fn lock(&self) -> Result<Option<Lock>, InstallError> {
+        let state_dir = Config::load(None).unwrap_or_default().state_dir;
+        match self.dry_run {
+            true => Ok(None),
+            false => Lock::take(&state_dir).map(Some),
+        }
+    }
+
     /// Prints what [`At::make`] would change, and whether it would restart the engine.
     fn show(&self, targets: &[Target], edits: &[Edit], state_dir: &Path) {
         edits.iter().for_each(|edit| print!("{}", edit.diff()));
@@ -80,6 +89,7 @@ impl At {
     /// Makes `edits` by way of `apply`, and what becomes of them known.
     fn make(
         &self,
+        lock: &Lock,
         targets: &[Target],
         edits: &[Edit],
         unchanged: &str,
@@ -87,7 +97,7 @@ impl At {
         apply: impl FnOnce() -> Result<(), InstallError>,
     ) -> Result<(), Box<dyn Error>> {
         let restarted = match (&self.restart, targets.first()) {
-            (Some(command), Some(target)) => restart(command, *target, state_dir).with(edits, apply)?,
+            (Some(command), Some(target)) => restart(command, *target, state_dir).with(lock, edits, apply)?,
             _ => {
                 apply()?;
                 false
@@ -114,6 +124,7 @@ impl Install {
     /// # Errors
     /// What stands in the way; said before anything is changed, where it can be known then.
     pub fn run(self) -> Result<(), Box<dyn Error>> {
+        let lock = self.at.lock()?;
         let config = Config::load(None)?;
         // Wrong tables would fail each container.
         config.table(&BTreeMap::new())?;
@@ -137,21 +148,27 @@ impl Install {
         // One for both of k3s' files.
         let links: BTreeSet<_> = found.iter().filter_map(Installation::link).collect();
         let state_dir = &config.state_dir;
-        if self.at.dry_run {
+        let Some(lock) = lock else {
             for link in links {
                 println!("{} would lead to {}", link.display(), bridge.display());
             }
             self.at.show(&targets, &edits, state_dir);
             return Ok(());
-        }
-        self.at
-            .make(&targets, &edits, "is as it was asked for", state_dir, || {
+        };
+        self.at.make(
+            &lock,
+            &targets,
+            &edits,
+            "is as it was asked for",
+            state_dir,
+            || {
                 found.iter().try_for_each(Installation::apply)?;
                 for link in links {
                     println!("{} leads to {}", link.display(), bridge.display());
                 }
                 Ok(())
-            })
+            },
+        )
     }
 }
 
@@ -161,6 +178,7 @@ impl Uninstall {
     /// # Errors
     /// As [`Install::run`].
     pub fn run(self) -> Result<(), Box<dyn Error>> {
+        let lock = self.at.lock()?;
         let file = self.at.config.as_deref().map(std::path::absolute).transpose()?;
         let targets = targets(self.target, file.as_deref())?;
         let edits = targets
@@ -169,12 +187,12 @@ impl Uninstall {
             .collect::<Result<Vec<_>, _>>()?;
         // Taken out also where bridge.toml is wrong.
         let state_dir = &Config::load(None).unwrap_or_default().state_dir;
-        if self.at.dry_run {
+        let Some(lock) = lock else {
             self.at.show(&targets, &edits, state_dir);
             return Ok(());
-        }
+        };
         self.at
-            .make(&targets, &edits, "has nothing of ours", state_dir, || {
+            .make(&lock, &targets, &edits, "has nothing of ours", state_dir, || {
                 edits.iter().try_for_each(Edit::apply)
             })
     }

@@ -1,7 +1,7 @@
 //! An engine restarted with a changed file, and the file given back where it does not come back.
 
 use runtime_bridge::config::Config;
-use runtime_bridge::install::{Installation, Request, Restart, Target, install, uninstall};
+use runtime_bridge::install::{Installation, Lock, Request, Restart, Target, install, uninstall};
 use runtime_bridge::report::chain;
 use std::fs;
 use std::path::PathBuf;
@@ -61,7 +61,8 @@ impl Place {
             engine: "containerd",
             state_dir: self.0.path(),
         };
-        restart.with(edits, apply).map_err(|error| chain(&error))
+        let lock = Lock::take(self.0.path()).unwrap();
+        restart.with(&lock, edits, apply).map_err(|error| chain(&error))
     }
 
     fn restarts(&self) -> usize {
@@ -142,7 +143,11 @@ fn uninstalling_is_taken_back_too() {
         engine: "containerd",
         state_dir: place.0.path(),
     };
-    let said = restart.with(std::slice::from_ref(&edit), || edit.apply());
+    let said = restart.with(
+        &Lock::take(place.0.path()).unwrap(),
+        std::slice::from_ref(&edit),
+        || edit.apply(),
+    );
     assert!(chain(&said.unwrap_err()).ends_with("failed too (exit status: 1)"));
     assert!(place.has_our_handler());
     assert!(place.at("config.toml.procemu-after").exists());
