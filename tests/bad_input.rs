@@ -47,6 +47,9 @@ fn main() -> ExitCode {
         suite.test(format!("cured::config::{name}"), move |bed| {
             config(bed, text, words)
         });
+        suite.test(format!("cured::install::{name}"), move |bed| {
+            install(bed, text, words)
+        });
     }
     for runtime in RUNTIMES {
         suite.test(
@@ -216,6 +219,16 @@ fn config(bed: &Bed, text: &str, words: &[&str]) -> TestResult {
     } else {
         fail(output)
     }
+}
+
+/// Nor is an engine told of a bridge that would start none.
+fn install(bed: &Bed, text: &str, words: &[&str]) -> TestResult {
+    need::root()?;
+    bed.config_with(text)?;
+    let call = r#"exec unshare --mount sh -c 'mount -t tmpfs tmpfs /etc; mkdir /etc/procemu; cp bridge.toml /etc/procemu/
+        exec "$BRIDGE" install hooks-dir --config "$BED/hook.json" --restart true'"#;
+    refused(bed, call, 1, words)?;
+    equal("the engine was told", bed.path("hook.json").exists(), false)
 }
 
 /// An image whose /proc is a link: the runtime refuses it, or we do; nothing is mounted on what it points to.

@@ -265,14 +265,20 @@ fn a_template_of_k3s_keeps_its_text() {
 
 #[test]
 fn what_is_not_understood_is_refused() {
-    let version = "; `containerd config migrate` prints it in a form with version = 2 or 3";
+    let version = "; expected version = 2 or 3 at the top and the form that `containerd config default` prints \
+                   (`containerd config migrate` of containerd 2.x prints this file in it)";
     for (text, want) in [
-        ("", format!("FILE has no version, or 1{version}")),
+        ("x = 1", format!("FILE has no version, or 1{version}")),
         ("version = 1", format!("FILE has no version, or 1{version}")),
-        ("version = 4", "FILE has version = 4, expected 2 or 3".to_owned()),
+        ("version = 4", "FILE has version = 4, expected the number 2 or 3".to_owned()),
         (
-            "version = 'x'",
-            "FILE has version = no number, expected 2 or 3".to_owned(),
+            "version = '3' # x",
+            "FILE has version = '3', expected the number 2 or 3".to_owned(),
+        ),
+        (
+            "disabled_plugins = ['cri']\n",
+            "FILE has cri among its disabled_plugins, without which containerd has no runtimes to choose from; take it out there"
+                .to_owned(),
         ),
         (
             "version = 3\nplugins = {}\n",
@@ -299,11 +305,16 @@ fn what_is_not_understood_is_refused() {
             .refused()
             .starts_with("FILE line 1: ")
     );
-    assert!(
-        Place::with(Target::Docker, "{\"a\":")
-            .refused()
-            .starts_with("FILE ")
-    );
+    for (text, want) in [
+        ("{\"a\":", "EOF while parsing a value at line 1 column 5"),
+        (
+            "{\"a\": 1, \"a\": 2}",
+            "duplicate member \"a\", each name may appear once",
+        ),
+    ] {
+        let said = Place::with(Target::Docker, text).refused();
+        assert_eq!(said, format!("FILE is no JSON that can be edited: {want}"));
+    }
     for target in [Target::Podman, Target::Crio, Target::HooksDir, Target::Cdi] {
         let foreign = Place::with(target, "{}");
         let want = "FILE is not by runtime-bridge; move it away, or name another file with --config";
@@ -382,6 +393,24 @@ fn containerd_1_keeps_the_runc_that_its_file_does_not_name() {
 }
 
 #[test]
+fn both_templates_of_k3s_share_a_link() {
+    let place = Place::new(Target::K3sV2);
+    let found = [Target::K3sV2, Target::K3sV3].map(|target| {
+        let file = place.file().with_file_name(target.file().file_name().unwrap());
+        let request = Request {
+            target,
+            file: Some(file),
+            ..place.request()
+        };
+        install(&request).unwrap()
+    });
+    for each in found {
+        each.apply().unwrap();
+        assert!(each.edit.path().exists());
+    }
+}
+
+#[test]
 fn a_link_of_somebody_else_is_left_alone() {
     let place = Place::with(Target::Containerd, V2);
     let link = place.dir.path().join("bin/procemu-crun");
@@ -408,19 +437,28 @@ fn what_an_engine_cannot_is_said() {
     assert!(asked(Target::Docker, false, true).starts_with("docker: has no setting for --no-new-keyring"));
     assert!(asked(Target::K3sV3, true, false).starts_with("k3s: sets its default runtime itself"));
     assert!(asked(Target::Cdi, true, false).starts_with("cdi: has no default"));
+    let place = Place::new(Target::HooksDir);
+    let request = Request {
+        runtime: Some("runc".to_owned()),
+        ..place.request()
+    };
+    let said = chain(&install(&request).unwrap_err());
+    assert!(said.starts_with("hooks-dir: is told of the hook alone"), "{said}");
 }
 
 #[test]
 fn nothing_is_left_of_a_failed_write() {
     let place = Place::with(Target::Docker, DOCKER);
-    let edit = install(&place.request()).unwrap().edit;
+    let installation = install(&place.request()).unwrap();
+    let edit = installation.edit.clone();
     // A folder where a copy would go.
     for suffix in ["before", "after"] {
         let copy = PathBuf::from(format!("{}.procemu-{suffix}", place.file().display()));
         fs::create_dir(&copy).unwrap();
-        assert!(chain(&edit.apply().unwrap_err()).starts_with("cannot "));
+        assert!(chain(&installation.apply().unwrap_err()).starts_with("cannot "));
         assert_eq!(place.text().unwrap(), DOCKER);
         assert_eq!(place.others(), std::slice::from_ref(&copy));
+        assert!(!installation.link().unwrap().is_symlink());
         fs::remove_dir(copy).unwrap();
     }
     // One where the file itself was.

@@ -135,7 +135,9 @@ fn where_it_does_not_come_back_it_gets_its_old_file_and_is_not_tried_again() {
 
     let said = place.install(0).unwrap_err();
     assert!(
-        said.contains("failed (exit status: 3) with the same change before; remove "),
+        said.contains(
+            "failed (exit status: 3) with the same change before; name another command, or remove "
+        ),
         "{said}"
     );
     assert!(place.is_before());
@@ -145,6 +147,33 @@ fn where_it_does_not_come_back_it_gets_its_old_file_and_is_not_tried_again() {
     fs::write(place.at("config.toml"), format!("{BEFORE}# more\n")).unwrap();
     assert_eq!(place.install(0), Ok(true));
     assert!(!place.at("restart/containerd.failed").exists());
+}
+
+/// It may be the command that was wrong.
+#[test]
+fn another_command_may_be_tried() {
+    let place = Place::new();
+    let with = |command| {
+        let found = place.installation();
+        let restart = Restart {
+            command,
+            engine: "containerd",
+            state_dir: place.0.path(),
+        };
+        let done = restart.with(std::slice::from_ref(&found.edit), || found.apply());
+        done.map_err(|error| chain(&error))
+    };
+    assert!(
+        with("false")
+            .unwrap_err()
+            .starts_with("`false` failed (exit status: 1); all")
+    );
+    let said = with("false").unwrap_err();
+    let want =
+        "`false` failed (exit status: 1) with the same change before; name another command, or remove ";
+    assert!(said.starts_with(want), "{said}");
+    assert_eq!(with("true"), Ok(true));
+    assert!(place.has_our_handler());
 }
 
 #[test]

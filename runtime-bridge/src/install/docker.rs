@@ -125,7 +125,8 @@ pub fn runtime(text: &str, before: Option<&str>) -> Result<String, Refusal> {
         })
 }
 
-/// Whether all that the former text says of runtimes is in the latter: a reload does not take back what the file has no more.
+/// Whether the latter text has all that the former says of runtimes, or another default: a reload does not take back what is
+/// there no more.
 pub fn only_adds((now, new): (&str, &str)) -> bool {
     let part = |text: &str, name: &str| -> Value {
         let top = object(text, "").ok();
@@ -133,11 +134,10 @@ pub fn only_adds((now, new): (&str, &str)) -> bool {
         raw.and_then(|raw| serde_json::from_str(raw).ok())
             .unwrap_or_default()
     };
-    let default = part(now, "default-runtime");
+    let default = |text| !part(text, "default-runtime").is_null();
     let (had, has) = (part(now, "runtimes"), part(new, "runtimes"));
     let mut had = had.as_object().into_iter().flatten();
-    (default.is_null() || default == part(new, "default-runtime"))
-        && had.all(|(name, runtime)| has.get(name) == Some(runtime))
+    (!default(now) || default(new)) && had.all(|(name, runtime)| has.get(name) == Some(runtime))
 }
 
 fn object(text: &str, at: &str) -> Result<Node, Refusal> {
