@@ -7,6 +7,7 @@ use runtime_bridge::locate;
 use runtime_bridge::text;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// An engine, or a folder that engines read.
@@ -67,12 +68,19 @@ struct At {
 }
 
 impl At {
-    /// Taken before it is found out what is to be done, where anything will be.
+    /// Taken before it is found out what is to be done, where anything will be. Who is not root has none, and files of his own.
     fn lock(&self) -> Result<Option<Lock>, InstallError> {
+        if self.dry_run {
+            return Ok(None);
+        }
         let state_dir = Config::load(None).unwrap_or_default().state_dir;
-        match self.dry_run {
-            true => Ok(None),
-            false => Lock::take(&state_dir).map(Some),
+        match Lock::take(&state_dir) {
+            Err(InstallError::Io { source, .. })
+                if self.restart.is_none() && source.kind() == ErrorKind::PermissionDenied =>
+            {
+                Ok(None)
+            }
+            lock => lock.map(Some),
         }
     }
 
@@ -89,15 +97,17 @@ impl At {
     /// Makes `edits` by way of `apply`, and what becomes of them known.
     fn make(
         &self,
-        lock: &Lock,
+        lock: Option<&Lock>,
         targets: &[Target],
         edits: &[Edit],
         unchanged: &str,
         state_dir: &Path,
         apply: impl FnOnce() -> Result<(), InstallError>,
     ) -> Result<(), Box<dyn Error>> {
-        let restarted = match (&self.restart, targets.first()) {
-            (Some(command), Some(target)) => restart(command, *target, state_dir).with(lock, edits, apply)?,
+        let restarted = match (&self.restart, targets.first(), lock) {
+            (Some(command), Some(target), Some(lock)) => {
+                restart(command, *target, state_dir).with(lock, edits, apply)?
+            }
             _ => {
                 apply()?;
                 false
@@ -148,15 +158,15 @@ impl Install {
         // One for both of k3s' files.
         let links: BTreeSet<_> = found.iter().filter_map(Installation::link).collect();
         let state_dir = &config.state_dir;
-        let Some(lock) = lock else {
+        if self.at.dry_run {
             for link in links {
                 println!("{} would lead to {}", link.display(), bridge.display());
             }
             self.at.show(&targets, &edits, state_dir);
             return Ok(());
-        };
+        }
         self.at.make(
-            &lock,
+            lock.as_ref(),
             &targets,
             &edits,
             "is as it was asked for",
@@ -187,14 +197,18 @@ impl Uninstall {
             .collect::<Result<Vec<_>, _>>()?;
         // Taken out also where bridge.toml is wrong.
         let state_dir = &Config::load(None).unwrap_or_default().state_dir;
-        let Some(lock) = lock else {
+        if self.at.dry_run {
             self.at.show(&targets, &edits, state_dir);
             return Ok(());
-        };
-        self.at
-            .make(&lock, &targets, &edits, "has nothing of ours", state_dir, || {
-                edits.iter().try_for_each(Edit::apply)
-            })
+        }
+        self.at.make(
+            lock.as_ref(),
+            &targets,
+            &edits,
+            "has nothing of ours",
+            state_dir,
+            || edits.iter().try_for_each(Edit::apply),
+        )
     }
 }
 

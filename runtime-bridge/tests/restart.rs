@@ -160,7 +160,11 @@ fn another_command_may_be_tried() {
             engine: "containerd",
             state_dir: place.0.path(),
         };
-        let done = restart.with(std::slice::from_ref(&found.edit), || found.apply());
+        let done = restart.with(
+            &Lock::take(place.0.path()).unwrap(),
+            std::slice::from_ref(&found.edit),
+            || found.apply(),
+        );
         done.map_err(|error| chain(&error))
     };
     assert!(

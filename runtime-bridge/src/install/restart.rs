@@ -96,7 +96,11 @@ impl Restart<'_> {
         let back = way_back(&now, was_due.as_deref());
         let noted =
             serde_json::to_string(&back).map_err(|error| InstallError::io("write", &due, error.into()))?;
-        note(&due, &noted)?;
+        note(&due, &noted).inspect_err(|_| {
+            if was_due.is_none() {
+                back.iter().for_each(Saved::forget);
+            }
+        })?;
         if let Err(error) = apply() {
             undo(&now, || chain(&error))?;
             match was_due {
