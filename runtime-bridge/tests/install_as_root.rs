@@ -51,7 +51,7 @@ fn a_broken_file_does_not_hide_the_others() {
         "not installed: no engine has a file where it is looked for, name one with `status TARGET --config FILE`\n\
          ended with 0\n\
          containerd: cannot read /etc/containerd/config.toml: not a regular file\n\
-         docker: /etc/docker/daemon.json is no JSON that can be edited: runtimes: invalid type: integer `7`, expected a map at line 1 column 1\n\
+         docker: /etc/docker/daemon.json is no JSON that can be edited: runtimes: invalid type: integer `7`, expected a JSON object at line 1 column 1\n\
          cdi: /etc/cdi/procemu.json: {bridge}, for those that ask for it\n\
          ended with 1\n"
     );
@@ -63,13 +63,13 @@ fn what_is_changed_while_it_waits_is_not_lost() {
     let script = r##"
         for at in /etc /run; do mount -t tmpfs none $at || exit; done
         mkdir -p /run/procemu/restart /run/bin /etc/containerd /etc/procemu
-        ln $BRIDGE /run/bin/bridge 2> /dev/null || cp $BRIDGE /run/bin/bridge
+        ln $BRIDGE /run/bin/runtime-bridge 2> /dev/null || cp $BRIDGE /run/bin/runtime-bridge
         echo 'runtimes.runc = "/bin/true"' > /etc/procemu/bridge.toml
         echo 'version = 3' > /etc/containerd/config.toml
         for what in "install containerd --restart true" "uninstall containerd"; do
             exec 9< /run/procemu/restart
             flock 9
-            /run/bin/bridge $what > /dev/null 9<&- & pid=$!
+            /run/bin/runtime-bridge $what > /dev/null 9<&- & pid=$!
             until grep -q -- "-> FLOCK .* $pid " /proc/locks || ! test -e /proc/$pid/exe; do sleep 0.1; done
             echo "# before $what" >> /etc/containerd/config.toml
             exec 9<&-
