@@ -331,6 +331,18 @@ impl Config {
     /// # Errors
     /// [`ConfigError::NotAllowed`] for a choice that is not allowed; a table file that cannot be read or is wrong.
     pub fn table(&self, annotations: &BTreeMap<String, String>) -> Result<Table, ConfigError> {
+        self.table_with(annotations, crate::text::read)
+    }
+
+    /// The same with the files that `read` reads.
+    ///
+    /// # Errors
+    /// As [`Config::table`].
+    pub fn table_with(
+        &self,
+        annotations: &BTreeMap<String, String>,
+        read: impl Fn(&Path) -> io::Result<String>,
+    ) -> Result<Table, ConfigError> {
         let chosen = match annotations.get(PROFILE_ANNOTATION) {
             None => self.profiles.as_slice(),
             Some(asked) if self.allowed_profiles.contains(asked) => std::slice::from_ref(asked),
@@ -349,7 +361,7 @@ impl Config {
             table.merge(Profile::get(name)?);
         }
         for path in &self.tables {
-            let text = crate::text::read(path).map_err(|source| ConfigError::Read {
+            let text = read(path).map_err(|source| ConfigError::Read {
                 path: path.clone(),
                 source,
             })?;

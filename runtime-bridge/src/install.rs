@@ -8,14 +8,18 @@ mod docker;
 mod files;
 mod k3s;
 mod lines;
+mod lock;
 mod own;
 mod restart;
 mod runtime;
+mod saved;
 mod target;
 
-pub use files::{Edit, files_of_ours};
+pub use files::{Edit, apply_all, files_of_ours, text_after};
+pub use lock::Lock;
 pub use restart::{Restart, RestartError};
 pub use runtime::RuntimeError;
+pub(crate) use saved::replace;
 pub use target::Target;
 
 use std::fs;

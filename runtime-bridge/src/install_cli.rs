@@ -2,11 +2,12 @@
 
 use clap::{Args, ValueEnum};
 use runtime_bridge::config::Config;
-use runtime_bridge::install::{self, Edit, InstallError, Installation, Request, Restart, Target};
+use runtime_bridge::install::{self, Edit, InstallError, Installation, Lock, Request, Restart, Target};
 use runtime_bridge::locate;
 use runtime_bridge::text;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// An engine, or a folder that engines read.
@@ -67,6 +68,22 @@ struct At {
 }
 
 impl At {
+    /// Taken before it is found out what is to be done, where anything will be. Who is not root has none, and files of his own.
+    fn lock(&self) -> Result<Option<Lock>, InstallError> {
+        if self.dry_run {
+            return Ok(None);
+        }
+        let state_dir = Config::load(None).unwrap_or_default().state_dir;
+        match Lock::take(&state_dir) {
+            Err(InstallError::Io { source, .. })
+                if self.restart.is_none() && source.kind() == ErrorKind::PermissionDenied =>
+            {
+                Ok(None)
+            }
+            lock => lock.map(Some),
+        }
+    }
+
     /// Prints what [`At::make`] would change, and whether it would restart the engine.
     fn show(&self, targets: &[Target], edits: &[Edit], state_dir: &Path) {
         edits.iter().for_each(|edit| print!("{}", edit.diff()));
@@ -80,14 +97,17 @@ impl At {
     /// Makes `edits` by way of `apply`, and what becomes of them known.
     fn make(
         &self,
+        lock: Option<&Lock>,
         targets: &[Target],
         edits: &[Edit],
         unchanged: &str,
         state_dir: &Path,
         apply: impl FnOnce() -> Result<(), InstallError>,
     ) -> Result<(), Box<dyn Error>> {
-        let restarted = match (&self.restart, targets.first()) {
-            (Some(command), Some(target)) => restart(command, *target, state_dir).with(edits, apply)?,
+        let restarted = match (&self.restart, targets.first(), lock) {
+            (Some(command), Some(target), Some(lock)) => {
+                restart(command, *target, state_dir).with(lock, edits, apply)?
+            }
             _ => {
                 apply()?;
                 false
@@ -114,6 +134,7 @@ impl Install {
     /// # Errors
     /// What stands in the way; said before anything is changed, where it can be known then.
     pub fn run(self) -> Result<(), Box<dyn Error>> {
+        let lock = self.at.lock()?;
         let config = Config::load(None)?;
         // Wrong tables would fail each container.
         config.table(&BTreeMap::new())?;
@@ -144,14 +165,20 @@ impl Install {
             self.at.show(&targets, &edits, state_dir);
             return Ok(());
         }
-        self.at
-            .make(&targets, &edits, "is as it was asked for", state_dir, || {
+        self.at.make(
+            lock.as_ref(),
+            &targets,
+            &edits,
+            "is as it was asked for",
+            state_dir,
+            || {
                 found.iter().try_for_each(Installation::apply)?;
                 for link in links {
                     println!("{} leads to {}", link.display(), bridge.display());
                 }
                 Ok(())
-            })
+            },
+        )
     }
 }
 
@@ -161,6 +188,7 @@ impl Uninstall {
     /// # Errors
     /// As [`Install::run`].
     pub fn run(self) -> Result<(), Box<dyn Error>> {
+        let lock = self.at.lock()?;
         let file = self.at.config.as_deref().map(std::path::absolute).transpose()?;
         let targets = targets(self.target, file.as_deref())?;
         let edits = targets
@@ -173,10 +201,14 @@ impl Uninstall {
             self.at.show(&targets, &edits, state_dir);
             return Ok(());
         }
-        self.at
-            .make(&targets, &edits, "has nothing of ours", state_dir, || {
-                edits.iter().try_for_each(Edit::apply)
-            })
+        self.at.make(
+            lock.as_ref(),
+            &targets,
+            &edits,
+            "has nothing of ours",
+            state_dir,
+            || edits.iter().try_for_each(Edit::apply),
+        )
     }
 }
 

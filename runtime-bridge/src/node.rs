@@ -3,12 +3,12 @@
 //! The pod is privileged and has `hostPID`, so that process 1 is the node's. Nothing of the node is mounted in the pod.
 
 use crate::config::{Config, ConfigError};
-use crate::install::{self, InstallError};
+use crate::install::{self, Edit, InstallError, Lock};
 use crate::locate::DEFAULT_PATH;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::{self, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,6 +18,9 @@ pub const PROGRAM: &str = "/opt/procemu/bin/runtime-bridge";
 
 /// Where its configuration is put.
 const FILES: &str = "/etc/procemu";
+
+/// The one of them that names others.
+const BRIDGE: &str = "bridge.toml";
 
 /// Why nothing is done on the node.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +36,7 @@ pub enum NodeError {
         /// Why.
         source: io::Error,
     },
-    /// The file to be put there is wrong.
+    /// The files to be put there are wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A file there is not ours.
@@ -77,17 +80,38 @@ fn put(files: Option<&Path>) -> Result<(), NodeError> {
         return Err(NodeError::Here);
     }
     node.join().map_err(NodeError::Enter)?;
-    let edits = files.map_or(Ok(Vec::new()), |files| {
-        install::files_of_ours(Path::new(FILES), &files)
-    })?;
+    let _lock = Lock::take(&Config::load(None).unwrap_or_default().state_dir)?;
+    let edits = files.map_or(Ok(Vec::new()), |files| edits(Path::new(FILES), &files))?;
     put_program(Path::new(PROGRAM), &program)?;
-    for edit in edits {
-        edit.apply()?;
-        if edit.changes() {
-            println!("{} is changed", edit.path().display());
-        }
+    install::apply_all(&edits)?;
+    for edit in edits.iter().filter(|edit| edit.changes()) {
+        println!("{} is changed", edit.path().display());
     }
     Ok(())
+}
+
+/// The changes that make `folder` have these files, in the order in which a container can start between any two of them.
+///
+/// # Errors
+/// For a file there that is not ours, and for files with which no container would start.
+pub fn edits(folder: &Path, files: &[(OsString, String)]) -> Result<Vec<Edit>, NodeError> {
+    let mut edits = install::files_of_ours(folder, files)?;
+    let path = folder.join(BRIDGE);
+    let read = |path: &Path| install::text_after(&edits, path);
+    match read(&path) {
+        Ok(text) => {
+            Config::parse(&text, &path)?.table_with(&BTreeMap::new(), read)?;
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(source) => return Err(ConfigError::Read { path, source }.into()),
+    }
+    // It names the others: they come before it, and go after it.
+    edits.sort_by_key(|edit| match edit.path().file_name() {
+        Some(name) if name == BRIDGE => 1,
+        _ if edit.removes() => 2,
+        _ => 0,
+    });
+    Ok(edits)
 }
 
 /// The files of a folder by their names. A volume of a ConfigMap has links to them and, by names with two points, folders.
@@ -99,9 +123,6 @@ fn contents(folder: &Path) -> Result<Vec<(OsString, String)>, NodeError> {
             continue;
         };
         let text = fs::read_to_string(&path).map_err(io("read", &path))?;
-        if name == "bridge.toml" {
-            Config::parse(&text, &Path::new(FILES).join(name))?;
-        }
         files.push((name.to_owned(), text));
     }
     files.sort();
@@ -113,14 +134,7 @@ fn put_program(path: &Path, content: &[u8]) -> Result<(), NodeError> {
     if fs::read(path).is_ok_and(|there| there == content) {
         return Ok(());
     }
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(folder).map_err(io("make", folder))?;
-    let mut new = tempfile::NamedTempFile::new_in(folder).map_err(io("write", path))?;
-    new.write_all(content).map_err(io("write", path))?;
-    fs::set_permissions(new.path(), Permissions::from_mode(0o755)).map_err(io("chmod", path))?;
-    new.as_file().sync_all().map_err(io("write", path))?;
-    new.persist(path)
-        .map_err(|error| io("replace", path)(error.error))?;
+    install::replace(path, content, 0o755, None)?;
     println!("{} is changed", path.display());
     Ok(())
 }

@@ -6,7 +6,8 @@ use crate::config::{Config, ConfigError};
 use crate::locate::{self, LocateError};
 use nix::unistd::getppid;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::fs::symlink;
+use std::fs::DirBuilder;
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -90,7 +91,11 @@ fn stand_in(folder: &Path, own: &Path) -> Result<(), ShimError> {
         let path = path.to_owned();
         move |source| ShimError::Io { step, path, source }
     };
-    fs::create_dir_all(folder).map_err(failed("make", folder))?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(failed("make", folder))?;
     // Many start at once, and each finds a link that leads to one of us.
     let new = folder.join(format!(".runc.{}", std::process::id()));
     let _ = fs::remove_file(&new);

@@ -1,12 +1,21 @@
 //! An engine restarted with a changed file, and the file given back where it does not come back.
 
 use runtime_bridge::config::Config;
-use runtime_bridge::install::{Installation, Request, Restart, Target, install, uninstall};
+use runtime_bridge::install::{Installation, Lock, Request, Restart, Target, install, uninstall};
 use runtime_bridge::report::chain;
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 const BEFORE: &str = "version = 3\n# the site's\n";
+
+fn config() -> Config {
+    Config {
+        runtimes: [("runc".to_owned(), "/bin/true".into())].into(),
+        ..Config::default()
+    }
+}
 
 struct Place(tempfile::TempDir);
 
@@ -29,10 +38,7 @@ impl Place {
             default: false,
             no_new_keyring: false,
             runtime: None,
-            config: Config {
-                runtimes: [("runc".to_owned(), "/bin/true".into())].into(),
-                ..Config::default()
-            },
+            config: config(),
             bridge: self.at("runtime-bridge"),
         };
         install(&request).unwrap()
@@ -56,12 +62,16 @@ impl Place {
         apply: impl FnOnce() -> Result<(), runtime_bridge::install::InstallError>,
     ) -> Result<bool, String> {
         let folder = self.0.path().display();
+        fs::write(self.at("code"), code.to_string()).unwrap();
         let restart = Restart {
-            command: &format!("cd {folder}; echo >> restarts; ! grep -q procemu config.toml || exit {code}"),
+            command: &format!(
+                "cd {folder}; echo >> restarts; ! grep -q procemu config.toml || exit $(cat code)"
+            ),
             engine: "containerd",
             state_dir: self.0.path(),
         };
-        restart.with(edits, apply).map_err(|error| chain(&error))
+        let lock = Lock::take(self.0.path()).unwrap();
+        restart.with(&lock, edits, apply).map_err(|error| chain(&error))
     }
 
     fn restarts(&self) -> usize {
@@ -69,6 +79,22 @@ impl Place {
             .unwrap_or_default()
             .lines()
             .count()
+    }
+
+    /// Installs, and is killed before the engine is restarted.
+    fn interrupted_install(&self) {
+        let found = self.installation();
+        let killed = || {
+            found.apply().unwrap();
+            panic!("killed");
+        };
+        let edits = std::slice::from_ref(&found.edit);
+        catch_unwind(AssertUnwindSafe(|| self.restart(0, edits, killed))).unwrap_err();
+        assert!(self.has_our_handler());
+    }
+
+    fn mode(&self, name: &str) -> u32 {
+        fs::metadata(self.at(name)).unwrap().mode() & 0o7777
     }
 
     fn has_our_handler(&self) -> bool {
@@ -134,7 +160,11 @@ fn another_command_may_be_tried() {
             engine: "containerd",
             state_dir: place.0.path(),
         };
-        let done = restart.with(std::slice::from_ref(&found.edit), || found.apply());
+        let done = restart.with(
+            &Lock::take(place.0.path()).unwrap(),
+            std::slice::from_ref(&found.edit),
+            || found.apply(),
+        );
         done.map_err(|error| chain(&error))
     };
     assert!(
@@ -162,6 +192,110 @@ fn what_was_interrupted_is_done_by_the_next() {
 }
 
 #[test]
+fn what_was_interrupted_is_taken_back_where_the_engine_does_not_come_back() {
+    let place = Place::new();
+    place.interrupted_install();
+    let said = place.install(3).unwrap_err();
+    assert!(
+        said.ends_with("all is as it was before, with which it succeeded"),
+        "{said}"
+    );
+    assert!(place.is_before());
+    assert_eq!(place.restarts(), 2);
+    assert!(
+        place
+            .install(0)
+            .unwrap_err()
+            .contains("with the same change before")
+    );
+    assert_eq!(place.restarts(), 2);
+}
+
+#[test]
+fn what_others_changed_after_an_interrupted_run_is_not_taken_from_them() {
+    let place = Place::new();
+    place.interrupted_install();
+    let text = fs::read_to_string(place.at("config.toml")).unwrap() + "# more\n";
+    fs::write(place.at("config.toml"), &text).unwrap();
+    let request = |default| Request {
+        target: Target::Containerd,
+        file: Some(place.at("config.toml")),
+        default,
+        no_new_keyring: false,
+        runtime: None,
+        config: config(),
+        bridge: place.at("runtime-bridge"),
+    };
+    let found = install(&request(true)).unwrap();
+    let said = place.restart(3, std::slice::from_ref(&found.edit), || found.apply());
+    assert!(said.is_err());
+    assert_eq!(fs::read_to_string(place.at("config.toml")).unwrap(), text);
+}
+
+#[test]
+fn what_is_noted_is_for_root_alone() {
+    let place = Place::new();
+    let secret = "# password = 'hunter2'\n";
+    fs::write(place.at("config.toml"), format!("{BEFORE}{secret}")).unwrap();
+    fs::set_permissions(place.at("config.toml"), fs::Permissions::from_mode(0o600)).unwrap();
+    // What an earlier version left open to all.
+    fs::create_dir(place.at("restart")).unwrap();
+    place.install(3).unwrap_err();
+    assert_eq!(place.mode("restart"), 0o700);
+    assert_eq!(place.mode("restart/containerd.failed"), 0o600);
+    let noted = fs::read_to_string(place.at("restart/containerd.failed")).unwrap();
+    assert!(!noted.contains("hunter2"), "{noted}");
+    assert_eq!(place.mode("config.toml"), 0o600);
+
+    fs::remove_file(place.at("restart/containerd.failed")).unwrap();
+    place.interrupted_install();
+    assert_eq!(place.mode("restart/containerd"), 0o600);
+}
+
+/// So it needs no room on a disk that is full by then.
+#[test]
+fn the_old_file_itself_is_given_back() {
+    let place = Place::new();
+    let inode = || fs::metadata(place.at("config.toml")).unwrap().ino();
+    let before = inode();
+    place.install(3).unwrap_err();
+    assert_eq!(inode(), before);
+    assert!(!place.at("config.toml.procemu-old").exists());
+    fs::remove_file(place.at("restart/containerd.failed")).unwrap();
+    place.install(0).unwrap();
+    assert!(!place.at("config.toml.procemu-old").exists());
+}
+
+#[test]
+fn a_file_that_is_all_ours_comes_back_with_its_mode() {
+    let place = Place::new();
+    let file = place.at("crio.conf");
+    let request = Request {
+        target: Target::Crio,
+        file: Some(file.clone()),
+        default: false,
+        no_new_keyring: false,
+        runtime: Some("runc".to_owned()),
+        config: config(),
+        bridge: place.at("runtime-bridge"),
+    };
+    install(&request).unwrap().apply().unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    let edit = uninstall(Target::Crio, Some(&file)).unwrap();
+    let restart = Restart {
+        command: "exit 1",
+        engine: "crio",
+        state_dir: place.0.path(),
+    };
+    let lock = Lock::take(place.0.path()).unwrap();
+    restart
+        .with(&lock, std::slice::from_ref(&edit), || edit.apply())
+        .unwrap_err();
+    assert_eq!(place.mode("crio.conf"), 0o640);
+    assert_eq!(fs::metadata(&file).unwrap().nlink(), 1);
+}
+
+#[test]
 fn uninstalling_is_taken_back_too() {
     let place = Place::new();
     place.install(0).unwrap();
@@ -171,7 +305,11 @@ fn uninstalling_is_taken_back_too() {
         engine: "containerd",
         state_dir: place.0.path(),
     };
-    let said = restart.with(std::slice::from_ref(&edit), || edit.apply());
+    let said = restart.with(
+        &Lock::take(place.0.path()).unwrap(),
+        std::slice::from_ref(&edit),
+        || edit.apply(),
+    );
     assert!(chain(&said.unwrap_err()).ends_with("failed too (exit status: 1)"));
     assert!(place.has_our_handler());
     assert!(place.at("config.toml.procemu-after").exists());

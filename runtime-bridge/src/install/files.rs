@@ -1,13 +1,13 @@
 //! One engine's file changed on disk: whole or not at all, with a way back.
 
 use std::ffi::OsString;
-use std::fs::{self, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use similar::TextDiff;
 
+use super::saved::{Owner, Saved, beside, put, text};
 use super::{InstallError, Refusal, lines};
 
 /// Beside the file: what was there before us. There is none where there was no file.
@@ -53,6 +53,35 @@ pub fn files_of_ours(folder: &Path, files: &[(OsString, String)]) -> Result<Vec<
         }
     }
     Ok(edits)
+}
+
+/// What `path` will hold when `edits` are made.
+///
+/// # Errors
+/// For a file that cannot be read or will not be there.
+pub fn text_after(edits: &[Edit], path: &Path) -> io::Result<String> {
+    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    match edits.iter().find(|edit| edit.path == real) {
+        Some(edit) => edit.new.clone().ok_or_else(|| io::ErrorKind::NotFound.into()),
+        None => crate::text::read(path),
+    }
+}
+
+/// Makes `edits`, in this order, all or none.
+///
+/// # Errors
+/// For a call that failed.
+pub fn apply_all(edits: &[Edit]) -> Result<(), InstallError> {
+    let saved = edits.iter().map(Edit::saved).collect::<Result<Vec<_>, _>>()?;
+    saved.iter().for_each(Saved::keep);
+    let done = edits.iter().try_for_each(Edit::apply).inspect_err(|_| {
+        for saved in saved.iter().rev() {
+            // The first error is the one to tell.
+            let _ = saved.restore();
+        }
+    });
+    saved.iter().for_each(Saved::forget);
+    done
 }
 
 /// What becomes of the copies beside the file.
@@ -189,13 +218,15 @@ impl Known {
     /// # Errors
     /// That refusal.
     pub fn own(self, content: Option<&str>) -> Result<Edit, InstallError> {
-        if self.now.is_some() && !self.is_as_left() {
+        // Between the writing of the copies and of the file, a run may have been killed.
+        let is_interrupted = self.after.is_some() && self.now == self.before;
+        if self.now.is_some() && !self.is_as_left() && !is_interrupted {
             return self.refused(Err(Refusal::new(
                 "is not as runtime-bridge left it; move it away, or put what it has into the ConfigMap",
             )));
         }
         let copies = match content {
-            Some(_) => Copies::Keep(None),
+            Some(_) => Copies::Keep(self.now.clone()),
             None => Copies::Drop,
         };
         Ok(Edit {
@@ -228,6 +259,11 @@ impl Edit {
     /// Which file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether there is to be no file.
+    pub fn removes(&self) -> bool {
+        self.new.is_none()
     }
 
     /// Whether the file is to be another.
@@ -269,13 +305,14 @@ impl Edit {
     /// # Errors
     /// For a file that cannot be read.
     pub(super) fn saved(&self) -> Result<Saved, InstallError> {
-        let paths = [BEFORE, AFTER].map(|name| beside(&self.path, name));
-        let copies = paths.into_iter().map(|path| Ok((text(&path)?, path)));
-        Ok(Saved {
-            path: self.path.clone(),
-            content: self.now.clone(),
-            copies: copies.collect::<Result<_, InstallError>>()?,
-        })
+        let copies = [BEFORE, AFTER].map(|name| beside(&self.path, name));
+        let spare = self.copies != Copies::None;
+        let copies = copies.into_iter().filter(|_| spare);
+        Saved::of(
+            [self.path.clone()].into_iter().chain(copies),
+            self.new.clone(),
+            spare,
+        )
     }
 
     /// Makes it. The way back is written first.
@@ -283,14 +320,14 @@ impl Edit {
     /// # Errors
     /// For a call that failed; the file is as it was then.
     pub fn apply(&self) -> Result<(), InstallError> {
-        let copy =
-            |name, content: &Option<String>| put(&beside(&self.path, name), content.as_deref(), &self.path);
+        let owner = Owner::of(&self.path);
+        let copy = |name, content: &Option<String>| put(&beside(&self.path, name), content.as_deref(), owner);
         match &self.copies {
             Copies::Keep(before) if self.changes() => {
                 let had = [BEFORE, AFTER].map(|name| (name, text(&beside(&self.path, name))));
                 copy(BEFORE, before)
                     .and_then(|()| copy(AFTER, &self.new))
-                    .and_then(|()| put(&self.path, self.new.as_deref(), &self.path))
+                    .and_then(|()| put(&self.path, self.new.as_deref(), owner))
                     .inspect_err(|_| {
                         for (name, had) in had {
                             // The first error is the one to tell.
@@ -300,76 +337,11 @@ impl Edit {
             }
             Copies::Keep(_) => Ok(()),
             Copies::Drop => {
-                put(&self.path, self.new.as_deref(), &self.path)?;
+                put(&self.path, self.new.as_deref(), owner)?;
                 copy(AFTER, &None)?;
                 copy(BEFORE, &None)
             }
-            Copies::None => put(&self.path, self.new.as_deref(), &self.path),
+            Copies::None => put(&self.path, self.new.as_deref(), owner),
         }
     }
-}
-
-/// A file and its copies, as they were.
-#[derive(Debug)]
-pub(super) struct Saved {
-    path: PathBuf,
-    content: Option<String>,
-    copies: Vec<(Option<String>, PathBuf)>,
-}
-
-impl Saved {
-    /// Puts them back.
-    ///
-    /// # Errors
-    /// For a call that failed.
-    pub(super) fn restore(self) -> Result<(), InstallError> {
-        put(&self.path, self.content.as_deref(), &self.path)?;
-        self.copies
-            .iter()
-            .try_for_each(|(content, path)| put(path, content.as_deref(), &self.path))
-    }
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
-}
-
-fn text(path: &Path) -> Result<Option<String>, InstallError> {
-    match crate::text::read(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(InstallError::io("read", path, source)),
-    }
-}
-
-/// Makes `path` hold `content`, or be no more; with the owner and mode of `like`, where that exists.
-fn put(path: &Path, content: Option<&str>, like: &Path) -> Result<(), InstallError> {
-    let failed = |step| move |source| InstallError::io(step, path, source);
-    let Some(content) = content else {
-        return match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove")(error)),
-            _ => Ok(()),
-        };
-    };
-    if text(path).is_ok_and(|now| now.as_deref() == Some(content)) {
-        return Ok(());
-    }
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(folder).map_err(failed("make the folder of"))?;
-    let mut new = tempfile::NamedTempFile::new_in(folder).map_err(failed("write"))?;
-    new.write_all(content.as_bytes()).map_err(failed("write"))?;
-    let permissions = match fs::metadata(like) {
-        Ok(meta) => {
-            chown(new.path(), Some(meta.uid()), Some(meta.gid())).map_err(failed("chown"))?;
-            meta.permissions()
-        }
-        Err(_) => Permissions::from_mode(0o644),
-    };
-    fs::set_permissions(new.path(), permissions).map_err(failed("chmod"))?;
-    new.as_file().sync_all().map_err(failed("write"))?;
-    new.persist(path)
-        .map_err(|error| failed("replace")(error.error))?;
-    Ok(())
 }

@@ -3,10 +3,10 @@
 //! What an interrupted run has left to do stands in the state folder, below /run as the restart of the machine does the same. So
 //! does what an engine did not start with: that is tried once, not at every call.
 
-use super::{Edit, InstallError};
-use nix::fcntl::{Flock, FlockArg};
-use std::fs::{self, File};
-use std::io;
+use super::saved::{Saved, remove, replace};
+use super::{Edit, InstallError, Lock, lock};
+use crate::report::chain;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -51,44 +51,38 @@ pub enum RestartError {
         /// What was done then.
         after: String,
     },
+    /// What was changed could not be changed back. That is still to be done.
+    #[error("{why}; the files could not all be given back")]
+    NotUndone {
+        /// Why they were to be.
+        why: String,
+        /// Why they could not.
+        source: InstallError,
+    },
 }
 
 impl Restart<'_> {
     /// Makes `edits` by way of `apply` and restarts the engine, where they change something or a restart is still due from
-    /// before. Tells whether it was restarted.
+    /// before. Tells whether it was restarted. The edits were found out under the same lock.
     ///
     /// # Errors
-    /// [`RestartError`]; where the edits changed anything, the files are as they were before, and the engine was restarted with
-    /// them.
+    /// [`RestartError`]; where these edits or an interrupted run's changed anything, the files are as they were when the engine ran
+    /// with them last, and it was restarted with them.
     pub fn with(
         &self,
+        _lock: &Lock,
         edits: &[Edit],
         apply: impl FnOnce() -> Result<(), InstallError>,
     ) -> Result<bool, RestartError> {
-        let folder = self.folder();
-        let due = self.due();
-        let failed = folder.join(format!("{}.failed", self.engine));
-        let io = |step, path: &Path| {
-            let path = path.to_owned();
-            move |source| InstallError::io(step, path, source)
-        };
-        fs::create_dir_all(&folder).map_err(io("make", &folder))?;
-        let lock = File::open(&folder).map_err(io("open", &folder))?;
-        // Two pods of one node can be here while one takes the other's place.
-        let _lock = Flock::lock(lock, FlockArg::LockExclusive)
-            .map_err(|(_, errno)| io("lock", &folder)(errno.into()))?;
-
         if !self.is_due(edits) {
             return Ok(false);
         }
-        let changes = edits.iter().any(Edit::changes);
-        let was_due = due.exists();
-        // With the command: it may be what was wrong.
-        let outcomes: String = edits.iter().map(Edit::outcome).collect();
-        let asked = format!("{}\n{outcomes}", self.command);
-        let noted = fs::read_to_string(&failed).unwrap_or_default();
+        let due = self.due();
+        let failed = due.with_extension("failed");
+        let asked = self.asked(edits);
+        let noted = crate::text::read(&failed).unwrap_or_default();
         if let Some((why, known)) = noted.split_once('\n')
-            && changes
+            && edits.iter().any(Edit::changes)
             && known == asked
         {
             return Err(RestartError::Known {
@@ -97,30 +91,40 @@ impl Restart<'_> {
                 failed,
             });
         }
-        let saved = edits.iter().map(Edit::saved).collect::<Result<Vec<_>, _>>()?;
-        fs::write(&due, "").map_err(io("write", &due))?;
-        if let Err(error) = apply() {
-            // The first error is the one to tell.
-            for saved in saved {
-                let _ = saved.restore();
+        let now = edits.iter().map(Edit::saved).collect::<Result<Vec<_>, _>>()?;
+        let was_due = crate::text::read(&due).ok();
+        let back = way_back(&now, was_due.as_deref());
+        let noted =
+            serde_json::to_string(&back).map_err(|error| InstallError::io("write", &due, error.into()))?;
+        note(&due, &noted).inspect_err(|_| {
+            if was_due.is_none() {
+                back.iter().for_each(Saved::forget);
             }
-            if !was_due {
-                let _ = fs::remove_file(&due);
+        })?;
+        if let Err(error) = apply() {
+            undo(&now, || chain(&error))?;
+            match was_due {
+                Some(text) => note(&due, &text)?,
+                None => {
+                    back.iter().for_each(Saved::forget);
+                    remove(&due)?;
+                }
             }
             return Err(error.into());
         }
         let Err(why) = self.run() else {
+            back.iter().for_each(Saved::forget);
             remove(&failed)?;
             remove(&due)?;
             return Ok(true);
         };
         let mut after = String::new();
-        if changes {
-            for saved in saved {
-                saved.restore()?;
-            }
-            fs::write(&failed, format!("{why}\n{asked}")).map_err(io("write", &failed))?;
+        if !back.iter().all(Saved::is_there) {
+            undo(&back, || format!("`{}` failed ({why})", self.command))?;
+            back.iter().for_each(Saved::forget);
+            let noted = note(&failed, &format!("{why}\n{asked}"));
             let again = self.run();
+            noted?;
             after.push_str("; all is as it was before, with which it ");
             match again {
                 Ok(()) => {
@@ -137,18 +141,23 @@ impl Restart<'_> {
         })
     }
 
+    /// What tells this change from others, with the command: it may be what was wrong. Not the files themselves, which may hold
+    /// passwords.
+    fn asked(&self, edits: &[Edit]) -> String {
+        let mut hasher = DefaultHasher::new();
+        self.command.hash(&mut hasher);
+        edits.iter().for_each(|edit| edit.outcome().hash(&mut hasher));
+        format!("{:016x}", hasher.finish())
+    }
+
     /// Whether the engine has to be restarted for `edits`, or still has to from before.
     pub fn is_due(&self, edits: &[Edit]) -> bool {
         edits.iter().any(Edit::changes) || self.due().exists()
     }
 
-    fn folder(&self) -> PathBuf {
-        self.state_dir.join("restart")
-    }
-
-    /// Exists from before the files are changed until the engine runs with them.
+    /// Exists from before the files are changed until the engine runs with them, and holds what they were when it ran last.
     fn due(&self) -> PathBuf {
-        self.folder().join(self.engine)
+        lock::folder(self.state_dir).join(self.engine)
     }
 
     fn run(&self) -> Result<(), String> {
@@ -162,9 +171,39 @@ impl Restart<'_> {
     }
 }
 
-fn remove(file: &Path) -> Result<(), InstallError> {
-    match fs::remove_file(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(InstallError::io("remove", file, error)),
-        _ => Ok(()),
+/// What the files were when the engine ran last: as they are, but for those of the interrupted run that noted `due`.
+fn way_back(now: &[Saved], due: Option<&str>) -> Vec<Saved> {
+    let noted: Vec<Saved> = due
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
+    // What others have changed since is not taken from them.
+    let (mut interrupted, other): (Vec<_>, Vec<_>) = noted.into_iter().partition(Saved::is_ours);
+    other.iter().for_each(Saved::forget);
+    let mut back = Vec::new();
+    for now in now {
+        let same = interrupted.iter().position(|noted| noted.path() == now.path());
+        back.push(match same {
+            Some(at) => interrupted.swap_remove(at).before(now),
+            None => {
+                now.keep();
+                now.clone()
+            }
+        });
     }
+    back.extend(interrupted);
+    back
+}
+
+/// Puts back as many as can be.
+fn undo(saved: &[Saved], why: impl FnOnce() -> String) -> Result<(), RestartError> {
+    let done: Vec<_> = saved.iter().map(Saved::restore).collect();
+    match done.into_iter().collect() {
+        Ok(()) => Ok(()),
+        Err(source) => Err(RestartError::NotUndone { why: why(), source }),
+    }
+}
+
+/// For root's eyes alone.
+fn note(path: &Path, text: &str) -> Result<(), InstallError> {
+    replace(path, text.as_bytes(), 0o600, None)
 }
