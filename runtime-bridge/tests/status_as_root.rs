@@ -40,7 +40,7 @@ fn a_broken_file_does_not_hide_the_others() {
         "not installed: no engine has a file where it is looked for, name one with `status TARGET --config FILE`\n\
          ended with 0\n\
          containerd: cannot read /etc/containerd/config.toml: not a regular file\n\
-         docker: /etc/docker/daemon.json is no JSON that can be edited: runtimes: invalid type: integer `7`, expected a map at line 1 column 1\n\
+         docker: /etc/docker/daemon.json is no JSON that can be edited: runtimes: invalid type: integer `7`, expected a JSON object at line 1 column 1\n\
          cdi: /etc/cdi/procemu.json: {bridge}, for those that ask for it\n\
          ended with 1\n"
     );
