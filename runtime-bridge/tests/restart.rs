@@ -133,7 +133,7 @@ fn where_it_does_not_come_back_it_gets_its_old_file_and_is_not_tried_again() {
     assert!(place.is_before());
     assert_eq!(place.restarts(), 2);
 
-    let said = place.install(0).unwrap_err();
+    let said = place.install(3).unwrap_err();
     assert!(
         said.contains(
             "failed (exit status: 3) with the same change before; name another command, or remove "
