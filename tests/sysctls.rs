@@ -113,7 +113,7 @@ fn job_without_proc_sys(bed: &Bed, runtime: Runtime) -> TestResult {
     output.fails_with(if runtime.name == CRUN.name {
         "error executing hook"
     } else {
-        "sysctl \"net.ipv4.made_up\": the container has no /proc/sys"
+        "the container has no /proc/sys; give it a whole /proc"
     })
 }
 

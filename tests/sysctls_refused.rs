@@ -253,7 +253,13 @@ fn wrong_second(bed: &Bed, runtime: Runtime) -> TestResult {
 fn replaced_first(bed: &Bed, runtime: Runtime) -> TestResult {
     pod_bundle(bed, "99999")?.write()?;
     let always = r#"{ value = 7, when = "always" }"#;
-    let table = bed.table("t.toml", &[("net/ipv4/ip_default_ttl", always)])?;
+    let table = bed.table(
+        "t.toml",
+        &[
+            ("net/ipv4/ip_default_ttl", always),
+            ("net/ipv4/made_up", "{ value = 7 }"),
+        ],
+    )?;
     let (output, ttl) = in_pod(bed, runtime, &bed.config(&table)?, past(runtime), "run wrapped b")?;
     output.fails_with(&hook_says(runtime, &format!("sysctl {SYSCTL}=99999: write(")))?;
     equal("the pod's value", ttl.as_str(), "65")
