@@ -69,12 +69,11 @@ struct At {
 
 impl At {
     /// Taken before it is found out what is to be done, where anything will be. Who is not root has none, and files of his own.
-    fn lock(&self) -> Result<Option<Lock>, InstallError> {
+    fn lock(&self, state_dir: &Path) -> Result<Option<Lock>, InstallError> {
         if self.dry_run {
             return Ok(None);
         }
-        let state_dir = Config::load(None).unwrap_or_default().state_dir;
-        match Lock::take(&state_dir) {
+        match Lock::take(state_dir) {
             Err(InstallError::Io { source, .. })
                 if self.restart.is_none() && source.kind() == ErrorKind::PermissionDenied =>
             {
@@ -134,10 +133,10 @@ impl Install {
     /// # Errors
     /// What stands in the way; said before anything is changed, where it can be known then.
     pub fn run(self) -> Result<(), Box<dyn Error>> {
-        let lock = self.at.lock()?;
         let config = Config::load(None)?;
         // Wrong tables would fail each container.
         config.table(&BTreeMap::new())?;
+        let lock = self.at.lock(&config.state_dir)?;
         let bridge = locate::own()?;
         let file = self.at.config.as_deref().map(std::path::absolute).transpose()?;
         let request = |target| Request {
@@ -188,15 +187,15 @@ impl Uninstall {
     /// # Errors
     /// As [`Install::run`].
     pub fn run(self) -> Result<(), Box<dyn Error>> {
-        let lock = self.at.lock()?;
+        // Taken out also where bridge.toml is wrong.
+        let state_dir = &Config::load(None).unwrap_or_default().state_dir;
+        let lock = self.at.lock(state_dir)?;
         let file = self.at.config.as_deref().map(std::path::absolute).transpose()?;
         let targets = targets(self.target, file.as_deref())?;
         let edits = targets
             .iter()
             .map(|target| install::uninstall(*target, file.as_deref()))
             .collect::<Result<Vec<_>, _>>()?;
-        // Taken out also where bridge.toml is wrong.
-        let state_dir = &Config::load(None).unwrap_or_default().state_dir;
         if self.at.dry_run {
             self.at.show(&targets, &edits, state_dir);
             return Ok(());

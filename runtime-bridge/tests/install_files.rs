@@ -9,6 +9,21 @@ use std::process::Command;
 
 const V3: &str = "version = 3\n# the site's\n[grpc]\ngid = 1 # keep\n";
 
+/// A command that runs its arguments with `$BIN` as PATH; as root, where `/run` is its own: that takes the installer's lock.
+fn in_private_run() -> Command {
+    let run = "export PATH=\"$BIN\"; exec \"$0\" \"$@\"";
+    if nix::unistd::geteuid().is_root() {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c"]);
+        command.arg(format!("mount -t tmpfs run /run; {run}"));
+        command
+    } else {
+        let mut command = Command::new("sh");
+        command.args(["-c", run]);
+        command
+    }
+}
+
 /// A folder with runtime-bridge and, alone on PATH, a runc.
 struct Place(tempfile::TempDir);
 
@@ -39,8 +54,14 @@ impl Place {
     fn run(&self, line: &str) -> String {
         let here = self.0.path().to_str().unwrap();
         let args = line.split(' ').map(|word| word.replace("HERE", here));
-        let mut program = Command::new(self.at("bin/runtime-bridge"));
-        let out = program.args(args).env("PATH", self.at("bin")).output().unwrap();
+        let mut program = in_private_run();
+        let path = format!("{}:/usr/bin:/bin", self.at("bin").display());
+        program.arg(self.at("bin/runtime-bridge")).args(args);
+        let out = program
+            .env("BIN", self.at("bin"))
+            .env("PATH", path)
+            .output()
+            .unwrap();
         let text = [out.stdout, out.stderr].concat();
         let text = String::from_utf8(text).unwrap().replace(here, "HERE");
         format!("{} {text}", out.status.code().unwrap())
