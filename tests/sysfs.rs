@@ -360,11 +360,11 @@ fn layers_of_a_process(bed: &Bed) -> TestResult {
     need::root()?;
     let text = format!(
         "unshare --mount sh -c 'touch ready; exec sleep 100' & pid=$!; trap 'kill $pid' EXIT; wait_for ready
-        nsenter -t $pid -m cp /proc/self/mountinfo before
+        nsenter -t $pid -m cat /proc/self/mountinfo > before
         \"$NSPREP\" attach --pid $pid --table \"$TABLE\" > /dev/null
         \"$NSPREP\" verify --pid $pid --table \"$TABLE\" > /dev/null
         nsenter -t $pid -m sh -c '{PRINT}'; ! ls /sys/module/made_up 2> /dev/null
-        \"$NSPREP\" detach --pid $pid; nsenter -t $pid -m diff before /proc/self/mountinfo"
+        \"$NSPREP\" detach --pid $pid; nsenter -t $pid -m cat /proc/self/mountinfo | diff before -"
     );
     let script = bed.script(&text)?.env("TABLE", table(bed)?);
     equal(

@@ -250,7 +250,7 @@ fn cdi(bed: &Bed, containerd: Containerd) -> TestResult {
     let output = script(bed, containerd, RUNC_1_5, CDI)?.succeed()?;
     let bridge = support::runtime_bridge()?;
     let installed = format!(
-        "cdi: /etc/cdi/procemu.json: {}, for those that ask for it",
+        "cdi: /etc/cdi/procemu.json: {}, for those that ask for it\nnot installed",
         bridge.display()
     );
     let last = cap_last_cap()?;

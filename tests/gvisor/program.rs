@@ -163,10 +163,10 @@ fn layers_here(bed: &Bed) -> TestResult {
 
 fn layers_of_a_process(bed: &Bed) -> TestResult {
     let text = r#"unshare --mount sh -c 'touch ready; sleep 100' & pid=$!; wait_for ready
-        nsenter -t $pid -m cp /proc/self/mountinfo before
+        nsenter -t $pid -m cat /proc/self/mountinfo > before
         "$NSPREP" attach --pid $pid --table "$TABLE" > /dev/null; "$NSPREP" verify --pid $pid --table "$TABLE" > /dev/null
         nsenter -t $pid -m cat /proc/sys/kernel/made_up_key; ! cat /proc/sys/kernel/made_up_key 2> /dev/null
-        "$NSPREP" detach --pid $pid; nsenter -t $pid -m diff before /proc/self/mountinfo"#;
+        "$NSPREP" detach --pid $pid; nsenter -t $pid -m cat /proc/self/mountinfo | diff before -"#;
     let script = bed.sandbox(GVISOR, text)?.env("TABLE", made_up_table(bed)?);
     equal("said", script.succeed()?, "7\nprocemu:1: detached")
 }

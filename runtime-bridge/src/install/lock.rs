@@ -3,13 +3,23 @@
 use super::InstallError;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, DirBuilder, File, Permissions};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Held by whoever changes files of engines, or ours on a node. Two pods of one node can be here while one takes the other's place.
 #[derive(Debug)]
 pub struct Lock {
+    path: PathBuf,
+    /// Held for its lock, which lies on the folder itself.
     _folder: Flock<File>,
+}
+
+/// A folder without notes goes.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.path);
+    }
 }
 
 impl Lock {
@@ -23,17 +33,29 @@ impl Lock {
             let path = path.clone();
             move |source| InstallError::io(step, path, source)
         };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&path)
-            .map_err(failed("make"))?;
-        fs::set_permissions(&path, Permissions::from_mode(0o700)).map_err(failed("chmod"))?;
-        let file = File::open(&path).map_err(failed("open"))?;
-        let lock = Flock::lock(file, FlockArg::LockExclusive);
-        Ok(Self {
-            _folder: lock.map_err(|(_, errno)| failed("lock")(errno.into()))?,
-        })
+        loop {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&path)
+                .map_err(failed("make"))?;
+            let open = || {
+                fs::set_permissions(&path, Permissions::from_mode(0o700))?;
+                File::open(&path)
+            };
+            let file = match open() {
+                // Whoever had it before took the folder away.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                opened => opened.map_err(failed("open"))?,
+            };
+            let opened = file.metadata().map_err(failed("stat"))?.ino();
+            let lock = Flock::lock(file, FlockArg::LockExclusive)
+                .map_err(|(_, errno)| failed("lock")(errno.into()))?;
+            // Else this is the lock of one that nobody will open again.
+            if fs::symlink_metadata(&path).is_ok_and(|now| now.ino() == opened) {
+                return Ok(Self { path, _folder: lock });
+            }
+        }
     }
 }
 
