@@ -217,7 +217,7 @@ pod "three" deleted from default namespace"#,
 /// What `failures` of kubernetes.sh prints: with each restart once more where it failed, none where it would fail again.
 const FAILURES: &str = "
 - does not come back
-grep -qw ok` failed (exit status: 1) with the same change before; remove /run/procemu/restart/containerd.failed
+grep -qw ok` failed (exit status: 1) with the same change before; name another command, or remove /run/procemu/restart/containerd.failed
 config.toml
 2
 no runtime for \"procemu\" is configured

@@ -114,7 +114,7 @@ failures() {
   echo "- does not come back"
   : > "$NODE/broken"
   label installed
-  installer_says 'grep -qw ok` failed (exit status: 1) with the same change before; remove /run/procemu/restart/containerd.failed'
+  installer_says 'grep -qw ok` failed (exit status: 1) with the same change before; name another command, or remove /run/procemu/restart/containerd.failed'
   is_before
   restarts
   pod_of_ours early
@@ -146,7 +146,7 @@ failures() {
   rolled_out install
   kubectl -n procemu logs daemonset/procemu-install -c install
   restarts
-  ls /run/procemu/restart
+  ! ls /run/procemu/restart 2> /dev/null
   label removed
   rolled_out uninstall
   is_before
