@@ -1,0 +1,207 @@
+//! The file of a bundle on disk: read whole, replaced whole.
+
+use super::BundleError;
+use nix::fcntl::{AT_FDCWD, OFlag, openat, renameat};
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, fchown};
+use std::path::{Path, PathBuf};
+
+/// The file that makes a folder a bundle.
+pub(super) const FILE: &str = "config.json";
+
+/// The most that is read, in bytes: some thousand times what engines write.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// An open bundle. All access goes through the folder's handle: whoever may rename folders above it cannot make us
+/// write elsewhere.
+#[derive(Debug)]
+pub(super) struct Bundle {
+    dir: OwnedFd,
+    /// Of `config.json`, for messages.
+    pub(super) path: PathBuf,
+    meta: Metadata,
+    pub(super) text: String,
+}
+
+impl Bundle {
+    pub(super) fn open(dir: &Path) -> Result<Self, BundleError> {
+        let path = dir.join(FILE);
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+        // O_PATH: the root of a user namespace, as a hook, may enter the bundle that containerd made, and not list it.
+        let folder = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let handle = openat(AT_FDCWD, dir, folder, Mode::empty())
+            .map_err(|errno| failed("open the bundle", dir)(errno.into()))?;
+        let file = File::from(
+            openat(&handle, FILE, flags | OFlag::O_NOFOLLOW, Mode::empty())
+                .map_err(|errno| failed("open", &path)(errno.into()))?,
+        );
+        let meta = file.metadata().map_err(failed("stat", &path))?;
+        if !meta.is_file() {
+            return Err(BundleError::NotAFile(path));
+        }
+        let mut bytes = Vec::new();
+        // Limited by what is read, not by what stat says: the file may still be growing.
+        file.take(MAX_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(failed("read", &path))?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(BundleError::TooLarge(path));
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Self {
+                dir: handle,
+                path,
+                meta,
+                text,
+            }),
+            Err(error) => Err(BundleError::NotText {
+                path,
+                source: error.utf8_error(),
+            }),
+        }
+    }
+
+    /// Puts `text` into the place of `config.json`, with its owner and mode.
+    pub(super) fn replace(&self, text: &str) -> Result<(), BundleError> {
+        let (name, file) = self.temporary()?;
+        let written = self
+            .fill(file, text)
+            .map_err(|(step, source)| BundleError::Io {
+                step,
+                path: self.path.with_file_name(&name),
+                source,
+            })
+            .and_then(|()| {
+                renameat(&self.dir, name.as_str(), &self.dir, FILE)
+                    .map_err(|errno| failed("replace", &self.path)(errno.into()))
+            });
+        if written.is_err() {
+            // The first error is the one to tell.
+            let _ = unlinkat(&self.dir, name.as_str(), UnlinkatFlags::NoRemoveDir);
+        }
+        written
+    }
+
+    /// A new file in the bundle, under a name that was free.
+    fn temporary(&self) -> Result<(String, File), BundleError> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let mut number = 0;
+        loop {
+            let name = format!(".{FILE}.procemu-{}-{number}", std::process::id());
+            match openat(&self.dir, name.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR) {
+                Ok(file) => return Ok((name, file.into())),
+                // Left behind by a process of the same id that was killed.
+                Err(nix::errno::Errno::EEXIST) if number < 100 => number += 1,
+                Err(errno) => return Err(failed("create", &self.path.with_file_name(name))(errno.into())),
+            }
+        }
+    }
+
+    fn fill(&self, mut file: File, text: &str) -> Result<(), (&'static str, io::Error)> {
+        let own = file.metadata().map_err(|error| ("stat", error))?;
+        if (own.uid(), own.gid()) != (self.meta.uid(), self.meta.gid()) {
+            fchown(&file, Some(self.meta.uid()), Some(self.meta.gid())).map_err(|error| ("chown", error))?;
+        }
+        file.set_permissions(self.meta.permissions())
+            .map_err(|error| ("chmod", error))?;
+        file.write_all(text.as_bytes())
+            .map_err(|error| ("write", error))?;
+        file.sync_all().map_err(|error| ("sync", error))
+    }
+}
+
+fn failed(step: &'static str, path: &Path) -> impl Fn(io::Error) -> BundleError {
+    move |source| BundleError::Io {
+        step,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::chain;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn refused(dir: &Path) -> String {
+        chain(&Bundle::open(dir).expect_err("refused")).replace(&dir.display().to_string(), "B")
+    }
+
+    #[test]
+    fn the_file_is_replaced_with_its_mode_and_nothing_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        std::fs::write(&path, "{}").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let before = std::fs::metadata(&path).unwrap();
+        let bundle = Bundle::open(dir.path()).unwrap();
+        assert_eq!(bundle.text, "{}");
+        bundle.replace("{\"a\":1}").unwrap();
+        let after = std::fs::metadata(&path).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"a\":1}");
+        assert_eq!(
+            (after.mode(), after.uid(), after.gid()),
+            (before.mode(), before.uid(), before.gid())
+        );
+        assert_ne!(after.ino(), before.ino());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_left_behind_is_no_obstacle() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(FILE), "{}").unwrap();
+        let left = dir
+            .path()
+            .join(format!(".{FILE}.procemu-{}-0", std::process::id()));
+        std::fs::write(&left, "left").unwrap();
+        Bundle::open(dir.path()).unwrap().replace("[]").unwrap();
+        assert_eq!(std::fs::read_to_string(dir.path().join(FILE)).unwrap(), "[]");
+        assert_eq!(std::fs::read_to_string(left).unwrap(), "left");
+    }
+
+    #[test]
+    fn a_failed_replacement_leaves_all_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        std::fs::write(&path, "{}").unwrap();
+        let bundle = Bundle::open(dir.path()).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir_all(path.join("full")).unwrap();
+        let message = chain(&bundle.replace("[]").unwrap_err());
+        assert!(
+            message.starts_with("cannot replace ") && message.contains("config.json: "),
+            "{message}"
+        );
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_no_config_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        assert_eq!(
+            refused(dir.path()),
+            "cannot open B/config.json: no such file or directory"
+        );
+        std::fs::create_dir(&path).unwrap();
+        assert_eq!(refused(dir.path()), "B/config.json is not a regular file");
+        std::fs::remove_dir(&path).unwrap();
+        symlink("/etc/passwd", &path).unwrap();
+        assert_eq!(
+            refused(dir.path()),
+            "cannot open B/config.json: too many levels of symbolic links"
+        );
+        std::fs::remove_file(&path).unwrap();
+        File::create(&path).unwrap().set_len(MAX_BYTES + 1).unwrap();
+        assert_eq!(refused(dir.path()), "B/config.json has more than 16 MiB");
+        std::fs::write(&path, b"{\"a\":\"\xff\"}").unwrap();
+        assert!(refused(dir.path()).starts_with("B/config.json is not UTF-8: invalid utf-8 sequence"));
+        assert_eq!(refused(&path), "cannot open the bundle B: not a directory");
+    }
+}
