@@ -313,17 +313,6 @@ impl Root {
         open().map_err(|e| Error::call(format!("open for writing({})", self.show(key.path())), e))
     }
 
-    /// Writes `value` to `key`.
-    ///
-    /// # Errors
-    /// The errno with which the kernel refuses the open or the value.
-    pub fn write(&self, key: &SysctlKey, value: &str) -> Result<()> {
-        use std::io::Write;
-        let mut file = self.open_for_writing(key)?;
-        file.write_all(value.as_bytes())
-            .map_err(|e| Error::call(format!("write({})", self.show(key.path())), e))
-    }
-
     /// Every file below `sys`, relative to the root, with its permission bits; links of an overmount are followed,
     /// and what an overmount keeps for them to lead to is left out.
     ///

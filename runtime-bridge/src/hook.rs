@@ -8,8 +8,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use procemu::{
-    Error, ErrorKind, Filesystem, Options, Placement, Plan, Probing, Root, Roots, Shared, SysctlKey, Table,
-    Target, ask_child, reexec_sealed,
+    Error, ErrorKind, Filesystem, Options, Placement, Plan, Probing, Root, Roots, Shared, Table, Target,
+    ask_child, reexec_sealed,
 };
 
 use crate::bundle;
@@ -17,9 +17,9 @@ use crate::config::{Config, ConfigError, MissingSysctls, OnFailure, RefusedSysct
 use crate::job::{Job, Log};
 use crate::place::{has, is_given, placement, read_only_through_links, without_absent};
 use crate::pod::Lending;
-use crate::report::{Level, chain};
+use crate::report::{Level, Report, chain};
 use crate::spec::Spec;
-use crate::sysctl;
+use crate::sysctl::{Request, namespace};
 
 /// A state is some hundred bytes, and the container's annotations.
 const MAX_STATE: u64 = 4 << 20;
@@ -83,13 +83,20 @@ struct Order {
     spec: Spec,
     rootfs: PathBuf,
     table: Table,
-    sysctl: Vec<(String, SysctlKey, String)>,
+    sysctl: Vec<Request>,
     missing_sysctls: MissingSysctls,
     refused_sysctls: RefusedSysctls,
     host: Roots,
     lending: Option<Lending>,
     on_failure: OnFailure,
     log: Option<Log>,
+}
+
+impl Order {
+    /// Where what is told goes.
+    fn report(&self) -> Report<'_> {
+        self.log.as_ref().map(Log::report).unwrap_or_default()
+    }
 }
 
 /// Reads the state from `input` and prepares the container. `config` is bridge.toml, for a bundle that carries no order
@@ -109,7 +116,7 @@ pub fn run(input: &mut dyn Read, config: Option<&Path>) -> Result<(), HookError>
         .map_err(|e| HookError::State(e.to_string()))?;
     let state = parse_state(&text)?;
     let order = order(&state, config)?;
-    let report = order.log.as_ref().map(Log::report).unwrap_or_default();
+    let report = order.report();
     match (carry_out(&state, &text, &order), order.on_failure) {
         (Ok(()), _) => Ok(()),
         (Err(error), OnFailure::Warn) => {
@@ -127,7 +134,7 @@ pub fn run(input: &mut dyn Read, config: Option<&Path>) -> Result<(), HookError>
 }
 
 fn carry_out(state: &State, text: &[u8], order: &Order) -> Result<(), HookError> {
-    if let Some((spelling, ..)) = order.sysctl.first()
+    if let Some(Request { spelling, .. }) = order.sysctl.first()
         && !has(&order.spec, Filesystem::Proc)
     {
         return Err(HookError::NoPlace(spelling.clone()));
@@ -216,12 +223,10 @@ fn order(state: &State, config: Option<&Path>) -> Result<Order, HookError> {
     };
     let mut sysctl = Vec::new();
     for (spelling, value) in job.sysctl {
-        let request = sysctl::Request::new(&spelling, &value)
-            .filter(|request| {
-                sysctl::namespace(&request.key).is_some_and(|namespace| spec.lists(namespace.name()))
-            })
-            .ok_or_else(|| HookError::NotOwned(spelling.clone()))?;
-        sysctl.push((spelling, request.key, value));
+        let request = Request::new(&spelling, &value)
+            .filter(|request| namespace(&request.key).is_some_and(|namespace| spec.lists(namespace.name())))
+            .ok_or(HookError::NotOwned(spelling))?;
+        sysctl.push(request);
     }
     Ok(Order {
         spec,
@@ -309,8 +314,7 @@ fn borrow(plan: &Plan, order: &Order) -> Result<Shared, Error> {
     let shared = match lending.borrow(plan, order.host.get(Filesystem::Proc)?) {
         // An old kernel, or a seccomp filter: nothing can be shared then, and all else is as it should be.
         Err(error) if error.errno() == Some(nix::libc::ENOSYS) => {
-            let report = order.log.as_ref().map(Log::report).unwrap_or_default();
-            report.tell(
+            order.report().tell(
                 Level::Warning,
                 &format!("nothing is shared with the pod: {}", error.line()),
             );
@@ -319,7 +323,7 @@ fn borrow(plan: &Plan, order: &Order) -> Result<Shared, Error> {
         other => other?,
     };
     // It is not this container's to decide for all of them.
-    for (spelling, key, value) in &order.sysctl {
+    for Request { spelling, key, value } in &order.sysctl {
         let found = shared
             .value(key)
             .map_err(|e| Error::failed_open(Path::new(key.path()), e))?;

@@ -83,17 +83,7 @@ impl At {
         }
     }
 
-    /// Prints what [`At::make`] would change, and whether it would restart the engine.
-    fn show(&self, targets: &[Target], edits: &[Edit], state_dir: &Path) {
-        edits.iter().for_each(|edit| print!("{}", edit.diff()));
-        if let (Some(command), Some(target)) = (&self.restart, targets.first())
-            && restart(command, *target, state_dir).is_due(edits)
-        {
-            println!("would run: {command}");
-        }
-    }
-
-    /// Makes `edits` by way of `apply`, and what becomes of them known.
+    /// Makes `edits` by way of `apply`, and what becomes of them known; or only says what would be done.
     fn make(
         &self,
         lock: Option<&Lock>,
@@ -103,10 +93,24 @@ impl At {
         state_dir: &Path,
         apply: impl FnOnce() -> Result<(), InstallError>,
     ) -> Result<(), Box<dyn Error>> {
-        let restarted = match (&self.restart, targets.first(), lock) {
-            (Some(command), Some(target), Some(lock)) => {
-                restart(command, *target, state_dir).with(lock, edits, apply)?
+        let restart = self
+            .restart
+            .as_ref()
+            .zip(targets.first())
+            .map(|(command, target)| Restart {
+                command,
+                engine: target.name(),
+                state_dir,
+            });
+        if self.dry_run {
+            edits.iter().for_each(|edit| print!("{}", edit.diff()));
+            if let Some(restart) = restart.filter(|restart| restart.is_due(edits)) {
+                println!("would run: {}", restart.command);
             }
+            return Ok(());
+        }
+        let restarted = match (restart, lock) {
+            (Some(restart), Some(lock)) => restart.with(lock, edits, apply)?,
             _ => {
                 apply()?;
                 false
@@ -158,11 +162,9 @@ impl Install {
         let links: BTreeSet<_> = found.iter().filter_map(Installation::link).collect();
         let state_dir = &config.state_dir;
         if self.at.dry_run {
-            for link in links {
+            for link in &links {
                 println!("{} would lead to {}", link.display(), bridge.display());
             }
-            self.at.show(&targets, &edits, state_dir);
-            return Ok(());
         }
         self.at.make(
             lock.as_ref(),
@@ -196,10 +198,6 @@ impl Uninstall {
             .iter()
             .map(|target| install::uninstall(*target, file.as_deref()))
             .collect::<Result<Vec<_>, _>>()?;
-        if self.at.dry_run {
-            self.at.show(&targets, &edits, state_dir);
-            return Ok(());
-        }
         self.at.make(
             lock.as_ref(),
             &targets,
@@ -208,14 +206,6 @@ impl Uninstall {
             state_dir,
             || edits.iter().try_for_each(Edit::apply),
         )
-    }
-}
-
-fn restart<'a>(command: &'a str, target: Target, state_dir: &'a Path) -> Restart<'a> {
-    Restart {
-        command,
-        engine: target.name(),
-        state_dir,
     }
 }
 

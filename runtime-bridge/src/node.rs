@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Where this program is put. Nobody else has a folder there, and it takes writes where `/usr` does not.
-pub const PROGRAM: &str = "/opt/procemu/bin/runtime-bridge";
+const PROGRAM: &str = "/opt/procemu/bin/runtime-bridge";
 
 /// Where its configuration is put.
 const FILES: &str = "/etc/procemu";

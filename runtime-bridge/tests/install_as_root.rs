@@ -28,6 +28,17 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
+/// What `script` prints, which finds runtime-bridge in $BRIDGE.
+fn printed(script: &str) -> String {
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--mount", "sh", "-c", script]);
+    let out = unshare
+        .env("BRIDGE", env!("CARGO_BIN_EXE_runtime-bridge"))
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned()
+}
+
 fn a_broken_file_does_not_hide_the_others() {
     let script = r#"
         for at in /etc /run /usr/share/containers /var/lib/rancher; do
@@ -40,12 +51,7 @@ fn a_broken_file_does_not_hide_the_others() {
         $BRIDGE install cdi > /dev/null
         $BRIDGE status; echo "ended with $?"
     "#;
-    let mut unshare = Command::new("unshare");
-    unshare.args(["--mount", "sh", "-c", script]);
-    let out = unshare
-        .env("BRIDGE", env!("CARGO_BIN_EXE_runtime-bridge"))
-        .output()
-        .unwrap();
+    let said = printed(script);
     let bridge = env!("CARGO_BIN_EXE_runtime-bridge");
     let want = format!(
         "not installed: no engine has a file where it is looked for, name one with `status TARGET --config FILE`\n\
@@ -55,22 +61,28 @@ fn a_broken_file_does_not_hide_the_others() {
          cdi: /etc/cdi/procemu.json: {bridge}, for those that ask for it\n\
          ended with 1\n"
     );
-    assert_eq!(String::from_utf8_lossy(&[out.stdout, out.stderr].concat()), want);
+    assert_eq!(said, want);
 }
 
 /// `install` and `uninstall` behind another one that changes the same file.
 fn what_is_changed_while_it_waits_is_not_lost() {
     let script = r##"
         for at in /etc /run; do mount -t tmpfs none $at || exit; done
-        mkdir -p /run/procemu/restart /run/bin /etc/containerd /etc/procemu
+        mkdir -p /run/bin /etc/containerd /etc/procemu
         ln $BRIDGE /run/bin/runtime-bridge 2> /dev/null || cp $BRIDGE /run/bin/runtime-bridge
         echo 'runtimes.runc = "/bin/true"' > /etc/procemu/bridge.toml
         echo 'version = 3' > /etc/containerd/config.toml
         for what in "install containerd --restart true" "uninstall containerd"; do
+            # It goes with whoever leaves no note in it.
+            ! test -e /run/procemu/restart || echo "left"
+            mkdir -p /run/procemu/restart
             exec 9< /run/procemu/restart
             flock 9
             /run/bin/runtime-bridge $what > /dev/null 9<&- & pid=$!
-            until grep -q -- "-> FLOCK .* $pid " /proc/locks || ! test -e /proc/$pid/exe; do sleep 0.1; done
+            until grep -q -- "-> FLOCK .* $pid " /proc/locks; do
+                test -e /proc/$pid/exe || { echo "did not wait"; break; }
+                sleep 0.1
+            done
             echo "# before $what" >> /etc/containerd/config.toml
             exec 9<&-
             wait $pid; echo "ended with $?"
@@ -78,14 +90,8 @@ fn what_is_changed_while_it_waits_is_not_lost() {
         done
         cat /etc/containerd/config.toml
     "##;
-    let mut unshare = Command::new("unshare");
-    unshare.args(["--mount", "sh", "-c", script]);
-    let out = unshare
-        .env("BRIDGE", env!("CARGO_BIN_EXE_runtime-bridge"))
-        .output()
-        .unwrap();
     assert_eq!(
-        String::from_utf8_lossy(&[out.stdout, out.stderr].concat()),
+        printed(script),
         "ended with 0\n1\nended with 0\n0\nversion = 3\n# before install containerd --restart true\n# before uninstall containerd\n"
     );
 }

@@ -9,9 +9,9 @@ use procemu::{Entry, Error, Mode, Root, SysctlKey, Table, When, errno_text};
 
 use super::Order;
 use crate::config::{MissingSysctls, RefusedSysctls};
-use crate::job::Log;
 use crate::report::Level;
-use crate::sysctl::is_refusal;
+use crate::rewrite::requested;
+use crate::sysctl::{Request, is_refusal};
 
 /// What has been written, to be put back where something fails later: the namespace may be another's as well.
 pub(super) struct Written<'a> {
@@ -48,7 +48,7 @@ pub(super) fn set<'a>(proc: &Root, order: &'a Order) -> Result<(Table, Written<'
     // crun has made keys read-only already; in a runtime that has not, both are the same.
     let clear = proc.unshadowed().ok();
     let mut own = Vec::new();
-    for request @ (spelling, key, value) in &order.sysctl {
+    for request @ Request { spelling, key, value } in &order.sysctl {
         if !proc.has_own(key)? {
             if order.missing_sysctls == MissingSysctls::Fail && !table.contains_key(key) {
                 return Err(Error::input(format!(
@@ -64,7 +64,7 @@ pub(super) fn set<'a>(proc: &Root, order: &'a Order) -> Result<(Table, Written<'
             Err(error) => refused(request, error, &mut table, order)?,
         }
     }
-    for (request @ (spelling, key, value), file) in own {
+    for (request @ Request { spelling, key, value }, file) in own {
         // Of the file that is written: what is mounted over it has another.
         let before = fs::read(format!("/proc/self/fd/{}", file.as_raw_fd())).ok();
         match file.write_all_at(value.as_bytes(), 0) {
@@ -104,7 +104,7 @@ fn open(clear: Option<&Root>, proc: &Root, key: &SysctlKey) -> Result<File, Erro
 
 /// What policy makes of a key that cannot be written: an error, or a key of ours in its place.
 fn refused(
-    (spelling, key, value): &(String, SysctlKey, String),
+    Request { spelling, key, value }: &Request,
     error: Error,
     table: &mut Table,
     order: &Order,
@@ -113,8 +113,7 @@ fn refused(
     if order.refused_sysctls != RefusedSysctls::Emulate || !is_refusal(&error) {
         return Err(error);
     }
-    let report = order.log.as_ref().map(Log::report).unwrap_or_default();
-    report.tell(
+    order.report().tell(
         Level::Warning,
         &format!("{}: emulated, the kernel's own value is another", error.line()),
     );
@@ -124,8 +123,5 @@ fn refused(
 }
 
 fn emulated(value: &str, mode: Mode) -> Entry {
-    Entry::literal(value)
-        .with_mode(mode)
-        .with_when(When::Always)
-        .with_doc("requested by linux.sysctl")
+    requested(value).with_mode(mode).with_when(When::Always)
 }
