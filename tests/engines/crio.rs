@@ -7,7 +7,13 @@ use std::process::ExitCode;
 
 use support::{Bed, CRUN, Runtime, Suite, TestResult, equal, made_up_values, need, node_client, section};
 
-const CRIO: &str = include_str!("crio.sh");
+const CRIO: &str = concat!(
+    include_str!("../support/node/cri.sh"),
+    "\n",
+    include_str!("../support/node/cri_pods.sh"),
+    "\n",
+    include_str!("crio.sh")
+);
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
@@ -26,22 +32,23 @@ fn pods(bed: &Bed, runtime: Runtime, drops_sandbox: bool) -> TestResult {
         machine_with_crio "drop_infra_ctr = {drops_sandbox}"
         systemctl restart crio; left > before
         echo '== bare'
-        if sandbox "$NAME" 2>&1; then
-            ! container bare 2>&1 || in_container "$bare" 'ls /proc/sys/fs/made_up 2>&1'
-            end
+        if pod_of "$NAME" . 2>&1; then
+            ! unprotected bare 2>&1 || say "$bare" 'ls /proc/sys/fs/made_up'
+            no_pod "$pod"
         fi
         find /etc/crio -type f > files
         runtime-bridge install crio --runtime "$NAME" > /dev/null; systemctl restart crio
         echo '== refused'
-        if sandbox procemu '"procemu.io/profile": "kubelet"' 2>&1; then ! container one 2>&1; end; fi
+        kubelet='.annotations = {{ "procemu.io/profile": "kubelet" }}'
+        if pod_of procemu "$kubelet" 2>&1; then ! unprotected one 2>&1; no_pod "$pod"; fi
         echo '== pod'
-        sandbox procemu; container one; container two
-        in_container "$one" "$(printf %s "$PRINT" | tr '\n' ';')"
-        in_container "$one" 'echo 2 > /proc/sys/net/ipv4/writable'; in_container "$two" 'cat /proc/sys/net/ipv4/writable'
-        end
+        pod_of procemu .; unprotected one; unprotected two
+        say "$one" "$PRINT"
+        say "$one" 'echo 2 > /proc/sys/net/ipv4/writable'; say "$two" 'cat /proc/sys/net/ipv4/writable'
+        no_pod "$pod"
         echo '== chosen'
         echo 'allowed_profiles = ["kubelet"]' >> /etc/procemu/bridge.toml
-        sandbox procemu '"procemu.io/profile": "kubelet"'; container one; in_container "$one" 'cat /proc/sys/fs/made_up'; end
+        pod_of procemu "$kubelet"; unprotected one; say "$one" 'cat /proc/sys/fs/made_up'; no_pod "$pod"
         echo '== left'; left | diff before - || true
         runtime-bridge uninstall crio > /dev/null; find /etc/crio -type f | diff files - || true"#
     );

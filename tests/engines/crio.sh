@@ -1,4 +1,7 @@
-# CRI-O on a machine of its own; engine.sh comes before, with what podman needs. $CRIO is the program, pinns lies beside it.
+# CRI-O on a machine of its own; engine.sh comes before, with what podman needs, then cri.sh and cri_pods.sh. $CRIO is the program, pinns
+# lies beside it.
+NODE=$BED
+CRI_SOCKET=/var/run/crio/crio.sock
 
 # machine_with_crio LINE: CRI-O is configured, with LINE under [crio.runtime] and $NAME as its runtime, and has the image
 # localhost/busybox:1.
@@ -60,42 +63,13 @@ systemctl() {
   [ -z "${crio:-}" ] || { kill "$crio"; until_true "the end of crio" test ! -e "/proc/$crio"; }
   crio >> "$BED/crio.log" 2>&1 &
   crio=$!
-  LOGS=$BED/crio.log until_true "crio" crio_answers
+  LOGS=$BED/crio.log until_true "crio" answers
 }
 
-crio_answers() { cri Version <<< '{}' > /dev/null 2>&1; }
-
-cri() { "$CLIENT" cri /var/run/crio/crio.sock "$1"; }
-
-field() { grep -o "\"$1\": *\"[^\"]*\"" | head -n 1 | cut -d'"' -f4; }
-
-# sandbox HANDLER [ANNOTATION]: makes a pod's sandbox; its id is $pod.
-sandbox() {
-  linux='{"security_context":{"namespace_options":{"network":"POD","pid":"CONTAINER"}}}'
-  config="{\"metadata\":{\"name\":\"pod\",\"namespace\":\"default\",\"uid\":\"$1\"},\"annotations\":{${2:-}},\"log_directory\":\"/tmp\",\"linux\":$linux}"
-  echo "{\"config\":$config,\"runtime_handler\":\"$1\"}" | cri RunPodSandbox > "$BED/answer" || return
-  pod=$(field podSandboxId < "$BED/answer")
-}
-
-# container NAME: makes and starts one in that sandbox, where /proc/sys takes writes; its id is in the variable of its name.
-container() {
-  local security='{"namespace_options":{"network":"POD","pid":"CONTAINER"},"readonly_paths":[]}'
-  echo "{\"podSandboxId\":\"$pod\",\"sandboxConfig\":$config,\"config\":{\"metadata\":{\"name\":\"$1\"},\"log_path\":\"$1.log\",
-    \"image\":{\"image\":\"localhost/busybox:1\"},\"command\":[\"/pause\"],\"linux\":{\"security_context\":$security}}}" |
-    cri CreateContainer > "$BED/answer"
-  declare -g "$1=$(field containerId < "$BED/answer")"
-  echo "{\"containerId\":\"${!1}\"}" | cri StartContainer > /dev/null
-}
-
-# in_container ID COMMAND: what that prints.
-in_container() {
-  echo "{\"containerId\":\"$1\",\"cmd\":[\"sh\",\"-c\",\"$2\"]}" | cri ExecSync | field stdout | base64 -d
-}
-
-# end: of that sandbox, with all that is in it.
-end() {
-  echo "{\"podSandboxId\":\"$pod\"}" | cri StopPodSandbox > /dev/null
-  echo "{\"podSandboxId\":\"$pod\"}" | cri RemovePodSandbox > /dev/null
+# unprotected NAME: a container of that pod in which /proc/sys takes writes; its id is in the variable of its name.
+unprotected() {
+  container_of "$1" '.command = ["/pause"] | del(.linux.security_context.readonly_paths)' || return
+  declare -g "$1=$made"
 }
 
 # left: what pods could leave behind.

@@ -1,9 +1,9 @@
-# Functions for pods by the CRI alone, without a kubelet; node.sh comes before.
+# Functions for pods by the CRI alone, without a kubelet; $NODE is a folder for what is answered.
 
-# cri METHOD: one call of the CRI; the request is standard input.
-cri() { "$CLIENT" cri "$NODE/containerd.sock" "$1"; }
+# cri METHOD: one call of the CRI, of containerd or at $CRI_SOCKET; the request is standard input.
+cri() { "$CLIENT" cri "${CRI_SOCKET:-$NODE/containerd.sock}" "$1"; }
 
-# answers: whether it does, as it does not while containerd starts.
+# answers: whether it does, as it does not while the engine starts.
 answers() { echo "{}" | cri Status > /dev/null 2>&1; }
 
 # field NAME: that string of a JSON object.

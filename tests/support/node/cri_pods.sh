@@ -1,4 +1,4 @@
-# Functions for pods by the CRI whose requests are more than a name; node.sh and cri.sh come before. A jq filter changes what is asked
+# Functions for pods by the CRI whose requests are more than a name; cri.sh comes before. A jq filter changes what is asked
 # for by default: `'.linux.sysctls = { "net.ipv4.ip_forward": "1" }'`, or `.`.
 
 # node_with HANDLER: a node with a handler that is $RUNTIME, which PATH has as $NAME.
