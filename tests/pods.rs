@@ -99,8 +99,7 @@ fn pod(bed: &Bed, runtime: Runtime, pod: Pod, text: &str) -> TestResult<Script> 
 fn one_value(bed: &Bed, runtime: Runtime, engine: Pod) -> TestResult {
     let text = "up wrapped sandbox; up wrapped privileged; up wrapped protected
         for name in sandbox privileged protected; do values $name; done
-        at privileged sh -c 'echo 5 > /proc/sys/net/ipv4/made_up; echo 6 > /proc/sys/kernel/shmmni; echo 9 > /proc/sys/net/core/somaxconn
-            echo 8 9 > /proc/sys/net/ipv4/asked'
+        at privileged sh -c 'echo 5 > /proc/sys/net/ipv4/made_up; echo 6 > /proc/sys/kernel/shmmni; echo 9 > /proc/sys/net/core/somaxconn'
         up wrapped late
         for name in sandbox privileged protected late; do values $name; done
         for name in sandbox protected late; do for key in net/ipv4/made_up net/made/fixed kernel/shmmni net/ipv4/asked net/core/somaxconn; do
@@ -117,8 +116,8 @@ fn one_value(bed: &Bed, runtime: Runtime, engine: Pod) -> TestResult {
     let output = pod(bed, runtime, engine, text)?.succeed()?;
     let expected = [
         ["1 2 4321 7 8 4"; 3].as_slice(),
-        &["5 2 6 8 9 9"; 4],
-        &["5 2 6 8 9 9", "5 2 7 8 9 9", "1 2 4321 7 8 4"],
+        &["5 2 6 7 8 9"; 4],
+        &["5 2 6 7 8 9", "5 2 7 7 8 9", "1 2 4321 7 8 4"],
     ];
     equal("values", output.lines().collect::<Vec<_>>(), expected.concat())
 }

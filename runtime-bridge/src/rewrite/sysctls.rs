@@ -6,7 +6,7 @@ use crate::document::{DocumentError, Node};
 use crate::job::Job;
 use crate::place::PlaceFacts;
 use crate::sysctl::Request;
-use procemu::{Entry, Mode, SysctlKey, Table, Value, ValueSource};
+use procemu::{Entry, SysctlKey, Table, Value, ValueSource};
 use std::collections::BTreeMap;
 
 /// A request, and whether it was moved by an earlier rewriting.
@@ -150,11 +150,9 @@ pub(super) fn literal(request: &Request, entry: &Entry) -> Result<ValueSource, R
     Ok(ValueSource::Literal(value))
 }
 
-/// The entry of a key that is there because it was requested. Like a sysctl of the kernel's, it takes writes where its place does.
+/// The entry of a key that is there because it was requested.
 pub(crate) fn requested(value: &str) -> Entry {
-    Entry::literal(value)
-        .with_mode(Mode::ReadWrite)
-        .with_doc("requested by linux.sysctl")
+    Entry::literal(value).with_doc("requested by linux.sysctl")
 }
 
 /// Why the runtime cannot set `key` itself; `refused` is one of the container's that it may not write.
