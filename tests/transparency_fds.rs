@@ -74,7 +74,8 @@ fn joined(thread: std::thread::JoinHandle<std::io::Result<String>>) -> TestResul
 
 /// `--preserve-fds`, and descriptors of socket activation.
 fn preserved(bed: &Bed, runtime: Runtime) -> TestResult {
-    let program = "cat <&3; cat <&4; env | grep LISTEN; for n in 0 1 2 3 4 5 6 7 8; do test -e /proc/self/fd/$n && echo $n; done; true";
+    // One stream: runc copies stdout and stderr each on its own, in any order.
+    let program = "exec 2>&1; cat <&3; cat <&4; env | grep LISTEN; for n in 0 1 2 3 4 5 6 7 8; do test -e /proc/self/fd/$n && echo $n; done; true";
     Bundle::new(bed, "b", program)?.write()?;
     Bundle::new(bed, "sleeping", "sleep 1000")?.write()?;
     let text = format!(
