@@ -132,7 +132,11 @@ fn notify(bed: &Bed, runtime: Runtime) -> TestResult {
         UnixDatagram::unbound()?.send_to(END.as_bytes(), bed.path("notify"))?;
         let said = joined(said)?;
         let transcript = output?.success()?;
-        let said = said.replace(|digit: char| digit.is_ascii_digit(), "N");
+        let numbers = said.split_inclusive('|').map(|notice| {
+            let name = notice.trim_end_matches(|end: char| end.is_ascii_digit() || end == '|');
+            format!("{name}|")
+        });
+        let said: String = numbers.collect();
         Ok(format!("{transcript}\nnotices: {said}"))
     })
     .map(drop)

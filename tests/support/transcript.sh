@@ -61,10 +61,13 @@ up() {
   ok start "$ID"
 }
 
-# ended: waits until the container has stopped.
+# ended: waits until the container has stopped, and nobody has its process to reap: crun's words tell the two apart.
 ended() { until_true "the container's end" is_stopped; }
 
-is_stopped() { "$RUNTIME" "${ROOT[@]}" state "$ID" | grep -q stopped; }
+is_stopped() {
+  "$RUNTIME" "${ROOT[@]}" state "$ID" | grep -q stopped || return
+  [ ! -e "$BED/pid" ] || [ ! -e "/proc/$(cat "$BED/pid")" ]
+}
 
 # gone: deletes the container.
 gone() {
