@@ -132,11 +132,11 @@ fn notify(bed: &Bed, runtime: Runtime) -> TestResult {
         UnixDatagram::unbound()?.send_to(END.as_bytes(), bed.path("notify"))?;
         let said = joined(said)?;
         let transcript = output?.success()?;
-        let numbers = said.split_inclusive('|').map(|notice| {
-            let name = notice.trim_end_matches(|end: char| end.is_ascii_digit() || end == '|');
-            format!("{name}|")
-        });
-        let said: String = numbers.collect();
+        let parts = said.split(|digit: char| digit.is_ascii_digit());
+        let said = parts
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join("N");
         Ok(format!("{transcript}\nnotices: {said}"))
     })
     .map(drop)
