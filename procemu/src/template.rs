@@ -10,12 +10,12 @@
 
 mod build;
 mod content;
+mod namespaces;
 mod store;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::sched::{CloneFlags, setns};
@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::namespace::in_thread;
+use crate::root::Root;
 
 pub(crate) use content::Content;
 
@@ -34,7 +35,9 @@ pub(crate) use content::Content;
 pub struct Templates {
     /// A process in whose mount namespace the folder is, as the procfs at `/proc` numbers it.
     pid: u32,
-    /// The inode number of that namespace, which tells the process from a later one of the same number.
+    /// When it began, in clock ticks since boot, which tells it from a later one of the same number.
+    start: u64,
+    /// The inode number of that namespace, which it might leave.
     namespace: u64,
     /// The folder.
     folder: PathBuf,
@@ -48,13 +51,13 @@ impl Templates {
     /// made with the first template, for its owner alone.
     ///
     /// # Errors
-    /// `System` where the process cannot be looked at.
+    /// `System` where the process cannot be looked at; `Place` where there is no procfs at `/proc`.
     pub fn of(pid: u32, folder: impl Into<PathBuf>) -> Result<Self> {
-        let path = file_of(pid);
-        let found = fs::metadata(&path).map_err(|e| Error::call(format!("stat({path})"), e))?;
+        let proc = Root::procfs("/proc")?;
         Ok(Self {
             pid,
-            namespace: found.ino(),
+            start: start_of(&proc, pid)?,
+            namespace: inode(&namespace_of(&proc, pid)?)?,
             folder: folder.into(),
         })
     }
@@ -67,6 +70,25 @@ impl Templates {
         store::clear(folder)
     }
 
+    /// Whether the process that `other` names is in the same mount namespace.
+    pub fn is_in_namespace_of(&self, other: &Self) -> bool {
+        self.namespace == other.namespace
+    }
+
+    /// The mount namespace that the folder is in.
+    fn engine(&self) -> Result<OwnedFd> {
+        let proc = Root::procfs("/proc")?;
+        let engine = namespace_of(&proc, self.pid)?;
+        // After the namespace: whoever has the number now had it then.
+        if start_of(&proc, self.pid)? != self.start || inode(&engine)? != self.namespace {
+            return Err(Error::place(format!(
+                "process {} is another one by now",
+                self.pid
+            )));
+        }
+        Ok(engine)
+    }
+
     /// Clones of the folders of the template with `content`, in the order of its parts; it is built where there is none.
     ///
     /// # Errors
@@ -74,13 +96,7 @@ impl Templates {
     pub(crate) fn clones(&self, content: &Content<'_>) -> Result<Vec<OwnedFd>> {
         let text = content.to_string();
         let taken = in_thread(|| {
-            let engine = open(CWD, Path::new(&file_of(self.pid)), OFlags::empty())?;
-            if fstat(&engine).map_err(|e| Error::call("fstat", e))?.st_ino != self.namespace {
-                return Err(Error::place(format!(
-                    "process {} is another one by now",
-                    self.pid
-                )));
-            }
+            let engine = self.engine()?;
             enter(&engine)?;
             enter(&store::find_or_make(&self.folder, content, &text, &engine)?)?;
             take(content, &text)
@@ -89,8 +105,29 @@ impl Templates {
     }
 }
 
-fn file_of(pid: u32) -> String {
-    format!("/proc/{pid}/ns/mnt")
+/// When the process `pid` began (proc_pid_stat(5), field 22; the second one is a name that may hold anything, in parentheses).
+fn start_of(proc: &Root, pid: u32) -> Result<u64> {
+    let path = format!("{pid}/stat");
+    let stat = proc
+        .read(&path)
+        .map_err(|e| Error::call(format!("read(/proc/{path})"), e))?;
+    let stat = String::from_utf8_lossy(&stat);
+    let start = stat
+        .rsplit_once(')')
+        .and_then(|(_, rest)| rest.split_whitespace().nth(19)?.parse().ok());
+    start.ok_or_else(|| Error::place(format!("/proc/{path} does not say when the process began")))
+}
+
+fn namespace_of(proc: &Root, pid: u32) -> Result<OwnedFd> {
+    open(
+        proc.handle(),
+        Path::new(&format!("{pid}/ns/mnt")),
+        OFlags::empty(),
+    )
+}
+
+fn inode(file: &OwnedFd) -> Result<u64> {
+    Ok(fstat(file).map_err(|e| Error::call("fstat(ns/mnt)", e))?.st_ino)
 }
 
 /// From within the template's namespace.

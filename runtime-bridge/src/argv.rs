@@ -17,6 +17,8 @@ pub enum Subcommand {
     Restore,
     /// `exec`: one more process in a running container.
     Exec,
+    /// `delete`: the container's end.
+    Delete,
     /// Anything else, none at all, and every call that only asks for help or the version.
     Other,
 }
@@ -48,6 +50,8 @@ pub struct Invocation {
     pub no_new_keyring: bool,
     /// Whether `--cgroup-manager` or `--systemd-cgroup` is given already.
     pub cgroup_manager: bool,
+    /// `--root`, as given: where the runtime keeps its containers' states.
+    pub root: Option<OsString>,
     /// `--log`, as given.
     pub log: Option<OsString>,
     /// `--log-format`, as given.
@@ -109,6 +113,7 @@ pub fn parse(args: &[OsString]) -> Invocation {
         config: None,
         no_new_keyring: false,
         cgroup_manager: false,
+        root: None,
         log: None,
         log_format: None,
     };
@@ -121,6 +126,7 @@ pub fn parse(args: &[OsString]) -> Invocation {
     for (name, value) in flags.by_ref() {
         match (name, value) {
             (b"log" | b"l", Some(value)) => found.log = Some(value.to_owned()),
+            (b"root" | b"r", Some(value)) => found.root = Some(value.to_owned()),
             (b"log-format", Some(value)) => found.log_format = Some(value.to_owned()),
             (b"cgroup-manager" | b"systemd-cgroup", _) => found.cgroup_manager = true,
             (b"help" | b"h" | b"?" | b"usage" | b"version" | b"v" | b"V", _) => asks_only = true,
@@ -136,6 +142,7 @@ pub fn parse(args: &[OsString]) -> Invocation {
         b"run" => Subcommand::Run,
         b"restore" => Subcommand::Restore,
         b"exec" => Subcommand::Exec,
+        b"delete" => Subcommand::Delete,
         _ => Subcommand::Other,
     };
     if subcommand.makes_container() {

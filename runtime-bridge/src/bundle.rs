@@ -14,6 +14,7 @@ use crate::reach::reaches;
 use crate::rewrite::{Change, Draft, Facts, RewriteError, STDERR};
 use crate::runtime::{Kind, Runtime, identify};
 use crate::spec::Spec;
+use crate::templates;
 use procemu::Table;
 use std::fs::File;
 use std::io;
@@ -192,6 +193,9 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
         hook,
         readable: reaches(&spec, &bundle.path),
         lending: pod.map(|pod| pod.lending),
+        templates: options
+            .around
+            .and_then(|around| templates::of(&spec, around, &options.config.state_dir)),
         log: options.log.clone(),
         // With a log of its own, crun's standard error is the engine's to use.
         stderr: options.stays && options.log.is_none() && opens(STDERR),

@@ -10,6 +10,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{fchdir, pivot_root};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
+use super::namespaces::refuse_namespaced;
 use super::{CONTENT, Content, open};
 use crate::attach::detached::{clone, graft, set, tmpfs};
 use crate::error::{Error, Result};
@@ -33,6 +34,7 @@ pub(super) fn build(content: &Content<'_>, text: &str) -> Result<OwnedFd> {
 
 fn tree(content: &Content<'_>, text: &str) -> Result<OwnedFd> {
     let proc = Root::procfs("/proc")?.unshadowed()?;
+    refuse_namespaced(&proc, &content.passed().collect::<Vec<_>>())?;
     let snapshot = content.snapshot();
     let (size, inodes) = snapshot.limits();
     let room = (size + (text.len() as u64).next_multiple_of(4096), inodes + 1);

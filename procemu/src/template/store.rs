@@ -36,27 +36,25 @@ pub(super) fn find_or_make(
     engine: &OwnedFd,
 ) -> Result<OwnedFd> {
     let path = folder.join(name(text));
-    match find(&path)? {
-        Found::Pin(namespace) => return Ok(namespace),
-        Found::Failed => return Err(failed_before()),
-        Found::Nothing => {}
+    if let Found::Pin(namespace) = find(&path)? {
+        return Ok(namespace);
     }
     make_folder(folder)?;
     let _lock = lock(folder, FlockArg::LockExclusiveNonblock)?
         .ok_or_else(|| Error::place("another process has the folder"))?;
+    if make_private(folder)? {
+        // What is there lost its namespaces with the mount that kept them.
+        empty(folder)?;
+    }
     // Whoever had the lock before may have built it.
     match find(&path)? {
         Found::Pin(namespace) => return Ok(namespace),
-        Found::Failed => return Err(failed_before()),
+        Found::Failed => return Err(Error::place("it could not be built before")),
         Found::Nothing => {}
     }
     if entries(folder)?.len() >= MOST {
-        for old in entries(folder)? {
-            let _ = umount2(&old, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
-            fs::remove_file(&old).map_err(|e| Error::call(format!("unlink({})", old.display()), e))?;
-        }
+        empty(folder)?;
     }
-    make_private(folder)?;
     // A file without a namespace says that it was tried in vain, until all are taken off.
     OpenOptions::new()
         .write(true)
@@ -131,10 +129,6 @@ fn find(path: &Path) -> Result<Found> {
     }
 }
 
-fn failed_before() -> Error {
-    Error::place("it could not be built before")
-}
-
 fn name(text: &str) -> String {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
@@ -182,14 +176,24 @@ fn lock(folder: &Path, how: FlockArg) -> Result<Option<Flock<File>>> {
     }
 }
 
-/// Makes the folder a private mount: the kernel refuses a pin that would propagate into the namespace that it pins.
-fn make_private(folder: &Path) -> Result<()> {
+/// Takes all templates off; clones stay what they are.
+fn empty(folder: &Path) -> Result<()> {
+    for old in entries(folder)? {
+        let _ = umount2(&old, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
+        fs::remove_file(&old).map_err(|e| Error::call(format!("unlink({})", old.display()), e))?;
+    }
+    Ok(())
+}
+
+/// Makes the folder a private mount: the kernel refuses a pin that would propagate into the namespace that it pins. Whether it was none.
+fn make_private(folder: &Path) -> Result<bool> {
     let change = |source: Option<&Path>, flags| mount(source, folder, None::<&str>, flags, None::<&str>);
     let failed = |e| Error::call(format!("mount({}, MS_PRIVATE)", folder.display()), e);
     // EINVAL: it is no mount yet.
-    if change(None, MsFlags::MS_PRIVATE).is_err() {
+    let is_new = change(None, MsFlags::MS_PRIVATE).is_err();
+    if is_new {
         change(Some(folder), MsFlags::MS_BIND).map_err(failed)?;
         change(None, MsFlags::MS_PRIVATE).map_err(failed)?;
     }
-    Ok(())
+    Ok(is_new)
 }
