@@ -42,6 +42,8 @@ pub struct Invocation {
     pub subcommand: Subcommand,
     /// Where it stands among the arguments.
     index: Option<usize>,
+    /// The container's name, where the subcommand makes one.
+    pub id: Option<OsString>,
     /// `--bundle`, as given: relative to the working directory.
     pub bundle: Option<OsString>,
     /// crun's `--config`: another file than the bundle's `config.json`.
@@ -109,6 +111,7 @@ pub fn parse(args: &[OsString]) -> Invocation {
     let mut found = Invocation {
         subcommand: Subcommand::Other,
         index: None,
+        id: None,
         bundle: None,
         config: None,
         no_new_keyring: false,
@@ -162,6 +165,9 @@ pub fn parse(args: &[OsString]) -> Invocation {
                     (b"help" | b"h" | b"?" | b"usage", _) => asks_only = true,
                     _ => {}
                 }
+            }
+            if found.id.is_none() {
+                found.id = args.get(flags.at).cloned();
             }
             if flags.at > at && args[flags.at - 1] == "--" {
                 break;

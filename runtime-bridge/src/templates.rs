@@ -1,5 +1,10 @@
 //! Whether a container may be given clones of templates, where these are kept, and when they go.
 
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -11,26 +16,35 @@ use crate::runtime::Kind;
 use crate::spec::Spec;
 
 /// Where templates are kept below the state directory.
-fn folder(state_dir: &Path) -> PathBuf {
-    state_dir.join("templates")
-}
+const TEMPLATES: &str = "templates";
 
-/// Those that the hook of the container that `spec` describes may use; `None` where it may use none, or could not find them.
+/// A link for each container that may have a clone of one, to the folder in which its runtime keeps its state: as long as that is
+/// there, so is the container.
+const CONTAINERS: &str = "containers";
+
+/// Those that the hook of the container that `spec` describes may use; `None` where it may use none, or could not find them. The
+/// container, which has its state in the folder `container`, is noted down.
 ///
 /// Clones are read-only mounts of what other containers have, too. Who has CAP_SYS_ADMIN over them could make them take
 /// writes; in a user namespace the hook may not enter the namespace that keeps them.
-pub(crate) fn of(spec: &Spec, around: &Around, state_dir: &Path) -> Option<Templates> {
+pub(crate) fn of(spec: &Spec, around: &Around, container: &Path, state_dir: &Path) -> Option<Templates> {
     if spec.lists("user") || may_mount(spec) {
         return None;
     }
-    let own = Templates::of(process::id(), folder(state_dir)).ok()?;
-    if !around.is_needed(Some(spec)) {
-        return Some(own);
+    let folder = state_dir.join(TEMPLATES);
+    let mut templates = Templates::of(process::id(), &folder).ok()?;
+    if around.is_needed(Some(spec)) {
+        // This process will be in a mount namespace of its own by then, but not whoever called it.
+        let engine = u32::try_from(getppid().as_raw()).ok()?;
+        let engine = Templates::of(engine, &folder).ok()?;
+        if !engine.is_in_namespace_of(&templates) {
+            return None;
+        }
+        templates = engine;
     }
-    // This process will be in a mount namespace of its own by then, but not whoever called it.
-    let engine = u32::try_from(getppid().as_raw()).ok()?;
-    let engine = Templates::of(engine, folder(state_dir)).ok()?;
-    engine.is_in_namespace_of(&own).then_some(engine)
+    // Before any can be made for it.
+    note(container, state_dir).ok()?;
+    Some(templates)
 }
 
 /// Whether a process of the container may have CAP_SYS_ADMIN. One for which no capabilities are listed has the runtime's; what is no
@@ -45,28 +59,60 @@ fn may_mount(spec: &Spec) -> bool {
     })
 }
 
-/// Takes all templates off where `runtime` is about to delete the last container that it keeps in `root`: nothing of ours stays
-/// without containers. What other containers have of one stays, and the next builds it anew.
+/// The folder in which `runtime` keeps the state of its container `id`, if it is known: below its `--root`, or the default.
+pub(crate) fn state_of(runtime: &Path, root: Option<&OsStr>, id: Option<&OsStr>) -> Option<PathBuf> {
+    let root = match (root, Kind::of_file(runtime)) {
+        (Some(root), _) => std::path::absolute(root).ok()?,
+        (None, Kind::Runc) => "/run/runc".into(),
+        (None, Kind::Crun) => "/run/crun".into(),
+        (None, Kind::Youki) => "/run/youki".into(),
+        (None, Kind::Unknown) => return None,
+    };
+    Some(root.join(id?))
+}
+
+/// Notes that the container with its state in the folder `container` may be given clones.
+fn note(container: &Path, state_dir: &Path) -> io::Result<()> {
+    let mut hasher = DefaultHasher::new();
+    container.hash(&mut hasher);
+    let link = state_dir
+        .join(CONTAINERS)
+        .join(format!("{:016x}", hasher.finish()));
+    let made = match symlink(container, &link) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = state_dir.join(CONTAINERS);
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            symlink(container, &link)
+        }
+        made => made,
+    };
+    match made {
+        // A container that was there before.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
+}
+
+/// Takes all templates off if no more than one container is there that may have clones, which is about to be deleted: nothing of ours
+/// stays without containers. Clones stay what they are, and who needs a template builds it anew.
 ///
 /// # Errors
 /// What cannot be taken off.
-pub(crate) fn end_with_last(runtime: &Path, root: Option<&Path>, state_dir: &Path) -> Result<(), Error> {
-    let folder = folder(state_dir);
-    // What can be seen without any call more than one costs a container's end nothing where there are none.
-    if !folder.exists() {
+pub(crate) fn end_with_last(state_dir: &Path) -> Result<(), Error> {
+    let Ok(links) = state_dir.join(CONTAINERS).read_dir() else {
         return Ok(());
-    }
-    let root = match (root, Kind::of_file(runtime)) {
-        (Some(root), _) => root,
-        (None, Kind::Runc) => Path::new("/run/runc"),
-        (None, Kind::Crun) => Path::new("/run/crun"),
-        (None, Kind::Youki) => Path::new("/run/youki"),
-        (None, Kind::Unknown) => return Ok(()),
     };
-    match containers(root) {
-        0 | 1 => Templates::clear(&folder),
-        _ => Ok(()),
+    let mut there = 0;
+    for link in links.flatten() {
+        match link.path().exists() {
+            true => there += 1,
+            false => drop(fs::remove_file(link.path())),
+        }
+        if there > 1 {
+            return Ok(());
+        }
     }
+    clear(state_dir)
 }
 
 /// Takes all templates off.
@@ -74,18 +120,10 @@ pub(crate) fn end_with_last(runtime: &Path, root: Option<&Path>, state_dir: &Pat
 /// # Errors
 /// What cannot be taken off.
 pub fn clear(state_dir: &Path) -> Result<(), Error> {
-    Templates::clear(&folder(state_dir))
-}
-
-/// How many containers have their state in `root`: a folder each, and crun has one more.
-fn containers(root: &Path) -> usize {
-    let Ok(entries) = root.read_dir() else {
-        return 0;
-    };
-    let entries = entries.flatten();
-    entries
-        .filter(|entry| entry.file_name() != ".cache" && entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .count()
+    Templates::clear(&state_dir.join(TEMPLATES))?;
+    // A link that stays is found stale later.
+    let _ = fs::remove_dir_all(state_dir.join(CONTAINERS));
+    Ok(())
 }
 
 #[cfg(test)]

@@ -60,9 +60,8 @@ pub fn run(program: &Program, args: &[OsString], config: Option<&Path>) {
     let error = match find(program, &invocation, config) {
         Ok((path, None)) => exec(&path, args),
         Ok((path, Some(config))) if invocation.subcommand == Subcommand::Delete => {
-            let root = invocation.root.as_deref().map(Path::new);
             // Whatever is wrong with it, the container has to go.
-            if let Err(error) = templates::end_with_last(&path, root, &config.state_dir) {
+            if let Err(error) = templates::end_with_last(&config.state_dir) {
                 report.tell(Level::Warning, &chain(&error));
             }
             exec(&path, args)
@@ -149,6 +148,7 @@ fn prepare(
     let hook = locate::own()?;
     // Looked at while this process still sees the kernel's own procfs, and written when nothing else can fail any more.
     let around = around(path, config)?;
+    let container = templates::state_of(path, invocation.root.as_deref(), invocation.id.as_deref());
     let options = Options {
         config,
         table: None,
@@ -157,6 +157,7 @@ fn prepare(
         log: log(invocation),
         stays: true,
         around: Some(&around),
+        container: container.as_deref(),
         asking: Some(Asking {
             runtime: path,
             flags: &argv::global_flags(args, invocation),
