@@ -27,13 +27,15 @@ const ABOUT: &str = r#"
         { cat "$BED/$1.out" >&2; return 1; }
       wrapped start "$ID-$1"
     }
+    # The first container asks for a template, the second one has it built.
+    warm() { started y; started z; }
     ended() { for name in "$@"; do wrapped delete --force "$ID-$name"; done; }
     in_container() { nsenter --mount --root --target "$(cat "$BED/$1.pid")" "${@:2}"; }
     tmpfs() { in_container "$1" stat -c %d /proc/sys/kernel/made_up; }
     templates() { ls "$STATE/templates" 2> /dev/null | wc -l; }
     pinned() { grep -c "$STATE/templates/" /proc/self/mountinfo || true; }
     left() { ls -A "$STATE" | grep -v '^runtime-' || true; grep "$STATE" /proc/self/mountinfo || true; }
-    trap 'for name in a b c d; do "$RUNTIME" --root "$BED/state" delete --force "$ID-$name" 2> /dev/null || true; done' EXIT
+    trap 'for name in a b c d y z; do "$RUNTIME" --root "$BED/state" delete --force "$ID-$name" 2> /dev/null || true; done' EXIT
 "#;
 
 /// Bundles of these names and a configuration whose table has a key that no kernel has; then `text`.
@@ -45,6 +47,9 @@ fn told(bed: &Bed, runtime: Runtime, names: &[&str], text: &str) -> TestResult<S
 }
 
 fn told_of(bed: &Bed, runtime: Runtime, text: &str) -> TestResult<String> {
+    for name in ["y", "z"] {
+        Bundle::new(bed, name, "sleep 1000")?.write()?;
+    }
     let table = bed.table(
         "table.toml",
         &[
@@ -61,15 +66,18 @@ fn told_of(bed: &Bed, runtime: Runtime, text: &str) -> TestResult<String> {
 /// Two containers show one file system, nobody writes to it, and with the last container everything goes.
 fn shared(bed: &Bed, runtime: Runtime) -> TestResult {
     let text = r#"
-        started a; started b
-        [ "$(tmpfs a)" = "$(tmpfs b)" ] || echo "two file systems"
+        started y
+        pinned
+        started z; started a; started b
+        [ "$(tmpfs y)" != "$(tmpfs z)" ] || echo "built for one container"
+        [ "$(tmpfs z)$(tmpfs a)" = "$(tmpfs a)$(tmpfs b)" ] || echo "two file systems"
         templates; pinned
         in_container b cat /proc/sys/kernel/made_up /proc/sys/vm/made_up /proc/sys/kernel/ostype
         for file in kernel/made_up kernel/panic vm/made_up; do
           in_container b sh -c "echo 3 > /proc/sys/$file" 2> /dev/null && echo "took a write: $file"
           in_container b rm "/proc/sys/$file" 2> /dev/null && echo "gone: $file"
         done
-        ended a
+        ended a y z
         started c
         [ "$(tmpfs b)" = "$(tmpfs c)" ] || echo "another one while b is there"
         ended b
@@ -77,17 +85,17 @@ fn shared(bed: &Bed, runtime: Runtime) -> TestResult {
         ended c
         left"#;
     let said = told(bed, runtime, &["a", "b", "c"], text)?;
-    equal("what was said", said.as_str(), "1\n1\n7\n8\nLinux\n7")
+    equal("what was said", said.as_str(), "0\n1\n1\n7\n8\nLinux\n7")
 }
 
 /// The same where the runtime itself is given a mount namespace: what keeps the template is found by way of whoever called.
 fn around_the_runtime(bed: &Bed, runtime: Runtime) -> TestResult {
     let text = r#"
         deprive /proc kernel/cap_last_cap
-        started a; started b
+        warm; started a; started b
         [ "$(tmpfs a)" = "$(tmpfs b)" ] || echo "two file systems"
         templates
-        ended a b
+        ended a b y z
         left"#;
     equal(
         "what was said",
@@ -103,11 +111,11 @@ fn own_namespaces(bed: &Bed, runtime: Runtime) -> TestResult {
         bundle.sysctl("kernel.shmmni", value).write()?;
     }
     let text = r#"
-        started a; started b
+        warm; started a; started b
         [ "$(tmpfs a)" = "$(tmpfs b)" ] || echo "two file systems"
         for name in a b; do in_container "$name" cat /proc/sys/kernel/shmmni; done
         in_container a cat /proc/sys/kernel/msgmax > one; cat /proc/sys/kernel/msgmax > two; cmp one two
-        ended a b; left"#;
+        ended a b y z; left"#;
     equal(
         "what was said",
         told_of(bed, runtime, text)?.as_str(),
@@ -126,11 +134,12 @@ fn not_for_all(bed: &Bed, runtime: Runtime) -> TestResult {
     bundle.config["process"]["capabilities"] = json!(null);
     bundle.write()?;
     let text = r#"
-        started a; started b; started c; started d
+        warm; started a; started b; started c; started d
+        [ "$(tmpfs a)" = "$(tmpfs z)" ] || echo "a has no clone"
         for name in b c d; do [ "$(tmpfs a)" != "$(tmpfs "$name")" ] || echo "$name has what a has"; done
         for name in a b c d; do in_container "$name" cat /proc/sys/kernel/made_up; done
         templates
-        ended a b c d; left"#;
+        ended a b c d y z; left"#;
     equal(
         "what was said",
         told_of(bed, runtime, text)?.as_str(),
@@ -141,7 +150,7 @@ fn not_for_all(bed: &Bed, runtime: Runtime) -> TestResult {
 /// Whatever is in the folder instead, containers start, and have what they are to have.
 fn tampered(bed: &Bed, runtime: Runtime) -> TestResult {
     let text = r#"
-        started a
+        warm; started a
         pin=$(echo "$STATE"/templates/*)
         # Another namespace.
         umount "$pin"; until unshare --mount="$pin" true 2> /dev/null; do :; done
@@ -154,7 +163,7 @@ fn tampered(bed: &Bed, runtime: Runtime) -> TestResult {
         started d; in_container d cat /proc/sys/kernel/made_up
         templates
         chmod 0700 "$STATE/templates"
-        ended a b c d; left"#;
+        ended a b c d y z; left"#;
     let said = told(bed, runtime, &["a", "b", "c", "d"], text)?;
     equal("what was said", said.as_str(), "7\n7\n7\n0")
 }
@@ -162,7 +171,8 @@ fn tampered(bed: &Bed, runtime: Runtime) -> TestResult {
 /// A template that was taken off is built again; clones stay what they are.
 fn gone(bed: &Bed, runtime: Runtime) -> TestResult {
     let text = r#"
-        started a
+        warm; started a
+        [ "$(tmpfs a)" = "$(tmpfs z)" ] || echo "a has no clone"
         umount --lazy "$STATE/templates"
         started b; in_container b cat /proc/sys/kernel/made_up
         [ "$(tmpfs a)" != "$(tmpfs b)" ] || echo "the old one"
@@ -170,7 +180,7 @@ fn gone(bed: &Bed, runtime: Runtime) -> TestResult {
         [ "$(tmpfs b)" = "$(tmpfs c)" ] || echo "not the new one"
         in_container a cat /proc/sys/kernel/made_up
         # A container that is gone without the wrapper counts no longer.
-        rt delete --force "$ID-a"; rt delete --force "$ID-b"
+        for name in a b y z; do rt delete --force "$ID-$name"; done
         ended c; left"#;
     let said = told(bed, runtime, &["a", "b", "c"], text)?;
     equal("what was said", said.as_str(), "7\n7")
@@ -179,11 +189,11 @@ fn gone(bed: &Bed, runtime: Runtime) -> TestResult {
 /// Containers that start at the same time, without a template to begin with.
 fn at_once(bed: &Bed, runtime: Runtime) -> TestResult {
     let text = r#"
-        for name in a b c d; do started "$name" & done
+        for name in a b c d y z; do started "$name" & done
         wait
         for name in a b c d; do in_container "$name" cat /proc/sys/kernel/made_up; done
         templates
-        ended a b c d; left"#;
+        ended a b c d y z; left"#;
     let said = told(bed, runtime, &["a", "b", "c", "d"], text)?;
     equal("what was said", said.as_str(), "7\n7\n7\n7\n1")
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::{Pid, geteuid};
-use rustix::fs::{CWD, FsWord, OFlags, fstatfs};
+use rustix::fs::{CWD, FsWord, OFlags, fstat, fstatfs};
 
 use super::build::build;
 use super::{Content, enter, open};
@@ -25,10 +25,10 @@ const NSFS: FsWord = 0x6e73_6673;
 const MOST: usize = 16;
 
 /// The namespace of the template with `content`, of which `text` is the text. The calling thread is in the namespace `engine`, where
-/// `folder` is.
+/// `folder` is. Who asks first gets none: to build one costs more than to do without, and a machine may never have two containers.
 ///
 /// # Errors
-/// For one that could not be built, now or once before, or that another process is building.
+/// For one that nobody asked for before, that could not be built, now or once before, or that another process is building.
 pub(super) fn find_or_make(
     folder: &Path,
     content: &Content<'_>,
@@ -42,27 +42,30 @@ pub(super) fn find_or_make(
     make_folder(folder)?;
     let _lock = lock(folder, FlockArg::LockExclusiveNonblock)?
         .ok_or_else(|| Error::place("another process has the folder"))?;
-    if make_private(folder)? {
-        // What is there lost its namespaces with the mount that kept them.
-        empty(folder)?;
-    }
     // Whoever had the lock before may have built it.
     match find(&path)? {
         Found::Pin(namespace) => return Ok(namespace),
         Found::Failed => return Err(Error::place("it could not be built before")),
-        Found::Nothing => {}
+        Found::Asked => {}
+        Found::Nothing => {
+            if entries(folder)?.len() >= MOST {
+                empty(folder)?;
+            }
+            create(&path)?;
+            return Err(Error::place("nobody asked for it before"));
+        }
     }
-    if entries(folder)?.len() >= MOST {
-        empty(folder)?;
-    }
-    // A file without a namespace says that it was tried in vain, until all are taken off.
-    OpenOptions::new()
+    make_private(folder)?;
+    let failed = |call: &str, e: io::Error| Error::call(format!("{call}({})", path.display()), e);
+    let mut file = OpenOptions::new()
         .write(true)
-        .create_new(true)
-        .mode(0o400)
         .open(&path)
-        .map_err(|e| Error::call(format!("create({})", path.display()), e))?;
-    make(&path, content, text, engine)
+        .map_err(|e| failed("open", e))?;
+    file.write_all(FAILED).map_err(|e| failed("write", e))?;
+    let namespace = make(&path, content, text, engine)?;
+    // Below the pin: without that it is as if it had been asked for.
+    file.set_len(0).map_err(|e| failed("ftruncate", e))?;
+    Ok(namespace)
 }
 
 /// A kernel pins no namespace that it takes for an older one than the caller's (EINVAL). From Linux 6.18 on the numbers by which it
@@ -111,22 +114,39 @@ enum Found {
     Pin(OwnedFd),
     /// It could not be built.
     Failed,
+    /// Somebody needed it.
+    Asked,
     Nothing,
 }
 
+/// What the file of a template has that could not be built, until all are taken off; an empty one has only been asked for.
+const FAILED: &[u8] = b"failed\n";
+
 fn find(path: &Path) -> Result<Found> {
+    let failed = |call: &str, errno| Error::call(format!("{call}({})", path.display()), errno);
     match open(CWD, path, OFlags::NOFOLLOW | OFlags::NONBLOCK) {
         Ok(file) => {
-            let found = fstatfs(&file).map_err(|e| Error::call(format!("fstatfs({})", path.display()), e))?;
-            Ok(if found.f_type == NSFS {
-                Found::Pin(file)
-            } else {
-                Found::Failed
-            })
+            if fstatfs(&file).map_err(|e| failed("fstatfs", e))?.f_type == NSFS {
+                return Ok(Found::Pin(file));
+            }
+            match fstat(&file).map_err(|e| failed("fstat", e))?.st_size {
+                0 => Ok(Found::Asked),
+                _ => Ok(Found::Failed),
+            }
         }
         Err(error) if error.errno() == Some(libc::ENOENT) => Ok(Found::Nothing),
         Err(error) => Err(error),
     }
+}
+
+fn create(path: &Path) -> Result<()> {
+    let created = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    created.map_err(|e| Error::call(format!("create({})", path.display()), e))?;
+    Ok(())
 }
 
 fn name(text: &str) -> String {
@@ -185,15 +205,14 @@ fn empty(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes the folder a private mount: the kernel refuses a pin that would propagate into the namespace that it pins. Whether it was none.
-fn make_private(folder: &Path) -> Result<bool> {
+/// Makes the folder a private mount: the kernel refuses a pin that would propagate into the namespace that it pins.
+fn make_private(folder: &Path) -> Result<()> {
     let change = |source: Option<&Path>, flags| mount(source, folder, None::<&str>, flags, None::<&str>);
     let failed = |e| Error::call(format!("mount({}, MS_PRIVATE)", folder.display()), e);
     // EINVAL: it is no mount yet.
-    let is_new = change(None, MsFlags::MS_PRIVATE).is_err();
-    if is_new {
+    if change(None, MsFlags::MS_PRIVATE).is_err() {
         change(Some(folder), MsFlags::MS_BIND).map_err(failed)?;
         change(None, MsFlags::MS_PRIVATE).map_err(failed)?;
     }
-    Ok(is_new)
+    Ok(())
 }
