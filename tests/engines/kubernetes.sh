@@ -64,8 +64,11 @@ SH
 
 restarts() { wc -l < "$NODE/restarts"; }
 
-# rolled_out NAME
-rolled_out() { kubectl -n procemu rollout status --timeout 2m "daemonset/procemu-$1" > /dev/null; }
+# rolled_out NAME. Until the controller has seen the node's label, there is nothing to roll out.
+rolled_out() {
+  kubectl -n procemu wait --timeout 2m --for 'jsonpath={.status.desiredNumberScheduled}=1' "daemonset/procemu-$1" > /dev/null
+  kubectl -n procemu rollout status --timeout 2m "daemonset/procemu-$1" > /dev/null
+}
 
 # again: another pod instead of one that waits longer and longer.
 again() { kubectl -n procemu delete pods --all > /dev/null; rolled_out install; }

@@ -33,7 +33,7 @@ print map { "namespace $_ " . (readlink("/proc/self/ns/$_") eq readlink("/proc/$
 opendir my $folder, '/proc/self/fd' or die;
 for my $number (sort { $a <=> $b } grep { /\d/ } readdir $folder) {
     my $leads = readlink "/proc/self/fd/$number";
-    $leads =~ s/\d+/N/ unless $leads =~ m{^/[^p]};
+    $leads =~ s/\d+/N/ unless $leads =~ m{^/(?!proc/|dev/pts/)};
     print "descriptor $number $leads ", map { tr/\n/ /r } lines("/proc/self/fdinfo/$number", qr/^flags/);
     print "\n";
 }
