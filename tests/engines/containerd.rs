@@ -134,6 +134,7 @@ fn pods(bed: &Bed, containerd: Containerd, runtime: Runtime) -> TestResult {
             ("restarted", "5 5 3"),
             ("another pod", "1 2 3\none pid namespace"),
             ("host network", "1 2 3"),
+            ("template", "3\none tmpfs\n1"),
             (
                 "volumes",
                 "/both/late:\nfile\n/in/late:\nfile\n/no/late:\nrefused\nfile\n1 2 3",

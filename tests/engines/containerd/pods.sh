@@ -55,6 +55,21 @@ values "$made"
 no_pod "$pod"
 no_pod "$first"
 
+echo "== template"
+printf '%s\n' '[keys]' '"kernel/made_up" = { value = 3 }' > "$NODE/own.toml"
+echo "tables = [\"$NODE/own.toml\"]" > /etc/procemu/bridge.toml
+pod_of procemu .
+for name in one two three; do
+  container_of "$name" .
+  say "$made" 'cat /proc/sys/kernel/made_up; stat -c %d /proc/sys/kernel/made_up' | paste -sd ' ' > "$NODE/$name"
+done
+# The sandbox asked for it, and the first container had it built.
+cut -d' ' -f1 "$NODE/one"
+cmp "$NODE/one" "$NODE/two" && cmp "$NODE/one" "$NODE/three" && echo "one tmpfs"
+ls /run/procemu/templates | wc -l
+no_pod "$pod"
+echo "tables = [\"$TABLE\"]" > /etc/procemu/bridge.toml
+
 echo "== volumes"
 mkdir -p "$NODE"/host/{late,out}
 pod_of procemu '.linux.security_context.privileged = true'
