@@ -47,6 +47,8 @@ pub struct SysctlKey {
     /// Relative to where that is mounted, checked, without a leading slash. Shared: a key goes from the table into the
     /// observation and the plan.
     path: Arc<str>,
+    /// Where the file's own name begins in it.
+    name: usize,
 }
 
 /// Why a text is no [`SysctlKey`].
@@ -117,13 +119,13 @@ impl SysctlKey {
     /// The file's own name: `panic`.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.path.rsplit_once('/').map_or(&*self.path, |(_, name)| name)
+        &self.path[self.name..]
     }
 
     /// The folder the file lies in, relative to the same: `sys/kernel`, and "" for `/proc` itself.
     #[must_use]
     pub fn parent(&self) -> &str {
-        self.path.rsplit_once('/').map_or("", |(parent, _)| parent)
+        &self.path[..self.name.saturating_sub(1)]
     }
 
     /// The names along the path, from `/proc` or `/sys` down; at least one.
@@ -157,10 +159,12 @@ impl SysctlKey {
     /// `path` is the key in text form `text`, relative to where `filesystem` is mounted, with slashes between names.
     fn checked(text: &str, filesystem: Filesystem, path: &str) -> Result<Self, KeyError> {
         let in_proc = filesystem.is_proc();
-        if let Some(c) = text.chars().find(|c| c.is_control() || c.is_whitespace()) {
+        if !text.bytes().all(|b| b.is_ascii_graphic())
+            && let Some(c) = text.chars().find(|c| c.is_control() || c.is_whitespace())
+        {
             return Err(KeyError::Character(shown(text), c));
         }
-        let last = path.matches('/').count();
+        let last = path.bytes().filter(|b| *b == b'/').count();
         for (index, component) in path.split('/').enumerate() {
             match component {
                 "" if path.is_empty() || (in_proc && path == "sys/") => {
@@ -190,6 +194,7 @@ impl SysctlKey {
             _ => Ok(Self {
                 filesystem,
                 path: path.into(),
+                name: path.rfind('/').map_or(0, |slash| slash + 1),
             }),
         }
     }

@@ -113,7 +113,7 @@ impl Root {
             folders: BTreeMap::new(),
             whole: BTreeSet::new(),
         };
-        let mut keys = Vec::new();
+        let mut keys = Vec::with_capacity(table.len());
         for (key, entry) in table
             .iter()
             .filter(|(key, _)| key.filesystem() == self.filesystem())

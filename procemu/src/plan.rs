@@ -124,7 +124,7 @@ impl Plan {
         }
         for want in wanted
             .iter()
-            .filter(|want| root_above(&roots, want.key.path()).is_none())
+            .filter(|want| root_above(&roots, want.key.parent()).is_none())
         {
             steps.push(Step::Replace {
                 key: want.key.clone(),
@@ -358,7 +358,7 @@ impl<'a> Layout<'a> {
     ) -> Self {
         let mut folders: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for want in wanted {
-            let Some(root) = root_above(roots, want.key.path()) else {
+            let Some(root) = root_above(roots, want.key.parent()) else {
                 continue;
             };
             let (mut folder, mut child) = (
@@ -394,6 +394,7 @@ impl<'a> Layout<'a> {
         // The sort is stable, so that of two of one name ours comes first and stays.
         nodes.sort_by_key(|(name, _)| *name);
         nodes.dedup_by_key(|(name, _)| *name);
+        steps.reserve(nodes.len());
         for (name, node) in nodes {
             let path = || [folder, "/", name].concat();
             match node {

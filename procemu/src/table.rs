@@ -193,6 +193,11 @@ impl Table {
         self.entries.keys()
     }
 
+    /// The same from `key` on.
+    pub(crate) fn iter_from(&self, key: &SysctlKey) -> btree_map::Range<'_, SysctlKey, Entry> {
+        self.entries.range(key..)
+    }
+
     /// The number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
