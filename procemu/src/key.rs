@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -43,8 +44,11 @@ const PER_PROCESS: [&str; 4] = ["self", "thread-self", "net", "mounts"];
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SysctlKey {
     filesystem: Filesystem,
-    /// Relative to where that is mounted, checked, without a leading slash.
-    path: String,
+    /// Relative to where that is mounted, checked, without a leading slash. Shared: a key goes from the table into the
+    /// observation and the plan.
+    path: Arc<str>,
+    /// Where the file's own name begins in it.
+    name: usize,
 }
 
 /// Why a text is no [`SysctlKey`].
@@ -97,7 +101,7 @@ impl SysctlKey {
     /// # Errors
     /// [`KeyError`], as for any other spelling.
     pub fn from_path(filesystem: Filesystem, path: &str) -> Result<Self, KeyError> {
-        Self::checked(path, filesystem, path.split('/').map(Cow::Borrowed))
+        Self::checked(path, filesystem, path)
     }
 
     /// The file system that it lies in.
@@ -115,15 +119,13 @@ impl SysctlKey {
     /// The file's own name: `panic`.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.path
-            .rsplit_once('/')
-            .map_or(self.path.as_str(), |(_, name)| name)
+        &self.path[self.name..]
     }
 
     /// The folder the file lies in, relative to the same: `sys/kernel`, and "" for `/proc` itself.
     #[must_use]
     pub fn parent(&self) -> &str {
-        self.path.rsplit_once('/').map_or("", |(parent, _)| parent)
+        &self.path[..self.name.saturating_sub(1)]
     }
 
     /// The names along the path, from `/proc` or `/sys` down; at least one.
@@ -145,12 +147,7 @@ impl SysctlKey {
     #[must_use]
     pub fn dotted(&self) -> Option<String> {
         let below = self.below_sys().filter(|_| !self.first_name_has_dot())?;
-        let swap = |c| match c {
-            '/' => '.',
-            '.' => '/',
-            other => other,
-        };
-        Some(below.chars().map(swap).collect())
+        Some(below.chars().map(swapped).collect())
     }
 
     /// Whether the relative slash spelling would be taken for the dotted one.
@@ -159,50 +156,56 @@ impl SysctlKey {
             .is_some_and(|below| below.split('/').next().is_some_and(|first| first.contains('.')))
     }
 
-    /// `components` is the key in text form `text`, split into the names below where `filesystem` is mounted.
-    fn checked<'a>(
-        text: &str,
-        filesystem: Filesystem,
-        components: impl Iterator<Item = Cow<'a, str>>,
-    ) -> Result<Self, KeyError> {
+    /// `path` is the key in text form `text`, relative to where `filesystem` is mounted, with slashes between names.
+    fn checked(text: &str, filesystem: Filesystem, path: &str) -> Result<Self, KeyError> {
         let in_proc = filesystem.is_proc();
-        if let Some(c) = text.chars().find(|c| c.is_control() || c.is_whitespace()) {
+        if !text.bytes().all(|b| b.is_ascii_graphic())
+            && let Some(c) = text.chars().find(|c| c.is_control() || c.is_whitespace())
+        {
             return Err(KeyError::Character(shown(text), c));
         }
-        let components: Vec<_> = components.collect();
-        for (index, component) in components.iter().enumerate() {
-            match component.as_ref() {
-                "" if components.len() == 1
-                    || (in_proc && index == 1 && components.len() == 2 && components[0] == "sys") =>
-                {
+        let last = path.bytes().filter(|b| *b == b'/').count();
+        for (index, component) in path.split('/').enumerate() {
+            match component {
+                "" if path.is_empty() || (in_proc && path == "sys/") => {
                     return Err(KeyError::Empty(shown(text)));
                 }
-                "" if index + 1 == components.len() => return Err(KeyError::TrailingSeparator(shown(text))),
+                "" if index == last => return Err(KeyError::TrailingSeparator(shown(text))),
                 "" => return Err(KeyError::EmptyComponent(shown(text))),
-                dots @ ("." | "..") => return Err(KeyError::DotComponent(shown(text), dots.to_owned())),
+                "." | ".." => return Err(KeyError::DotComponent(shown(text), component.to_owned())),
                 long if long.len() > MAX_COMPONENT => {
                     return Err(KeyError::LongComponent(shown(text), long.len()));
                 }
                 _ => {}
             }
         }
-        let first = components[0].as_ref();
+        let (first, below) = path.split_once('/').unwrap_or((path, ""));
         if in_proc && (PER_PROCESS.contains(&first) || first.bytes().all(|b| b.is_ascii_digit())) {
             return Err(KeyError::PerProcess(shown(text)));
         }
-        if in_proc && components.len() == 1 && first == "sys" {
+        if in_proc && path == "sys" {
             return Err(KeyError::Empty(shown(text)));
         }
-        let beginning: Vec<_> = components.iter().take(2).map(AsRef::as_ref).collect();
-        if in_proc && components.len() > 2 && matches!(beginning[..], ["sys", "proc" | "sys"]) {
-            let meant = format!("/{}", components[1..].join("/"));
-            return Err(KeyError::NoSlash(shown(text), shown(&meant)));
+        if in_proc && first == "sys" && (below.starts_with("proc/") || below.starts_with("sys/")) {
+            return Err(KeyError::NoSlash(shown(text), shown(&format!("/{below}"))));
         }
-        let path = components.join("/");
         match filesystem.mountpoint().len() + 1 + path.len() {
             long if long > MAX_PATH => Err(KeyError::LongPath(shown(text), long)),
-            _ => Ok(Self { filesystem, path }),
+            _ => Ok(Self {
+                filesystem,
+                path: path.into(),
+                name: path.rfind('/').map_or(0, |slash| slash + 1),
+            }),
         }
+    }
+}
+
+/// What sysctl(8)'s dotted spelling has for this character of a path, and the other way round.
+fn swapped(c: char) -> char {
+    match c {
+        '/' => '.',
+        '.' => '/',
+        other => other,
     }
 }
 
@@ -229,23 +232,22 @@ impl FromStr for SysctlKey {
             return match found {
                 Some((_, "")) => Err(KeyError::Empty(shown(text))),
                 Some((filesystem, rest)) if rest.starts_with('/') => {
-                    Self::checked(text, filesystem, rest[1..].split('/').map(Cow::Borrowed))
+                    Self::checked(text, filesystem, &rest[1..])
                 }
                 _ => Err(KeyError::OutsideProc(shown(text))),
             };
         }
-        let below = std::iter::once(Cow::Borrowed("sys"));
-        match text.find(['/', '.']) {
-            Some(at) if text.as_bytes()[at] == b'.' => {
-                // In this spelling a slash is a dot of the name.
-                let names = text.split('.').map(|name| Cow::Owned(name.replace('/', ".")));
-                Self::checked(text, Filesystem::Proc, below.chain(names))
-            }
-            _ => {
-                let names = text.split('/').map(Cow::Borrowed);
-                Self::checked(text, Filesystem::Proc, below.chain(names))
-            }
+        let is_dotted = text
+            .find(['/', '.'])
+            .is_some_and(|at| text.as_bytes()[at] == b'.');
+        let mut path = String::with_capacity("sys/".len() + text.len());
+        path.push_str("sys/");
+        if is_dotted {
+            path.extend(text.chars().map(swapped));
+        } else {
+            path.push_str(text);
         }
+        Self::checked(text, Filesystem::Proc, &path)
     }
 }
 

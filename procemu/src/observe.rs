@@ -1,11 +1,11 @@
 //! What one procfs, or one sysfs, has of a table's keys: plain data, gathered once, on which the plan is then computed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
-use rustix::fs::{AtFlags, FileType, OFlags, StatVfsMountFlags, fstat, fstatvfs, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatFs, fstat, fstatfs, openat, statat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
 use crate::namespaced;
-use crate::root::{Root, link_target, list};
+use crate::root::{Root, is, link_target, list};
 use crate::table::{Entry, Table, When};
 
 /// What an entry of a folder is.
@@ -109,12 +109,11 @@ impl Root {
             root: self,
             probing,
             device,
-            handles: BTreeMap::new(),
-            found: Observation {
-                filesystem: self.filesystem(),
-                ..Observation::default()
-            },
+            reached: BTreeMap::new(),
+            folders: BTreeMap::new(),
+            whole: BTreeSet::new(),
         };
+        let mut keys = Vec::with_capacity(table.len());
         for (key, entry) in table
             .iter()
             .filter(|(key, _)| key.filesystem() == self.filesystem())
@@ -123,9 +122,13 @@ impl Root {
             if needs_room(&seen, entry.when) {
                 observer.list_above(key)?;
             }
-            observer.found.keys.insert(key.clone(), seen);
+            keys.push((key.clone(), seen));
         }
-        Ok(observer.found)
+        Ok(Observation {
+            filesystem: self.filesystem(),
+            keys: keys.into_iter().collect(),
+            folders: observer.folders,
+        })
     }
 
     fn call(&self, name: &str, path: &str) -> String {
@@ -150,39 +153,49 @@ struct Observer<'a> {
     root: &'a Root,
     probing: Probing,
     device: u64,
-    /// Folders already opened; `None` for one that does not exist.
-    handles: BTreeMap<String, Option<Rc<OwnedFd>>>,
-    found: Observation,
+    /// Where the way to each folder that was asked for ends.
+    reached: BTreeMap<String, Reached>,
+    /// Folders already listed.
+    folders: BTreeMap<String, Folder>,
+    /// Those of them whose list says what is there and what is not: of this file system itself.
+    whole: BTreeSet<String>,
+}
+
+/// Where the way to a folder ends.
+#[derive(Clone)]
+enum Reached {
+    /// There.
+    Folder(Rc<OwnedFd>),
+    /// At the deepest folder on it that exists.
+    Missing { nearest: String },
+    /// At a file.
+    Blocked { at: String },
 }
 
 impl Observer<'_> {
     fn look(&mut self, key: &SysctlKey, entry: &Entry) -> Result<Seen> {
-        let mut nearest = String::new();
-        let mut at = self.handle("")?;
-        for name in key.parent().split('/').filter(|name| !name.is_empty()) {
-            let path = join(&nearest, name);
-            match self.handle(&path) {
-                Ok(Some(fd)) => {
-                    at = Some(fd);
-                    nearest = path;
-                }
-                Ok(None) => return Ok(Seen::Missing { nearest }),
-                Err(error) if error.errno() == Some(libc::ENOTDIR) => return Ok(Seen::Blocked { at: path }),
-                Err(error) => return Err(error),
-            }
-        }
-        let Some(dir) = at else {
-            return Ok(Seen::Missing { nearest });
+        let dir = match self.reach(key.parent())? {
+            Reached::Folder(dir) => dir,
+            Reached::Missing { nearest } => return Ok(Seen::Missing { nearest }),
+            Reached::Blocked { at } => return Ok(Seen::Blocked { at }),
         };
-        let stat = match statat(&*dir, key.name(), AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => stat,
-            Err(Errno::NOENT) => return Ok(Seen::Missing { nearest }),
-            Err(errno) => return Err(Error::call(self.root.call("fstatat", key.path()), errno)),
+        let missing = || Seen::Missing {
+            nearest: key.parent().to_owned(),
         };
-        let kind = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => Kind::Folder,
-            FileType::Symlink => Kind::Link(self.target(&dir, key.name(), key.path())?),
-            _ => Kind::File,
+        let kind = match self.listed(key.parent()) {
+            Some(folder) => match folder.entries.get(key.name()) {
+                Some(listed) => listed.kind.clone(),
+                None => return Ok(missing()),
+            },
+            None => match statat(&*dir, key.name(), AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => match FileType::from_raw_mode(stat.st_mode) {
+                    FileType::Directory => Kind::Folder,
+                    FileType::Symlink => Kind::Link(self.target(&dir, key.name(), key.path())?),
+                    _ => Kind::File,
+                },
+                Err(Errno::NOENT) => return Ok(missing()),
+                Err(errno) => return Err(Error::call(self.root.call("fstatat", key.path()), errno)),
+            },
         };
         // A folder, and a key that stays as it is, need no further question.
         if kind == Kind::Folder || entry.when == When::Missing {
@@ -192,41 +205,43 @@ impl Observer<'_> {
                 read_only: false,
             });
         }
-        let handle = self
-            .root
-            .walk(key.path())
+        let handle = openat(&*dir, key.name(), HANDLE, Mode::empty())
             .map_err(|e| Error::call(self.root.call("open", key.path()), e))?;
-        let read_only =
-            read_only(&handle).map_err(|e| Error::call(self.root.call("fstatvfs", key.path()), e))?;
+        let found = fstatfs(&handle).map_err(|e| Error::call(self.root.call("fstatfs", key.path()), e))?;
         let serves = match entry.when {
-            When::Unwritable => self.takes_writes(key)?,
-            When::Zero => !self.is_zero(key),
+            When::Unwritable => self.takes_writes(&dir, key)?,
+            When::Zero => !self.is_zero(&dir, key),
             When::Missing | When::Always => true,
         };
         Ok(Seen::Present {
             kind,
             serves,
-            read_only,
+            read_only: read_only(&found),
         })
     }
 
+    /// The list of `folder`, where it was made and can be relied on.
+    fn listed(&self, folder: &str) -> Option<&Folder> {
+        self.folders.get(folder).filter(|_| self.whole.contains(folder))
+    }
+
     /// Whether `key` counts nothing, and would have by now.
-    fn is_zero(&self, key: &SysctlKey) -> bool {
+    fn is_zero(&self, dir: &OwnedFd, key: &SysctlKey) -> bool {
         // Asked first: no counter has to have moved in a kernel's first tick, and what is replaced then stays replaced.
         let ticked = crate::uptime::ticks() > 0;
-        let content = self.root.read(key.path());
+        let content = self.root.read_in(dir, key.path());
         ticked && content.is_ok_and(|content| first_line_is_zero(&content))
     }
 
     /// Whether `key` opens for writing and, where that may be tried, takes the value that it has.
-    fn takes_writes(&self, key: &SysctlKey) -> Result<bool> {
+    fn takes_writes(&self, dir: &OwnedFd, key: &SysctlKey) -> Result<bool> {
         let refused = |error: &io::Error| {
             matches!(
                 error.raw_os_error(),
                 Some(libc::EROFS | libc::EACCES | libc::EPERM | libc::EIO | libc::EINVAL)
             )
         };
-        let mut file = match self.root.open_file(key.path(), OFlags::WRONLY) {
+        let mut file = match self.root.open_in(dir, key.path(), OFlags::WRONLY) {
             Ok(file) => file,
             Err(error) if refused(&error) => return Ok(false),
             Err(error) => return Err(Error::call(self.root.call("open for writing", key.path()), error)),
@@ -240,7 +255,7 @@ impl Observer<'_> {
             return Ok(true);
         }
         // A trigger that cannot be read has no value of its own to refuse.
-        let Ok(value) = self.root.read(key.path()) else {
+        let Ok(value) = self.root.read_in(dir, key.path()) else {
             return Ok(true);
         };
         match file.write(&value) {
@@ -252,22 +267,28 @@ impl Observer<'_> {
 
     /// Lists every existing folder above `key`, the root aside: it can't be overmounted, so nobody asks.
     fn list_above(&mut self, key: &SysctlKey) -> Result<()> {
-        let mut path = String::new();
-        for name in key.parent().split('/').filter(|name| !name.is_empty()) {
-            path = join(&path, name);
-            if self.found.folders.contains_key(&path) {
-                continue;
+        let mut path = key.parent();
+        // Where one is listed, those above it are.
+        while !path.is_empty() && !self.folders.contains_key(path) {
+            if let Reached::Folder(dir) = self.reach(path)? {
+                let found = fstatfs(&*dir).map_err(|e| Error::call(self.root.call("fstatfs", path), e))?;
+                let folder = Folder {
+                    entries: self.list(&dir, path)?,
+                    read_only: read_only(&found),
+                };
+                if self.root.filesystem().is(&found) {
+                    self.whole.insert(path.to_owned());
+                }
+                self.folders.insert(path.to_owned(), folder);
             }
-            let Some(dir) = self.handle(&path)? else { break };
-            let folder = self.list(&dir, &path)?;
-            self.found.folders.insert(path.clone(), folder);
+            path = split(path).0;
         }
         Ok(())
     }
 
-    fn list(&self, dir: &OwnedFd, path: &str) -> Result<Folder> {
+    fn list(&self, dir: &OwnedFd, path: &str) -> Result<BTreeMap<String, Listed>> {
         let failed = |call: &str, errno: io::Error| Error::call(self.root.call(call, path), errno);
-        let mut entries = BTreeMap::new();
+        let mut entries = Vec::new();
         for (name, listed) in list(dir.as_fd()).map_err(|e| failed("getdents", e))? {
             let child = join(path, &name);
             let mut kind = listed;
@@ -288,29 +309,63 @@ impl Observer<'_> {
                 FileType::Symlink => Kind::Link(self.target(dir, &name, &child)?),
                 _ => Kind::File,
             };
-            entries.insert(name, Listed { kind, own });
+            entries.push((name, Listed { kind, own }));
         }
-        let read_only = read_only(dir).map_err(|e| failed("fstatvfs", e))?;
-        Ok(Folder { entries, read_only })
+        Ok(entries.into_iter().collect())
     }
 
     fn target(&self, dir: &OwnedFd, name: &str, path: &str) -> Result<String> {
         link_target(dir.as_fd(), name).map_err(|e| Error::call(self.root.call("readlink", path), e))
     }
 
-    fn handle(&mut self, path: &str) -> Result<Option<Rc<OwnedFd>>> {
-        if let Some(known) = self.handles.get(path) {
+    /// Goes to `folder` (`""` is the root), from the folder above it.
+    fn reach(&mut self, folder: &str) -> Result<Reached> {
+        if let Some(known) = self.reached.get(folder) {
             return Ok(known.clone());
         }
-        let opened = match self.root.folder(path) {
-            Ok(fd) => Some(Rc::new(fd)),
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => None,
-            Err(error) => return Err(Error::call(self.root.call("open", path), error)),
+        let failed = |error| Error::call(self.root.call("open", folder), error);
+        let reached = if folder.is_empty() {
+            Reached::Folder(Rc::new(self.root.folder("").map_err(failed)?))
+        } else {
+            let (above, name) = split(folder);
+            match self.reach(above)? {
+                Reached::Folder(dir) => self.step(&dir, above, name, folder)?,
+                ended => ended,
+            }
         };
-        self.handles.insert(path.to_owned(), opened.clone());
-        Ok(opened)
+        self.reached.insert(folder.to_owned(), reached.clone());
+        Ok(reached)
+    }
+
+    /// From `dir`, the folder `above`, to `name` in it, which is `folder`.
+    fn step(&self, dir: &OwnedFd, above: &str, name: &str, folder: &str) -> Result<Reached> {
+        let missing = || Reached::Missing {
+            nearest: above.to_owned(),
+        };
+        let lacks = |listed: &Folder| !listed.entries.contains_key(name);
+        if self.listed(above).is_some_and(lacks) {
+            return Ok(missing());
+        }
+        let is_folder = |fd: &OwnedFd| is(fd, FileType::Directory).unwrap_or(false);
+        let opened = match openat(dir, name, HANDLE, Mode::empty()) {
+            Ok(fd) if is_folder(&fd) => Ok(fd),
+            Err(Errno::NOENT) => return Ok(missing()),
+            // A link, whose way may begin anywhere, or what cannot be opened.
+            _ => self.root.folder(folder),
+        };
+        match opened {
+            Ok(fd) => Ok(Reached::Folder(Rc::new(fd))),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(missing()),
+            Err(error) if error.raw_os_error() == Some(libc::ENOTDIR) => Ok(Reached::Blocked {
+                at: folder.to_owned(),
+            }),
+            Err(error) => Err(Error::call(self.root.call("open", folder), error)),
+        }
     }
 }
+
+/// How a handle is opened: the topmost mount there, no link followed.
+const HANDLE: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Whether the first line of `content` has numbers, and all are 0: `0`, `cpu  0 0 0 0`.
 pub(crate) fn first_line_is_zero(content: &[u8]) -> bool {
@@ -322,8 +377,13 @@ pub(crate) fn first_line_is_zero(content: &[u8]) -> bool {
     numbers.peek().is_some() && numbers.all(|number| number.iter().all(|digit| *digit == b'0'))
 }
 
-fn read_only(fd: &OwnedFd) -> io::Result<bool> {
-    Ok(fstatvfs(fd)?.f_flag.contains(StatVfsMountFlags::RDONLY))
+fn read_only(found: &StatFs) -> bool {
+    found.f_flags as u64 & libc::ST_RDONLY != 0
+}
+
+/// The folder that `path` lies in, and its name there.
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
 }
 
 fn join(folder: &str, name: &str) -> String {

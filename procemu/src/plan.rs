@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
 use crate::namespaced;
-use crate::observe::{Folder, Kind, Observation, Seen};
+use crate::observe::{Kind, Listed, Observation, Seen};
 use crate::table::{Table, When};
 
 /// Where the plan is to be carried out; it decides how originals are passed through and what may be written. Paths are
@@ -114,15 +114,17 @@ impl Plan {
         let roots = roots(&wanted);
         let layout = Layout::new(&wanted, &roots, seen, placement);
         let mut steps = Vec::new();
-        for root in &roots {
-            steps.push(Step::Overmount { folder: root.clone() });
+        for root in roots.iter().copied() {
+            steps.push(Step::Overmount {
+                folder: root.to_owned(),
+            });
             let first = steps.len();
             layout.fill(root, root, &mut steps);
             layout.add_underlay(root, first, &mut steps);
         }
         for want in wanted
             .iter()
-            .filter(|want| !roots.iter().any(|root| under(want.key.path(), root)))
+            .filter(|want| root_above(&roots, want.key.parent()).is_none())
         {
             steps.push(Step::Replace {
                 key: want.key.clone(),
@@ -189,13 +191,15 @@ pub(crate) fn refuse_nested(table: &Table) -> Result<()> {
 struct Want<'a> {
     key: &'a SysctlKey,
     /// The folder to be overmounted for it; `None` for a bind on the existing key.
-    root: Option<String>,
+    root: Option<&'a str>,
     writable: bool,
 }
 
-fn wanted<'a>(table: &'a Table, seen: &Observation, placement: &Placement) -> Result<Vec<Want<'a>>> {
+fn wanted<'a>(table: &'a Table, seen: &'a Observation, placement: &Placement) -> Result<Vec<Want<'a>>> {
     let in_container = matches!(placement, Placement::Container { .. });
     let mut wanted = Vec::new();
+    // Both are in the order of the keys.
+    let mut looked_at = seen.keys.iter().peekable();
     let in_place = |(key, _): &(&SysctlKey, _)| key.filesystem() == seen.filesystem;
     for (key, entry) in table.iter().filter(in_place) {
         if masked(placement, key.path()) {
@@ -208,7 +212,11 @@ fn wanted<'a>(table: &'a Table, seen: &Observation, placement: &Placement) -> Re
             Placement::Program { .. } => anchor(seen.filesystem, key.path()),
             Placement::Container { .. } => None,
         };
-        match seen.keys.get(key) {
+        while looked_at.next_if(|(other, _)| *other < key).is_some() {}
+        match looked_at
+            .next_if(|(other, _)| *other == key)
+            .map(|(_, seen)| seen)
+        {
             // A container whose procfs has no /proc/sys at all (subset=pid) is not to see one.
             Some(Seen::Missing { nearest })
                 if nearest.is_empty() && in_container && key.below_sys().is_some() => {}
@@ -220,13 +228,10 @@ fn wanted<'a>(table: &'a Table, seen: &Observation, placement: &Placement) -> Re
             }
             Some(Seen::Missing { nearest }) => {
                 let read_only = seen.folders.get(nearest).is_some_and(|folder| folder.read_only);
-                let root = anchor
-                    .filter(|anchor| under(nearest, anchor))
-                    .unwrap_or(nearest)
-                    .to_owned();
+                let anchor = anchor.filter(|anchor| under(nearest, anchor));
                 wanted.push(Want {
                     key,
-                    root: Some(root),
+                    root: Some(anchor.unwrap_or(nearest)),
                     writable: writable(read_only),
                 });
             }
@@ -250,13 +255,9 @@ fn wanted<'a>(table: &'a Table, seen: &Observation, placement: &Placement) -> Re
                 if replace {
                     // Nothing can be mounted on a link: the folder that holds it makes room instead.
                     let folder = matches!(kind, Kind::Link(_)).then_some(key.parent());
-                    let root = anchor
-                        .or(folder)
-                        .filter(|root| !root.is_empty())
-                        .map(str::to_owned);
                     wanted.push(Want {
                         key,
-                        root,
+                        root: anchor.or(folder).filter(|root| !root.is_empty()),
                         writable: writable(*read_only),
                     });
                 }
@@ -312,76 +313,103 @@ fn under(path: &str, folder: &str) -> bool {
 }
 
 /// The folders to overmount, none below another.
-fn roots(wanted: &[Want<'_>]) -> BTreeSet<String> {
-    let all: BTreeSet<&String> = wanted.iter().filter_map(|want| want.root.as_ref()).collect();
-    let topmost = |root: &&String| !all.iter().any(|other| *other != *root && under(root, other));
-    all.iter()
-        .copied()
-        .filter(|root| topmost(root))
-        .cloned()
-        .collect()
+fn roots<'a>(wanted: &[Want<'a>]) -> BTreeSet<&'a str> {
+    let all: BTreeSet<&str> = wanted.iter().filter_map(|want| want.root).collect();
+    let below_another = |root: &str| root_above(&all, parent(root)).is_some();
+    all.iter().copied().filter(|root| !below_another(root)).collect()
+}
+
+/// That one of `roots` which `path` is, or lies below.
+fn root_above<'a>(roots: &BTreeSet<&'a str>, path: &str) -> Option<&'a str> {
+    let mut above = std::iter::successors(Some(path), |path| (!path.is_empty()).then(|| parent(path)));
+    above.find_map(|path| roots.get(path).copied())
+}
+
+/// The folder that `path` lies in.
+fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(parent, _)| parent)
 }
 
 /// What the overmounts are made of.
 struct Layout<'a> {
     placement: &'a Placement,
     seen: &'a Observation,
-    /// Our own keys by path.
-    keys: BTreeMap<&'a str, (&'a SysctlKey, bool)>,
-    /// Our own folders: from each overmount down to each of our keys.
-    folders: BTreeSet<String>,
+    /// What each of our own folders, from each overmount down to each of our keys, has of ours.
+    folders: BTreeMap<&'a str, Vec<(&'a str, Node<'a>)>>,
+}
+
+/// What has a name in a folder of ours.
+#[derive(Clone, Copy)]
+enum Node<'a> {
+    /// A key of ours, and whether it takes writes.
+    Key(&'a SysctlKey, bool),
+    /// Another folder of ours.
+    Folder,
+    /// What is there already.
+    Original(&'a Listed),
 }
 
 impl<'a> Layout<'a> {
     fn new(
         wanted: &[Want<'a>],
-        roots: &BTreeSet<String>,
+        roots: &BTreeSet<&'a str>,
         seen: &'a Observation,
         placement: &'a Placement,
     ) -> Self {
-        let mut layout = Self {
-            placement,
-            seen,
-            keys: BTreeMap::new(),
-            folders: BTreeSet::new(),
-        };
+        let mut folders: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for want in wanted {
-            let Some(root) = roots.iter().find(|root| under(want.key.path(), root)) else {
+            let Some(root) = root_above(roots, want.key.parent()) else {
                 continue;
             };
-            layout.keys.insert(want.key.path(), (want.key, want.writable));
-            let mut folder = want.key.parent();
-            while folder.len() > root.len() {
-                layout.folders.insert(folder.to_owned());
-                folder = folder.rsplit_once('/').map_or("", |(parent, _)| parent);
+            let (mut folder, mut child) = (
+                want.key.parent(),
+                (want.key.name(), Node::Key(want.key, want.writable)),
+            );
+            loop {
+                let own = folders.entry(folder).or_default();
+                let is_new = own.is_empty();
+                own.push(child);
+                if !is_new || folder.len() <= root.len() {
+                    break;
+                }
+                let (above, name) = folder.rsplit_once('/').unwrap_or(("", folder));
+                (folder, child) = (above, (name, Node::Folder));
             }
         }
-        layout
+        Self {
+            placement,
+            seen,
+            folders,
+        }
     }
 
     /// The steps for everything in `folder`, which is one of ours.
     fn fill(&self, root: &str, folder: &str, steps: &mut Vec<Step>) {
-        let nothing = Folder::default();
-        let existing = self.seen.folders.get(folder).unwrap_or(&nothing);
-        let child = |path: &str| -> Option<String> {
-            let rest = path.strip_prefix(folder)?.strip_prefix('/')?;
-            (!rest.contains('/')).then(|| rest.to_owned())
-        };
-        let mut names: BTreeSet<String> = existing.entries.keys().cloned().collect();
-        names.extend(self.keys.keys().filter_map(|path| child(path)));
-        names.extend(self.folders.iter().filter_map(|path| child(path)));
-        for name in names {
-            let path = format!("{folder}/{name}");
-            if let Some((key, writable)) = self.keys.get(path.as_str()) {
-                steps.push(Step::Emulate {
-                    key: (*key).clone(),
-                    writable: *writable,
-                });
-            } else if self.folders.contains(&path) {
-                steps.push(Step::Folder { path: path.clone() });
-                self.fill(root, &path, steps);
-            } else if let Some(listed) = existing.entries.get(&name) {
-                steps.push(self.original(root, path, &listed.kind, listed.own && name != UNDERLAY));
+        let own = self.folders.get(folder).into_iter().flatten().copied();
+        let existing = self.seen.folders.get(folder).into_iter();
+        let existing = existing
+            .flat_map(|folder| &folder.entries)
+            .map(|(name, listed)| (name.as_str(), Node::Original(listed)));
+        let mut nodes: Vec<(&str, Node<'_>)> = own.chain(existing).collect();
+        // The sort is stable, so that of two of one name ours comes first and stays.
+        nodes.sort_by_key(|(name, _)| *name);
+        nodes.dedup_by_key(|(name, _)| *name);
+        steps.reserve(nodes.len());
+        for (name, node) in nodes {
+            let path = || [folder, "/", name].concat();
+            match node {
+                Node::Key(key, writable) => steps.push(Step::Emulate {
+                    key: key.clone(),
+                    writable,
+                }),
+                Node::Folder => {
+                    let path = path();
+                    steps.push(Step::Folder { path: path.clone() });
+                    self.fill(root, &path, steps);
+                }
+                Node::Original(listed) => {
+                    steps.push(self.original(root, path(), &listed.kind, listed.own && name != UNDERLAY));
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, fstatfs, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, fstat, fstatfs, openat, readlinkat, statat};
 use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
 
@@ -244,14 +244,19 @@ impl Root {
     /// # Errors
     /// The errno of the open.
     pub(crate) fn open_file(&self, path: &str, access: OFlags) -> io::Result<fs::File> {
-        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let dir = self.folder(parent)?;
+        let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        self.open_in(self.folder(parent)?, path, access)
+    }
+
+    /// The same where the folder that `path` lies in is open already: `dir`.
+    pub(crate) fn open_in(&self, dir: impl AsFd, path: &str, access: OFlags) -> io::Result<fs::File> {
+        let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
         let flags = access | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
         let target = || self.resolve(path, true)?.ok_or_else(|| Errno::ISDIR.into());
         if access.contains(OFlags::PATH) {
             return target().map(fs::File::from);
         }
-        match openat(&dir, name, flags | OFlags::NOFOLLOW, Mode::empty()) {
+        match openat(dir, name, flags | OFlags::NOFOLLOW, Mode::empty()) {
             // The kernel would follow it out of here: what is mounted below /sys may be anybody's.
             Err(Errno::LOOP) => Ok(openat(CWD, by_fd(&target()?), flags, Mode::empty())?.into()),
             other => Ok(other?.into()),
@@ -348,13 +353,20 @@ impl Root {
     /// # Errors
     /// The errno of the open or the read.
     pub fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        use std::io::Read;
-        let mut bytes = Vec::new();
-        self.open_file(path, OFlags::RDONLY)?
-            .take(1 << 20)
-            .read_to_end(&mut bytes)?;
-        Ok(bytes)
+        whole(self.open_file(path, OFlags::RDONLY)?)
     }
+
+    /// The same where the folder that `path` lies in is open already: `dir`.
+    pub(crate) fn read_in(&self, dir: impl AsFd, path: &str) -> io::Result<Vec<u8>> {
+        whole(self.open_in(dir, path, OFlags::RDONLY)?)
+    }
+}
+
+fn whole(file: fs::File) -> io::Result<Vec<u8>> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    file.take(1 << 20).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The names on a path, the last first.
@@ -362,7 +374,7 @@ fn names(path: &str) -> impl Iterator<Item = &str> {
     path.rsplit('/').filter(|name| !matches!(*name, "" | "."))
 }
 
-fn is(fd: &OwnedFd, kind: FileType) -> io::Result<bool> {
+pub(crate) fn is(fd: &OwnedFd, kind: FileType) -> io::Result<bool> {
     Ok(FileType::from_raw_mode(fstat(fd)?.st_mode) == kind)
 }
 
@@ -374,9 +386,17 @@ pub(crate) fn list(dir: BorrowedFd<'_>) -> io::Result<Vec<(String, FileType)>> {
         OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
         Mode::empty(),
     )?;
+    // Room for a folder of procfs in one reading.
+    let mut buffer = Vec::with_capacity(1 << 15);
+    let mut found = RawDir::new(readable, buffer.spare_capacity_mut());
     let mut entries = Vec::new();
-    for entry in rustix::fs::Dir::new(readable)? {
-        let entry = entry?;
+    while let Some(entry) = found.next() {
+        let entry = match entry {
+            // The folder went while it was read.
+            Err(Errno::NOENT) => break,
+            Err(Errno::INTR) => continue,
+            entry => entry?,
+        };
         let name = entry.file_name().to_bytes();
         if name == b"." || name == b".." {
             continue;

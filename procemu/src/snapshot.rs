@@ -1,6 +1,6 @@
 //! The snapshot: what a plan's tmpfs holds, first as plain data, then written into a mounted tmpfs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, btree_map};
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -72,6 +72,11 @@ impl Snapshot {
     /// `Input` for a key whose source has no value here and that has no `fallback`.
     pub fn compile(plan: &Plan, table: &Table, host: Option<&Root>) -> Result<Self> {
         let mut builder = Builder::default();
+        let mut entries = Entries {
+            table,
+            following: None,
+        };
+        let mut filled = "";
         for step in &plan.steps {
             match step {
                 Step::Overmount { folder } => builder.folder(folder),
@@ -87,12 +92,15 @@ impl Snapshot {
                     });
                 }
                 Step::Emulate { key, .. } | Step::Replace { key, .. } => {
-                    let entry = table.get(key).ok_or_else(|| {
+                    let entry = entries.get(key).ok_or_else(|| {
                         Error::input(format!(
                             "{key}: is in the plan but not in the table; plan with the same table"
                         ))
                     })?;
-                    builder.folder(key.parent());
+                    if key.parent() != filled {
+                        filled = key.parent();
+                        builder.folder(filled);
+                    }
                     builder.nodes.push(Node::Key {
                         path: key.path().to_owned(),
                         content: content(key, entry, host)?,
@@ -210,6 +218,24 @@ impl Snapshot {
 fn create(root: BorrowedFd<'_>, path: &str, mode: u32) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(root, path, flags, FileMode::from_raw_mode(mode))
+}
+
+/// The entries of a table for keys that mostly come in its order: the next one is looked at before it is searched for.
+struct Entries<'a> {
+    table: &'a Table,
+    following: Option<btree_map::Range<'a, SysctlKey, Entry>>,
+}
+
+impl<'a> Entries<'a> {
+    fn get(&mut self, key: &SysctlKey) -> Option<&'a Entry> {
+        let next = self.following.as_mut().and_then(Iterator::next);
+        if let Some((_, entry)) = next.filter(|(next, _)| *next == key) {
+            return Some(entry);
+        }
+        let following = self.following.insert(self.table.iter_from(key));
+        let found = following.next().filter(|(found, _)| *found == key);
+        found.map(|(_, entry)| entry)
+    }
 }
 
 /// The nodes so far, and the folders among them.

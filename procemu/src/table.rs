@@ -147,7 +147,13 @@ impl Table {
 
     /// A key that the table has below another one, as if that were a folder, with that other one.
     pub fn nested(&self) -> Option<(&SysctlKey, &SysctlKey)> {
+        let mut folder = None;
         self.entries.keys().find_map(|key| {
+            // Keys of one folder follow each other.
+            let own = Some((key.filesystem(), key.parent()));
+            if std::mem::replace(&mut folder, own) == own {
+                return None;
+            }
             let above = std::iter::successors(Some(key.parent()), |path| Some(path.rsplit_once('/')?.0));
             let mut above = above.filter_map(|path| {
                 self.entries
@@ -185,6 +191,11 @@ impl Table {
     /// The keys, in the order of their paths.
     pub fn keys(&self) -> btree_map::Keys<'_, SysctlKey, Entry> {
         self.entries.keys()
+    }
+
+    /// The same from `key` on.
+    pub(crate) fn iter_from(&self, key: &SysctlKey) -> btree_map::Range<'_, SysctlKey, Entry> {
+        self.entries.range(key..)
     }
 
     /// The number of entries.

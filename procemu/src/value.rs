@@ -119,7 +119,7 @@ impl Value {
     pub fn render(&self, separator: Separator) -> Result<String, ValueError> {
         let mut text = match self {
             Self::Text(text) => text.clone(),
-            Self::Integer(number) => number.to_string(),
+            Self::Integer(number) => format!("{number}\n"),
             Self::List(items) => {
                 let items: Vec<_> = items.iter().map(Scalar::render).collect::<Result<_, _>>()?;
                 items.join(separator.as_str())

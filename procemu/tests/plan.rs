@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use procemu::{
-    Entry, Filesystem, Folder, Kind, Listed, Observation, Placement, Plan, Seen, Step, SysctlKey, Table,
-    UNDERLAY, When,
+    Entry, Filesystem, Folder, Kind, Listed, Observation, Placement, Plan, Seen, Snapshot, Step, SysctlKey,
+    Table, UNDERLAY, When,
 };
 use proptest::prelude::*;
 
@@ -490,5 +490,23 @@ fn sysfs_has_a_plan_of_its_own() {
         assert!(sys.emulated().all(|(_, writable)| writable == writes));
         let text = serde_json::to_string(&sys).unwrap();
         assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), sys);
+    }
+}
+
+#[test]
+fn each_key_has_its_own_value_where_plan_and_table_differ_in_order() {
+    let view = view_of(&["sys/kernel/panic".to_owned()].into());
+    // As paths `a-b/key` comes before `a/key`, and as folders `a` before `a-b`.
+    let keys = ["a-b/key", "a/key", "a/other", "b"];
+    let table: Table = keys
+        .into_iter()
+        .map(|name| (format!("kernel/{name}").parse().unwrap(), Entry::literal(name)))
+        .collect();
+    let seen = observe(&view, &table, &BTreeSet::new());
+    let plan = Plan::new(&table, &seen, &Placement::Program { writes: true }).unwrap();
+    let snapshot = Snapshot::compile(&plan, &table, None).unwrap();
+    for name in keys {
+        let value = snapshot.value(&format!("sys/kernel/{name}")).unwrap();
+        assert_eq!(value.trim_end(), name);
     }
 }

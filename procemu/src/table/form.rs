@@ -11,7 +11,7 @@ use super::{Entry, Mode, Table, When};
 use crate::{Probe, Separator, SysctlKey, Value, ValueSource};
 
 /// A table of files of procfs that a program needs.
-#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TableForm {
     /// What the table is for.
@@ -196,20 +196,6 @@ impl TableForm {
             keys: KeysForm(entries.chain(removals).collect()),
         }
     }
-
-    /// The table, or the key at fault and what is wrong with it.
-    fn read(self) -> Result<Table, (SysctlKey, String)> {
-        let mut table = Table::new();
-        table.set_doc(self.doc);
-        for (key, form) in self.keys.0 {
-            match form.read() {
-                Ok(Some(entry)) => table.insert(key, entry),
-                Ok(None) => table.insert_removal(key),
-                Err(message) => return Err((key, message)),
-            };
-        }
-        Ok(table)
-    }
 }
 
 impl Serialize for Table {
@@ -220,11 +206,44 @@ impl Serialize for Table {
 
 impl<'de> Deserialize<'de> for Table {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let form = TableForm::deserialize(deserializer)?;
-        form.read()
-            .map_err(|(key, message)| D::Error::custom(format_args!("{key}: {message}")))
+        let ReadForm {
+            doc,
+            keys: ReadKeys(mut keys),
+        } = ReadForm::deserialize(deserializer)?;
+        // What was written by us is in order already.
+        keys.sort_by(|one, other| one.0.cmp(&other.0));
+        if let Some(twice) = keys.windows(2).find(|two| two[0].0 == two[1].0) {
+            return Err(D::Error::custom(format_args!("{}: {DUPLICATE}", twice[1].0)));
+        }
+        let mut removed = Vec::new();
+        let mut entries = Vec::with_capacity(keys.len());
+        for (key, entry) in keys {
+            match entry {
+                Some(entry) => entries.push((key, entry)),
+                None => removed.push(key),
+            }
+        }
+        Ok(Self {
+            doc,
+            entries: entries.into_iter().collect(),
+            removed: removed.into_iter().collect(),
+        })
     }
 }
+
+/// [`TableForm`] as it is read: entry by entry, since a table may have a thousand.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReadForm {
+    #[serde(default)]
+    doc: String,
+    #[serde(default)]
+    keys: ReadKeys,
+}
+
+/// In the order of the text; `None` for a removal.
+#[derive(Default)]
+struct ReadKeys(Vec<(SysctlKey, Option<Entry>)>);
 
 impl JsonSchema for Table {
     fn schema_name() -> std::borrow::Cow<'static, str> {
@@ -236,29 +255,27 @@ impl JsonSchema for Table {
     }
 }
 
-impl<'de> Deserialize<'de> for KeysForm {
+impl<'de> Deserialize<'de> for ReadKeys {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Keys;
 
         impl<'de> Visitor<'de> for Keys {
-            type Value = KeysForm;
+            type Value = ReadKeys;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a map from keys to entries")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<KeysForm, A::Error> {
-                let mut keys = BTreeMap::new();
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<ReadKeys, A::Error> {
+                let mut keys = Vec::new();
                 while let Some(key) = members.next_key::<SysctlKey>()? {
-                    let form = members
-                        .next_value()
-                        .map_err(|error| A::Error::custom(format_args!("{key}: {error}")))?;
-                    if keys.contains_key(&key) {
-                        return Err(A::Error::custom(format_args!("{key}: {DUPLICATE}")));
-                    }
-                    keys.insert(key, form);
+                    let at_fault =
+                        |fault: &dyn fmt::Display| A::Error::custom(format_args!("{key}: {fault}"));
+                    let form: EntryForm = members.next_value().map_err(|error| at_fault(&error))?;
+                    let entry = form.read().map_err(|fault| at_fault(&fault))?;
+                    keys.push((key, entry));
                 }
-                Ok(KeysForm(keys))
+                Ok(ReadKeys(keys))
             }
         }
 
