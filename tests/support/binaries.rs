@@ -39,7 +39,11 @@ fn binary(name: &str) -> TestResult<PathBuf> {
     let folder = match env::var_os("PROCEMU_PROGRAMS") {
         Some(folder) => PathBuf::from(folder),
         // target/<profile>/deps/<this test>
-        None => env::current_exe()?.ancestors().nth(2).unwrap_or(Path::new("/")).to_owned(),
+        None => env::current_exe()?
+            .ancestors()
+            .nth(2)
+            .unwrap_or(Path::new("/"))
+            .to_owned(),
     };
     let path = folder.join(name);
     if path.is_file() {
