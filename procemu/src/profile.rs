@@ -1,5 +1,7 @@
 //! The built-in tables, one per consumer.
 
+use std::sync::OnceLock;
+
 use crate::{Table, TableError};
 
 /// A built-in table, named after the program that needs its keys.
@@ -90,7 +92,14 @@ impl Profile {
     /// Its table.
     #[must_use]
     pub fn table(&self) -> Table {
-        let read: Result<_, TableError> = Table::from_toml(self.toml, self.name);
-        read.expect("a test reads every built-in profile")
+        /// Read once in a process: to read the text takes ten times as long as to copy the table.
+        static READ: [OnceLock<Table>; Profile::ALL.len()] = [const { OnceLock::new() }; Profile::ALL.len()];
+        let read = || -> Result<_, TableError> { Table::from_toml(self.toml, self.name) };
+        let read = || read().expect("a test reads every built-in profile");
+        let at = Self::ALL.iter().position(|profile| profile == self);
+        match at.and_then(|at| READ.get(at)) {
+            Some(table) => table.get_or_init(read).clone(),
+            None => read(),
+        }
     }
 }

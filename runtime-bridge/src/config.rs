@@ -185,7 +185,7 @@ impl Config {
                 one_line(error.message()),
             )
         })?;
-        let profile = |name: Spanned<String>| match Profile::get(name.get_ref()) {
+        let profile = |name: Spanned<String>| match Profile::find(name.get_ref()) {
             Ok(_) => Ok(name.into_inner()),
             Err(error) => Err(wrong(name.span().start, error.to_string())),
         };

@@ -92,11 +92,12 @@ fn main() -> ExitCode {
     if name != "runtime-bridge" {
         return stand_in(&Program::Named(name.to_owned()), &args.collect::<Vec<_>>(), None);
     }
+    // As every container's start calls it: without clap, which takes longer than all else up to the first look at the bundle.
+    if args.len() == 1 && args.next().is_some_and(|command| command == "hook") {
+        return hook(None);
+    }
     match Cli::parse().command {
-        Cmd::Hook { config } => match hook::run(&mut std::io::stdin().lock(), config.as_deref()) {
-            Err(HookError::Reported) => ExitCode::FAILURE,
-            other => ended(other.map_err(Into::into)),
-        },
+        Cmd::Hook { config } => hook(config.as_deref()),
         Cmd::Rewrite {
             bundle,
             runtime,
@@ -111,6 +112,13 @@ fn main() -> ExitCode {
             std::thread::park();
         },
         Cmd::Runtime { exec, config, args } => stand_in(&Program::At(exec), &args, config.as_deref()),
+    }
+}
+
+fn hook(config: Option<&Path>) -> ExitCode {
+    match hook::run(&mut std::io::stdin().lock(), config) {
+        Err(HookError::Reported) => ExitCode::FAILURE,
+        other => ended(other.map_err(Into::into)),
     }
 }
 

@@ -126,7 +126,10 @@ pub fn facts(
     kind: Kind,
 ) -> Result<PlaceFacts, Error> {
     let look = || -> Result<PlaceFacts, Error> {
-        let roots = without_absent(Roots::of(container_procfs(spec), container_sysfs(spec)), spec);
+        let roots = without_absent(
+            Roots::of(container_procfs(spec), container_sysfs(spec, table)),
+            spec,
+        );
         let plans = roots.plan(table, Probing::Open, |root| {
             Ok(placement(spec, root.filesystem()))
         })?;
@@ -205,9 +208,11 @@ fn container_procfs(spec: &Spec) -> Result<Root, Error> {
 
 /// The same of sysfs. What is mounted below it, such as cgroups, will be the container's own: keys there count as lacking,
 /// and the hook finds out.
-fn container_sysfs(spec: &Spec) -> Result<Root, Error> {
+fn container_sysfs(spec: &Spec, table: &Table) -> Result<Root, Error> {
     match mount_at(spec, Filesystem::Sys) {
         Some(mount) if !is_new(mount) && mount.source.is_absolute() => Root::sysfs(&mount.source),
+        // Nobody will look: the kernel takes a while to let go of a clone.
+        _ if !table.keys().any(|key| key.filesystem() == Filesystem::Sys) => Root::sysfs("/sys"),
         _ => {
             let outside = Root::sysfs("/sys")?;
             outside.unshadowed().or(Ok(outside))
@@ -269,8 +274,6 @@ fn from_within(network: &Network, look: impl Fn() -> Result<PlaceFacts, Error>) 
 pub struct Around {
     plans: Both<Plan>,
     snapshots: Both<Snapshot>,
-    /// In which file systems an `nsprep exec` around the engine left mounts that take writes.
-    layered: Vec<Filesystem>,
 }
 
 impl Around {
@@ -285,17 +288,7 @@ impl Around {
         let placement = Placement::Program { writes: false };
         let plans = outside.plan(&table, Probing::Open, |_| Ok(placement.clone()))?;
         let snapshots = plans.compile(&table, Some(&outside))?;
-        let mut layered = Vec::new();
-        for root in outside.iter() {
-            if !layers(root)?.is_empty() {
-                layered.push(root.filesystem());
-            }
-        }
-        Ok(Self {
-            plans,
-            snapshots,
-            layered,
-        })
+        Ok(Self { plans, snapshots })
     }
 
     /// The folders that will be overmounted, relative to `/proc`.
@@ -303,15 +296,9 @@ impl Around {
         self.plans.proc.overmounts().map(str::to_owned)
     }
 
-    /// Whether there is anything to prepare around the runtime of the container that `spec` describes.
-    pub fn is_needed(&self, spec: Option<&Spec>) -> bool {
-        !self.plans.is_empty() || self.protects(spec).next().is_some()
-    }
-
-    /// The file systems in which mounts that take writes have to be kept from the container.
-    fn protects<'a>(&'a self, spec: Option<&'a Spec>) -> impl Iterator<Item = Filesystem> + 'a {
-        let layered = self.layered.iter().copied();
-        layered.filter(move |filesystem| spec.is_some_and(|spec| binds(spec, *filesystem)))
+    /// Whether the runtime of the container that `spec` describes may be moved into a namespace of its own.
+    pub fn may_be_needed(&self, spec: Option<&Spec>) -> bool {
+        !self.plans.is_empty() || bound(spec).next().is_some()
     }
 
     /// Moves this process into the namespace; does nothing where nothing lacks and nothing has to be protected. `spec` is
@@ -320,17 +307,25 @@ impl Around {
     /// # Errors
     /// If the namespace or a mount cannot be made; nothing is mounted then.
     pub fn enter(&self, spec: Option<&Spec>) -> Result<(), Error> {
-        if !self.is_needed(spec) {
+        if !self.may_be_needed(spec) {
+            // The mount table of a node with many containers is long: it is not read in vain.
+            return Ok(());
+        }
+        let layered = layered()?;
+        let protects: Vec<_> = bound(spec)
+            .filter(|filesystem| layered.contains(filesystem))
+            .collect();
+        if self.plans.is_empty() && protects.is_empty() {
             return Ok(());
         }
         let roots = Roots::private(Ids::Kept)?;
         let spare = spec.is_some_and(|spec| spec.lists("user"));
-        for filesystem in self.protects(spec) {
+        for filesystem in protects {
             roots.make_layers_read_only(filesystem)?;
         }
         for filesystem in Filesystem::ALL {
             // Without a layer there is none in sysfs, where looking for it takes longer.
-            let may_be = filesystem == Filesystem::Proc || self.layered.contains(&filesystem);
+            let may_be = filesystem == Filesystem::Proc || layered.contains(&filesystem);
             if !spare && may_be {
                 roots.drop_spare(filesystem)?;
             }
@@ -342,6 +337,23 @@ impl Around {
         roots.attach(&self.plans, &self.snapshots, &options)?.keep();
         Ok(())
     }
+}
+
+/// Of which file systems the container is given a part of the outside.
+fn bound(spec: Option<&Spec>) -> impl Iterator<Item = Filesystem> + '_ {
+    let all = Filesystem::ALL.into_iter();
+    all.filter(move |filesystem| spec.is_some_and(|spec| binds(spec, *filesystem)))
+}
+
+/// In which file systems an `nsprep exec` around the engine left mounts that take writes.
+fn layered() -> Result<Vec<Filesystem>, Error> {
+    let mut layered = Vec::new();
+    for root in Roots::open().iter() {
+        if !layers(root)?.is_empty() {
+            layered.push(root.filesystem());
+        }
+    }
+    Ok(layered)
 }
 
 /// Whether the container is given `/proc` or `/sys` of the outside, or a part of it.

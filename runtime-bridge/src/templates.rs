@@ -33,7 +33,7 @@ pub(crate) fn of(spec: &Spec, around: &Around, container: &Path, state_dir: &Pat
     }
     let folder = state_dir.join(TEMPLATES);
     let mut templates = Templates::of(process::id(), &folder).ok()?;
-    if around.is_needed(Some(spec)) {
+    if around.may_be_needed(Some(spec)) {
         // This process will be in a mount namespace of its own by then, but not whoever called it.
         let engine = u32::try_from(getppid().as_raw()).ok()?;
         let engine = Templates::of(engine, &folder).ok()?;

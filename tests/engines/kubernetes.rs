@@ -3,7 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ fn wrong_manifest(bed: &Bed) -> TestResult {
 fn static_bridge() -> TestResult<PathBuf> {
     let output = Command::new(format!("{CHECKOUT}/scripts/static.sh")).output()?;
     match output.status.success() {
-        true => Ok(String::from_utf8_lossy(&output.stdout).trim().into()),
+        true => Ok(Path::new(String::from_utf8_lossy(&output.stdout).trim()).join("runtime-bridge")),
         false => fail(String::from_utf8_lossy(&output.stderr)),
     }
 }

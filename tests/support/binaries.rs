@@ -2,11 +2,11 @@
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{TestResult, fail};
 
-/// `nsprep`, as built beside this test.
+/// `nsprep`.
 ///
 /// # Errors
 /// It was not built.
@@ -14,7 +14,7 @@ pub fn nsprep() -> TestResult<PathBuf> {
     binary("nsprep")
 }
 
-/// `runtime-bridge`, as built beside this test.
+/// `runtime-bridge`.
 ///
 /// # Errors
 /// It was not built.
@@ -34,14 +34,18 @@ pub fn built(name: &str, program: &str) -> Option<PathBuf> {
         .max()
 }
 
+/// In the folder that `PROCEMU_PROGRAMS` names, such as that of `scripts/static.sh`, else beside this test.
 fn binary(name: &str) -> TestResult<PathBuf> {
-    // target/<profile>/deps/<this test>
-    let test = env::current_exe()?;
-    let path = test
-        .parent()
-        .and_then(|deps| deps.parent())
-        .map(|profile| profile.join(name))
-        .unwrap_or_default();
+    let folder = match env::var_os("PROCEMU_PROGRAMS") {
+        Some(folder) => PathBuf::from(folder),
+        // target/<profile>/deps/<this test>
+        None => env::current_exe()?
+            .ancestors()
+            .nth(2)
+            .unwrap_or(Path::new("/"))
+            .to_owned(),
+    };
+    let path = folder.join(name);
     if path.is_file() {
         Ok(path)
     } else {

@@ -43,7 +43,8 @@ impl Bundle {
         if !meta.is_file() {
             return Err(BundleError::NotAFile(path));
         }
-        let mut bytes = Vec::new();
+        let mut bytes =
+            Vec::with_capacity(usize::try_from(meta.len().min(MAX_BYTES)).unwrap_or_default() + 1);
         // Limited by what is read, not by what stat says: the file may still be growing.
         file.take(MAX_BYTES + 1)
             .read_to_end(&mut bytes)
