@@ -74,13 +74,17 @@ fn run() -> Outcome<ExitCode> {
 fn inside(options: Options, name: String, folder: &Path) -> Outcome {
     apart::settle(folder)?;
     let mut machine = Machine::look();
+    let program = |name: &str, beside: fn() -> TestResult<PathBuf>| match &options.programs {
+        Some(folder) => Ok(folder.join(name)),
+        None => had(beside()),
+    };
     let mut bench = Bench {
         name,
         folder: folder.to_owned(),
         baselines: None,
         runtimes: Vec::new(),
-        nsprep: had(tests_support::nsprep())?,
-        bridge: had(tests_support::runtime_bridge())?,
+        nsprep: program("nsprep", tests_support::nsprep)?,
+        bridge: program("runtime-bridge", tests_support::runtime_bridge)?,
         report: Report::default(),
         options,
     };

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{PathBuf, absolute};
 
 use crate::Outcome;
 use crate::rows::ROWS;
@@ -13,6 +13,8 @@ pub struct Options {
     rounds: Option<usize>,
     /// The rows; all of them where none is named.
     rows: String,
+    /// The folder of the programs that are measured; that of this one where none is named.
+    pub programs: Option<PathBuf>,
     /// Where the report goes as JSON.
     pub json: Option<PathBuf>,
     /// Where it goes as a page.
@@ -31,6 +33,7 @@ impl Options {
             short: false,
             rounds: None,
             rows: String::new(),
+            programs: None,
             json: None,
             page: None,
             inside: None,
@@ -43,12 +46,14 @@ impl Options {
                 "--short" => options.short = true,
                 "--rounds" => options.rounds = Some(value()?.parse()?),
                 "--rows" => options.rows = value()?,
-                "--json" => options.json = Some(value()?.into()),
-                "--page" => options.page = Some(value()?.into()),
+                // Absolute: the bench moves between mount namespaces, which ends in the root folder.
+                "--programs" => options.programs = Some(absolute(value()?)?),
+                "--json" => options.json = Some(absolute(value()?)?),
+                "--page" => options.page = Some(absolute(value()?)?),
                 "--inside" => options.inside = Some((value()?, value()?.into())),
                 other => {
                     return Err(format!(
-                        "unknown argument {other:?}, expected --short, --rounds N, --rows abc, --json FILE or --page FILE"
+                        "unknown argument {other:?}, expected --short, --rounds N, --rows abc, --programs DIR, --json FILE or --page FILE"
                     )
                     .into());
                 }

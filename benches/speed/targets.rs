@@ -149,7 +149,10 @@ fn starts(report: &Report, targets: &mut Vec<Target>) {
                     ),
                     1.6,
                     "",
-                    added(ours).zip(added(idle)).map(|(ours, idle)| ours / idle),
+                    // What does nothing and adds nothing is noise.
+                    (added(ours).zip(added(idle)))
+                        .filter(|(_, idle)| *idle > 0.0)
+                        .map(|(ours, idle)| ours / idle),
                 ));
             }
         }
