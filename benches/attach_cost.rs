@@ -15,7 +15,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use procemu::{
     Attached, Entry, Filesystem, MountApi, Options, Placement, Plan, Probing, Result, Root, Snapshot,
-    SysctlKey, Table, When, attach,
+    SysctlKey, Table, Templates, When, attach,
 };
 use support::cpu_time::CpuTime;
 use support::place::{self, Mounted};
@@ -131,8 +131,32 @@ fn attaches<M: Measurement>(group: &mut BenchmarkGroup<'_, M>, place: &Place) ->
                 bencher.iter(|| whole().expect("as just before"));
             });
         }
+        from_template(group, place, &table, keys)?;
     }
     Ok(())
+}
+
+/// The same from a template, which the first attach builds.
+fn from_template<M: Measurement>(
+    group: &mut BenchmarkGroup<'_, M>,
+    place: &Place,
+    table: &Table,
+    keys: &str,
+) -> Result<()> {
+    let folder = std::env::temp_dir().join(format!("procemu-bench-templates-{}", std::process::id()));
+    let options = Options {
+        templates: Some(Templates::of(std::process::id(), &folder)?),
+        ..Options::default()
+    };
+    let whole = || {
+        let (plan, snapshot) = place.prepare(table)?;
+        attach(&place.proc, &plan, &snapshot, &options)?.detach()
+    };
+    whole()?;
+    group.bench_function(format!("{keys}, attach and detach, template"), |bencher| {
+        bencher.iter(|| whole().expect("as just before"));
+    });
+    Templates::clear(&folder)
 }
 
 impl Place {

@@ -51,6 +51,7 @@ impl Bundle {
             log: None,
             stays: false,
             around: None,
+            container: None,
             asking: None,
         };
         let rewriting = rewrite(&self.dir, &options).map_err(|error| Failure::usage(chain(&error)))?;

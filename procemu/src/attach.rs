@@ -1,7 +1,7 @@
 //! Attaching a snapshot to a procfs or a sysfs: all of it, or nothing.
 
 mod classic;
-mod detached;
+pub(crate) mod detached;
 mod folders;
 mod propagation;
 mod shield;
@@ -17,6 +17,7 @@ use crate::root::Root;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::spare;
+use crate::template::Templates;
 use propagation::Unshared;
 
 /// Which of the kernel's mount interfaces to use.
@@ -46,6 +47,12 @@ pub struct Options {
     /// is the plan's to say, as for any key. They
     /// are good for one attach, by the classic interface.
     pub shared: Shared,
+    /// Where templates are kept, of which what containers have in common is taken by the new interface: the same is attached sooner.
+    /// Where there can be none, everything is built.
+    ///
+    /// What is taken is shared by all who are given it, and who may mount in their own namespace can make it writable: for
+    /// nobody with CAP_SYS_ADMIN there.
+    pub templates: Option<Templates>,
 }
 
 /// What an attach has put in place. Dropping it leaves it there; [`Attached::detach`] takes it off.
@@ -124,6 +131,8 @@ struct Piece {
     target: String,
     /// Its root.
     tree: OwnedFd,
+    /// What is put on it when it is there, with its place relative to the root of the file system.
+    own: Vec<(String, OwnedFd)>,
 }
 
 /// Attaches `snapshot`, compiled from `plan`, to `root`. An empty plan does nothing.
@@ -283,6 +292,12 @@ fn place(root: &Root, pieces: &[Piece], into: &Move<'_>) -> Result<Attached> {
             }),
             Err(error) => return Err(undo(attached, error)),
         }
+        for (path, tree) in &piece.own {
+            match detached::graft(tree, &piece.tree, &piece.target, path, root) {
+                Err(error) if !has_gone(&error) => return Err(undo(attached, error)),
+                _ => {}
+            }
+        }
     }
     Ok(attached)
 }
@@ -333,14 +348,14 @@ fn bind_into(root: &Root, piece: &Piece) -> Result<OwnedFd> {
 }
 
 /// The steps that belong to one overmount or replacement.
-struct Part<'a> {
+pub(crate) struct Part<'a> {
     /// Path of the overmounted folder or of the replaced key.
-    at: &'a str,
+    pub at: &'a str,
     /// What fills an overmount; the replacement itself for a replaced key.
-    steps: &'a [Step],
+    pub steps: &'a [Step],
 }
 
-fn parts(plan: &Plan) -> Vec<Part<'_>> {
+pub(crate) fn parts(plan: &Plan) -> Vec<Part<'_>> {
     let starts = |step: &Step| matches!(step, Step::Overmount { .. } | Step::Replace { .. });
     let mut parts = Vec::new();
     let mut rest = &plan.steps[..];

@@ -57,6 +57,24 @@ pub fn private(ids: Ids) -> Result<Root> {
     Root::procfs("/proc")
 }
 
+/// Runs `work` in a thread that may enter other mount namespaces: the caller's own, its root and its working folder stay what they
+/// are.
+///
+/// # Errors
+/// What `work` fails with; `System` if there can be no such thread.
+pub(crate) fn in_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    std::thread::scope(|scope| {
+        let own = || {
+            // Who shares its root and working folder with other threads may enter no mount namespace.
+            unshare(CloneFlags::CLONE_FS).map_err(|e| Error::call("unshare(CLONE_FS)", e))?;
+            work()
+        };
+        let started = std::thread::Builder::new().spawn_scoped(scope, own);
+        let ended = started.map_err(|e| Error::call("clone(CLONE_THREAD)", e))?.join();
+        ended.unwrap_or_else(|_| Err(Error::place("the thread panicked")))
+    })
+}
+
 fn no_namespace(errno: nix::Error) -> Error {
     let hint = match fs::read_to_string("/proc/sys/user/max_user_namespaces") {
         Ok(limit) if limit.trim() == "0" => " (user.max_user_namespaces is 0)",

@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use nix::sched::{CloneFlags, setns, unshare};
+use nix::sched::{CloneFlags, setns};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, openat, statat};
 use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
@@ -20,6 +20,7 @@ use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
 use crate::mount::{self, by_fd, clone};
 use crate::mountinfo;
+use crate::namespace::in_thread;
 use crate::root::Root;
 
 /// Keys borrowed from another mount namespace, for [`crate::Options`].
@@ -146,17 +147,11 @@ impl Lender {
         let step = |error: Error| error.during(format!("borrow keys of pid {}", self.pid));
         let layers = self.layers().map_err(step)?;
         let keys: Vec<&SysctlKey> = keys.into_iter().collect();
-        let lent = std::thread::scope(|scope| {
-            let started = std::thread::Builder::new().spawn_scoped(scope, || self.clones(&keys, &layers));
-            let ended = started.map_err(|e| Error::call("clone(CLONE_THREAD)", e))?.join();
-            ended.unwrap_or_else(|_| Err(Error::place("the thread panicked")))
-        });
+        let lent = in_thread(|| self.clones(&keys, &layers));
         lent.map_err(step)
     }
 
     fn clones(&self, keys: &[&SysctlKey], layers: &BTreeSet<u64>) -> Result<Shared> {
-        // Who shares its root and working folder with other threads may enter no mount namespace.
-        unshare(CloneFlags::CLONE_FS).map_err(|e| Error::call("unshare(CLONE_FS)", e))?;
         setns(&self.namespace, CloneFlags::CLONE_NEWNS)
             .map_err(|e| Error::call("setns(mnt)", e).explained())?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;

@@ -46,6 +46,18 @@ pub enum Node {
     },
 }
 
+impl Node {
+    /// Where.
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Folder { path }
+            | Self::Key { path, .. }
+            | Self::Spot { path }
+            | Self::Link { path, .. } => path,
+        }
+    }
+}
+
 /// The compiled content of a plan's tmpfs: everything is decided, no source is asked any more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -90,6 +102,16 @@ impl Snapshot {
             }
         }
         Ok(Self { nodes: builder.nodes })
+    }
+
+    /// One of these nodes, parents first.
+    pub(crate) fn from_nodes(nodes: Vec<Node>) -> Self {
+        Self { nodes }
+    }
+
+    /// Whether it has nothing but folders.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.nodes.iter().all(|node| matches!(node, Node::Folder { .. }))
     }
 
     /// What it holds.

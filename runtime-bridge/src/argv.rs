@@ -17,6 +17,8 @@ pub enum Subcommand {
     Restore,
     /// `exec`: one more process in a running container.
     Exec,
+    /// `delete`: the container's end.
+    Delete,
     /// Anything else, none at all, and every call that only asks for help or the version.
     Other,
 }
@@ -40,6 +42,8 @@ pub struct Invocation {
     pub subcommand: Subcommand,
     /// Where it stands among the arguments.
     index: Option<usize>,
+    /// The container's name, where the subcommand makes one.
+    pub id: Option<OsString>,
     /// `--bundle`, as given: relative to the working directory.
     pub bundle: Option<OsString>,
     /// crun's `--config`: another file than the bundle's `config.json`.
@@ -48,6 +52,8 @@ pub struct Invocation {
     pub no_new_keyring: bool,
     /// Whether `--cgroup-manager` or `--systemd-cgroup` is given already.
     pub cgroup_manager: bool,
+    /// `--root`, as given: where the runtime keeps its containers' states.
+    pub root: Option<OsString>,
     /// `--log`, as given.
     pub log: Option<OsString>,
     /// `--log-format`, as given.
@@ -105,10 +111,12 @@ pub fn parse(args: &[OsString]) -> Invocation {
     let mut found = Invocation {
         subcommand: Subcommand::Other,
         index: None,
+        id: None,
         bundle: None,
         config: None,
         no_new_keyring: false,
         cgroup_manager: false,
+        root: None,
         log: None,
         log_format: None,
     };
@@ -121,6 +129,7 @@ pub fn parse(args: &[OsString]) -> Invocation {
     for (name, value) in flags.by_ref() {
         match (name, value) {
             (b"log" | b"l", Some(value)) => found.log = Some(value.to_owned()),
+            (b"root" | b"r", Some(value)) => found.root = Some(value.to_owned()),
             (b"log-format", Some(value)) => found.log_format = Some(value.to_owned()),
             (b"cgroup-manager" | b"systemd-cgroup", _) => found.cgroup_manager = true,
             (b"help" | b"h" | b"?" | b"usage" | b"version" | b"v" | b"V", _) => asks_only = true,
@@ -136,6 +145,7 @@ pub fn parse(args: &[OsString]) -> Invocation {
         b"run" => Subcommand::Run,
         b"restore" => Subcommand::Restore,
         b"exec" => Subcommand::Exec,
+        b"delete" => Subcommand::Delete,
         _ => Subcommand::Other,
     };
     if subcommand.makes_container() {
@@ -155,6 +165,9 @@ pub fn parse(args: &[OsString]) -> Invocation {
                     (b"help" | b"h" | b"?" | b"usage", _) => asks_only = true,
                     _ => {}
                 }
+            }
+            if found.id.is_none() {
+                found.id = args.get(flags.at).cloned();
             }
             if flags.at > at && args[flags.at - 1] == "--" {
                 break;

@@ -14,6 +14,7 @@ use crate::reach::reaches;
 use crate::rewrite::{Change, Draft, Facts, RewriteError, STDERR};
 use crate::runtime::{Kind, Runtime, identify};
 use crate::spec::Spec;
+use crate::templates;
 use procemu::Table;
 use std::fs::File;
 use std::io;
@@ -86,6 +87,8 @@ pub struct Options<'a> {
     pub stays: bool,
     /// What the runtime's own `/proc` will have, if it gets one: a sysctl below that is not the runtime's to set.
     pub around: Option<&'a Around>,
+    /// Where the runtime will keep the container's state; `None` = it is given no clones of templates.
+    pub container: Option<&'a Path>,
     /// Whom to ask for a pod's sandbox; `None` = the container has nothing in common with its pod.
     pub asking: Option<Asking<'a>>,
 }
@@ -185,6 +188,12 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
         Some(hook) if options.hook.is_absolute() && options.hook.is_file() => hook.to_owned(),
         _ => return Err(BundleError::Hook(options.hook.to_owned())),
     };
+    let templates = match (options.around, options.container) {
+        (Some(around), Some(container)) if !place.is_empty() => {
+            templates::of(&spec, around, container, &options.config.state_dir)
+        }
+        _ => None,
+    };
     let facts = Facts {
         runtime,
         place,
@@ -192,6 +201,7 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
         hook,
         readable: reaches(&spec, &bundle.path),
         lending: pod.map(|pod| pod.lending),
+        templates,
         log: options.log.clone(),
         // With a log of its own, crun's standard error is the engine's to use.
         stderr: options.stays && options.log.is_none() && opens(STDERR),

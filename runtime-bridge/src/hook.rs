@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use procemu::{
     Error, ErrorKind, Filesystem, Options, Placement, Plan, Probing, Root, Roots, Shared, Table, Target,
-    ask_child, reexec_sealed,
+    Templates, ask_child, reexec_sealed,
 };
 
 use crate::bundle;
@@ -88,6 +88,7 @@ struct Order {
     refused_sysctls: RefusedSysctls,
     host: Roots,
     lending: Option<Lending>,
+    templates: Option<Templates>,
     on_failure: OnFailure,
     log: Option<Log>,
 }
@@ -237,6 +238,7 @@ fn order(state: &State, config: Option<&Path>) -> Result<Order, HookError> {
         refused_sysctls: job.refused_sysctls,
         host: Roots::open(),
         lending: job.lending,
+        templates: job.templates,
         on_failure: job.on_failure,
         log: job.log,
     })
@@ -300,6 +302,7 @@ fn attach(roots: &Roots, folder: &File, table: &Table, order: &Order) -> Result<
     let options = Options {
         label,
         shared,
+        templates: order.templates.clone(),
         ..Options::default()
     };
     roots.attach(&plans, &snapshots, &options)?.keep();

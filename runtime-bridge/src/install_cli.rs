@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 use runtime_bridge::config::Config;
 use runtime_bridge::install::{self, Edit, InstallError, Installation, Lock, Request, Restart, Target};
 use runtime_bridge::locate;
+use runtime_bridge::templates;
 use runtime_bridge::text;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -205,7 +206,15 @@ impl Uninstall {
             "has nothing of ours",
             state_dir,
             || edits.iter().try_for_each(Edit::apply),
-        )
+        )?;
+        if self.at.dry_run {
+            return Ok(());
+        }
+        match templates::clear(state_dir) {
+            // Another user's.
+            Err(error) if error.kind() == procemu::ErrorKind::Denied => Ok(()),
+            cleared => Ok(cleared?),
+        }
     }
 }
 

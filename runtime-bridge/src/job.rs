@@ -5,7 +5,7 @@ use crate::document::Node;
 use crate::pod::Lending;
 use crate::report::Report;
 use crate::rewrite::RewriteError;
-use procemu::Table;
+use procemu::{Table, Templates};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -41,6 +41,9 @@ pub struct Job {
     /// From where keys are shown that the container has in common with its pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lending: Option<Lending>,
+    /// Where templates are kept, if the container may be given clones of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub templates: Option<Templates>,
     /// Whether the annotation that gives crun's hooks a standard error was put there by us.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stderr: bool,
@@ -85,6 +88,7 @@ impl Job {
             refused_sysctls: RefusedSysctls::default(),
             log: None,
             lending: None,
+            templates: None,
             stderr: false,
         }
     }

@@ -22,5 +22,6 @@ pub mod runtime;
 pub mod shim;
 pub mod spec;
 pub mod sysctl;
+pub mod templates;
 pub mod text;
 pub mod wrapper;

@@ -147,6 +147,7 @@ fn rewrite(
         log: None,
         stays: false,
         around: None,
+        container: None,
         // Where the runtime keeps its state is not known here.
         asking: None,
     };

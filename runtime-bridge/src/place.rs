@@ -303,21 +303,30 @@ impl Around {
         self.plans.proc.overmounts().map(str::to_owned)
     }
 
+    /// Whether there is anything to prepare around the runtime of the container that `spec` describes.
+    pub fn is_needed(&self, spec: Option<&Spec>) -> bool {
+        !self.plans.is_empty() || self.protects(spec).next().is_some()
+    }
+
+    /// The file systems in which mounts that take writes have to be kept from the container.
+    fn protects<'a>(&'a self, spec: Option<&'a Spec>) -> impl Iterator<Item = Filesystem> + 'a {
+        let layered = self.layered.iter().copied();
+        layered.filter(move |filesystem| spec.is_some_and(|spec| binds(spec, *filesystem)))
+    }
+
     /// Moves this process into the namespace; does nothing where nothing lacks and nothing has to be protected. `spec` is
     /// the container's, if one is to be made.
     ///
     /// # Errors
     /// If the namespace or a mount cannot be made; nothing is mounted then.
     pub fn enter(&self, spec: Option<&Spec>) -> Result<(), Error> {
-        let bound = |filesystem: &&Filesystem| spec.is_some_and(|spec| binds(spec, **filesystem));
-        let protects: Vec<_> = self.layered.iter().filter(bound).collect();
-        if self.plans.is_empty() && protects.is_empty() {
+        if !self.is_needed(spec) {
             return Ok(());
         }
         let roots = Roots::private(Ids::Kept)?;
         let spare = spec.is_some_and(|spec| spec.lists("user"));
-        for filesystem in protects {
-            roots.make_layers_read_only(*filesystem)?;
+        for filesystem in self.protects(spec) {
+            roots.make_layers_read_only(filesystem)?;
         }
         for filesystem in Filesystem::ALL {
             // Without a layer there is none in sysfs, where looking for it takes longer.

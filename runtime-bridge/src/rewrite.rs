@@ -20,7 +20,7 @@ use crate::pod::Lending;
 use crate::runtime::Runtime;
 use crate::spec::SysctlNamespace;
 use crate::sysctl::{Request, namespace};
-use procemu::{SysctlKey, Table};
+use procemu::{SysctlKey, Table, Templates};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the rewriter has to know besides the text.
@@ -39,6 +39,8 @@ pub struct Facts {
     /// From where the keys can be had that the container has in common with its pod; their entries are in the table given to
     /// [`Draft::read`].
     pub lending: Option<Lending>,
+    /// Where templates are kept that the container may be given clones of.
+    pub templates: Option<Templates>,
     /// Where the runtime writes its log, for the hook to tell there why it failed.
     pub log: Option<Log>,
     /// Whether the runtime can open its standard error by the name of [`STDERR`].
@@ -180,6 +182,7 @@ impl Draft {
         let mut job = self.move_sysctls(&facts.place, policy, &mut changes)?;
         job.log = facts.log.clone();
         job.lending = lending(facts);
+        job.templates = facts.templates.clone();
         let needed = !facts.place.is_empty() || !job.sysctl.is_empty();
         self.place_hook(needed, facts, &mut changes)?;
         job.stderr = self.pass_stderr(needed, facts, &mut changes)?;

@@ -21,6 +21,9 @@ pub struct Spec {
     /// `mounts`, in order.
     #[serde(deserialize_with = "nulls_are_default")]
     pub mounts: Vec<Mount>,
+    /// `process`.
+    #[serde(deserialize_with = "null_is_default")]
+    pub process: Process,
     /// `annotations`.
     #[serde(deserialize_with = "null_values_are_default")]
     pub annotations: BTreeMap<String, String>,
@@ -37,6 +40,18 @@ pub struct Root {
     #[serde(deserialize_with = "null_is_default")]
     pub path: PathBuf,
 }
+
+/// `process`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Process {
+    /// `None` where there are none, and where it is not plain which there are: they decide nothing that fails a container.
+    #[serde(deserialize_with = "capabilities")]
+    pub capabilities: Option<Capabilities>,
+}
+
+/// `process.capabilities`: its lists, by name.
+pub type Capabilities = BTreeMap<String, Vec<String>>;
 
 /// One of `mounts`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -131,6 +146,18 @@ fn refuse_other_case<'a>(
         }
     }
     Ok(())
+}
+
+fn capabilities<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Capabilities>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    let lists: Option<BTreeMap<String, Option<Vec<String>>>> =
+        serde_json::from_value(value).unwrap_or_default();
+    let lists = lists.map(|lists| lists.into_iter());
+    Ok(lists.map(|lists| {
+        lists
+            .map(|(name, list)| (name, list.unwrap_or_default()))
+            .collect()
+    }))
 }
 
 fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>

@@ -13,6 +13,7 @@ use crate::place::Around;
 use crate::pod::Asking;
 use crate::report::{Level, Report, chain};
 use crate::runtime::{Kind, identify};
+use crate::templates;
 use procemu::{Inherited, Profile, Table, ValueSource, wait_for_children};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -58,6 +59,13 @@ pub fn run(program: &Program, args: &[OsString], config: Option<&Path>) {
     };
     let error = match find(program, &invocation, config) {
         Ok((path, None)) => exec(&path, args),
+        Ok((path, Some(config))) if invocation.subcommand == Subcommand::Delete => {
+            // Whatever is wrong with it, the container has to go.
+            if let Err(error) = templates::end_with_last(&config.state_dir) {
+                report.tell(Level::Warning, &chain(&error));
+            }
+            exec(&path, args)
+        }
         Ok((path, Some(config))) => match prepare(&path, args, &invocation, &config) {
             Ok(prepared) => {
                 let mut args = args.to_vec();
@@ -102,25 +110,16 @@ fn find(
     invocation: &Invocation,
     config: Option<&Path>,
 ) -> Result<(PathBuf, Option<Config>), WrapperError> {
-    let prepares = invocation.subcommand != Subcommand::Other;
+    let load = || match invocation.subcommand {
+        Subcommand::Delete | Subcommand::Other => Ok(Config::load_runtimes(config)),
+        _ => Config::load(config),
+    };
+    let needed = invocation.subcommand != Subcommand::Other;
     Ok(match program {
-        Program::At(path) => {
-            let path = locate::at(path)?;
-            (
-                path,
-                if prepares {
-                    Some(Config::load(config)?)
-                } else {
-                    None
-                },
-            )
-        }
+        Program::At(path) => (locate::at(path)?, needed.then(load).transpose()?),
         Program::Named(name) => {
-            let config = match prepares {
-                true => Config::load(config)?,
-                false => Config::load_runtimes(config),
-            };
-            (locate::named(name, &config)?, prepares.then_some(config))
+            let config = load()?;
+            (locate::named(name, &config)?, needed.then_some(config))
         }
     })
 }
@@ -149,6 +148,7 @@ fn prepare(
     let hook = locate::own()?;
     // Looked at while this process still sees the kernel's own procfs, and written when nothing else can fail any more.
     let around = around(path, config)?;
+    let container = templates::state_of(path, invocation.root.as_deref(), invocation.id.as_deref());
     let options = Options {
         config,
         table: None,
@@ -157,6 +157,7 @@ fn prepare(
         log: log(invocation),
         stays: true,
         around: Some(&around),
+        container: container.as_deref(),
         asking: Some(Asking {
             runtime: path,
             flags: &argv::global_flags(args, invocation),

@@ -196,6 +196,7 @@ fn facts() -> impl Strategy<Value = (Facts, BTreeSet<SysctlNamespace>)> {
                     hook: "/b".into(),
                     readable: true,
                     lending: in_pod.then_some(lending),
+                    templates: None,
                     log: None,
                     stderr: true,
                 },

@@ -73,6 +73,7 @@ fn rewrite_by(
         hook: "/usr/bin/runtime-bridge".into(),
         readable: true,
         lending,
+        templates: None,
         log: None,
         stderr: false,
     };

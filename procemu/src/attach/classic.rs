@@ -91,6 +91,7 @@ impl Stage {
             stage.pieces.push(Piece {
                 target: part.at.to_owned(),
                 tree,
+                own: Vec::new(),
             });
         }
         Ok(stage)

@@ -1,5 +1,6 @@
 //! Building with the new mount interface: every tree stays detached until it is whole.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{StatFs, fstatfs};
@@ -15,47 +16,107 @@ use crate::filesystem::Filesystem;
 use crate::plan::Step;
 use crate::root::Root;
 use crate::sys;
+use crate::template::Content;
 
 const NOSUID: u64 = libc::MOUNT_ATTR_NOSUID;
 const NODEV: u64 = libc::MOUNT_ATTR_NODEV;
 const NOEXEC: u64 = libc::MOUNT_ATTR_NOEXEC;
 const RDONLY: u64 = libc::MOUNT_ATTR_RDONLY;
 
-/// One detached tree for each part of the plan.
+/// One detached tree for each part of the plan. Those that a template has are clones of it.
 pub(super) fn build(order: &Order<'_>) -> Result<Vec<Piece>> {
-    let tmpfs = tmpfs(order)?;
-    // Where the kernel lacks mount_setattr(2), it is to be known before anything else is done in vain.
-    set(&tmpfs, NOSUID | NODEV | NOEXEC, false, "", order.root)?;
+    let (root, label) = (order.root, order.options.label.as_deref());
+    let mut template = from_template(order);
+    let rest = match &template {
+        Some((content, _)) => content.rest(order.snapshot),
+        None => order.snapshot.clone(),
+    };
+    let tmpfs = match rest.is_empty() {
+        true => None,
+        false => Some(tmpfs(rest.limits(), order.source, label, root)?),
+    };
     // Not in place of `tmpfs`, with whose handle the whole tmpfs would go.
-    let content = order.snapshot.write(tmpfs.as_fd(), order.source)?;
-    parts(order.plan)
-        .into_iter()
-        .map(|part| piece(order.root, &content, &part))
-        .collect()
+    let content = tmpfs
+        .as_ref()
+        .map(|tmpfs| rest.write(tmpfs.as_fd(), order.source));
+    let content = content.transpose()?;
+    let mut pieces = Vec::new();
+    for part in parts(order.plan) {
+        let clone = template.as_mut().and_then(|(_, clones)| clones.remove(part.at));
+        let piece = match (clone, &template, &content) {
+            (Some(tree), Some((shared, _)), _) => on_clone(root, tree, shared, &part)?,
+            (_, _, Some(content)) => piece(root, content, &part)?,
+            // All that is in no template is in the rest.
+            _ => {
+                return Err(Error::place(format!(
+                    "{}: is nowhere in the snapshot",
+                    root.show(part.at)
+                )));
+            }
+        };
+        pieces.push(piece);
+    }
+    Ok(pieces)
 }
 
-fn tmpfs(order: &Order<'_>) -> Result<OwnedFd> {
-    let (size, inodes) = order.snapshot.limits();
+type FromTemplate<'a> = (Content<'a>, BTreeMap<&'a str, OwnedFd>);
+
+/// What a template has of the order, where there is one, and nothing of somebody else's lies where it would go.
+fn from_template<'a>(order: &Order<'a>) -> Option<FromTemplate<'a>> {
+    let templates = order.options.templates.as_ref()?;
+    let point = order.root.mountpoint().ok()?;
+    let content = Content::of(
+        order.plan,
+        order.snapshot,
+        order.source,
+        order.options.label.as_deref(),
+    )?;
+    let covered = |at: &str| {
+        order
+            .mounts
+            .iter()
+            .any(|mount| mount.point.starts_with(point.join(at)))
+    };
+    // Before anything else, as the kernel may lack what any of it needs.
+    if content.parts().any(covered) || sys::mount_setattr(order.root.handle(), 0, 0, false).is_err() {
+        return None;
+    }
+    // Whatever is wrong with it, everything can be built without.
+    let clones = templates.clones(&content).ok()?;
+    let clones = content.parts().zip(clones).collect();
+    Some((content, clones))
+}
+
+/// A tmpfs, not mounted anywhere.
+pub(crate) fn tmpfs(
+    (size, inodes): (u64, u64),
+    source: &str,
+    label: Option<&str>,
+    root: &Root,
+) -> Result<OwnedFd> {
     let (size, inodes) = (size.to_string(), inodes.to_string());
     let context =
         fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).map_err(|e| Error::call("fsopen(tmpfs)", e))?;
-    let set = |key: &str, value: &str| {
+    let configure = |key: &str, value: &str| {
         fsconfig_set_string(context.as_fd(), key, value)
             .map_err(|e| Error::call(format!("fsconfig(tmpfs, {key}={value})"), e))
     };
-    set("source", order.source)?;
-    set("size", &size)?;
-    set("nr_inodes", &inodes)?;
-    set("mode", "0755")?;
-    if let Some(label) = &order.options.label {
-        set("context", label)?;
+    configure("source", source)?;
+    configure("size", &size)?;
+    configure("nr_inodes", &inodes)?;
+    configure("mode", "0755")?;
+    if let Some(label) = label {
+        configure("context", label)?;
     }
     fsconfig_create(context.as_fd()).map_err(|e| Error::call("fsconfig(tmpfs, create)", e))?;
     let flags = MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags)
-        .map_err(|e| Error::call("fsmount(tmpfs)", e))
+    let tmpfs = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags)
+        .map_err(|e| Error::call("fsmount(tmpfs)", e))?;
+    // Where the kernel lacks mount_setattr(2), it is to be known before anything else is done in vain.
+    set(&tmpfs, NOSUID | NODEV | NOEXEC, false, "", root)?;
+    Ok(tmpfs)
 }
 
 fn piece(root: &Root, content: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
@@ -71,28 +132,10 @@ fn piece(root: &Root, content: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
     let mut passed = false;
     let mut from = Folders::default();
     for step in part.steps {
-        let (path, original, is_folder, read_only) = match step {
-            Step::Underlay { path, read_only } => (
-                path,
-                clone(from.open(root, part.at)?, "", root)?,
-                true,
-                *read_only,
-            ),
-            Step::Pass {
-                path,
-                folder,
-                read_only,
-            } => {
-                let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-                match clone(from.open(root, parent)?, name, root) {
-                    Err(error) if has_gone(&error) => continue,
-                    original => (path, original?, *folder, *read_only),
-                }
-            }
-            _ => continue,
+        let Some(original) = original(root, &mut from, part, step, at_once)? else {
+            continue;
         };
-        restrict(&original, path, is_folder, read_only && !at_once, root)?;
-        match graft(&original, &tree, part.at, path, root) {
+        match graft(&original.tree, &tree, part.at, original.path, root) {
             Err(error) if has_gone(&error) => continue,
             grafted => grafted?,
         }
@@ -111,12 +154,71 @@ fn piece(root: &Root, content: &OwnedFd, part: &Part<'_>) -> Result<Piece> {
     Ok(Piece {
         target: part.at.to_owned(),
         tree,
+        own: Vec::new(),
     })
+}
+
+/// The clone `tree` of a template, and what of the part is not in that. It can be put on the clone only when that is mounted.
+fn on_clone(root: &Root, tree: OwnedFd, shared: &Content<'_>, part: &Part<'_>) -> Result<Piece> {
+    let mut own = Vec::new();
+    let mut from = Folders::default();
+    for step in part.steps {
+        if matches!(step, Step::Pass { path, .. } if shared.passes(path)) {
+            continue;
+        }
+        if let Some(original) = original(root, &mut from, part, step, false)? {
+            own.push((original.path.to_owned(), original.tree));
+        }
+    }
+    Ok(Piece {
+        target: part.at.to_owned(),
+        tree,
+        own,
+    })
+}
+
+/// What a step passes through.
+struct Original<'a> {
+    path: &'a str,
+    tree: OwnedFd,
+}
+
+/// A detached clone of what `step` passes through, without what it must not have; but for its being read-only if that comes
+/// `later`. `None` where it passes nothing, or that has gone.
+fn original<'a>(
+    root: &Root,
+    from: &mut Folders,
+    part: &Part<'_>,
+    step: &'a Step,
+    later: bool,
+) -> Result<Option<Original<'a>>> {
+    let (path, tree, is_folder, read_only) = match step {
+        Step::Underlay { path, read_only } => (
+            path,
+            clone(from.open(root, part.at)?, "", root)?,
+            true,
+            *read_only,
+        ),
+        Step::Pass {
+            path,
+            folder,
+            read_only,
+        } => {
+            let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+            match clone(from.open(root, parent)?, name, root) {
+                Err(error) if has_gone(&error) => return Ok(None),
+                original => (path, original?, *folder, *read_only),
+            }
+        }
+        _ => return Ok(None),
+    };
+    restrict(&tree, path, is_folder, read_only && !later, root)?;
+    Ok(Some(Original { path, tree }))
 }
 
 /// A detached clone of `path` below `from` (`""`: of `from` itself), with everything mounted below it; a symlink is not
 /// followed.
-fn clone(from: &OwnedFd, path: &str, root: &Root) -> Result<OwnedFd> {
+pub(crate) fn clone(from: &OwnedFd, path: &str, root: &Root) -> Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_RECURSIVE
@@ -167,7 +269,7 @@ fn attributes_of(found: &StatFs) -> u64 {
 }
 
 /// Also takes the mount out of its peer group, if it came from one.
-fn set(mount: &OwnedFd, attributes: u64, recursive: bool, path: &str, root: &Root) -> Result<()> {
+pub(crate) fn set(mount: &OwnedFd, attributes: u64, recursive: bool, path: &str, root: &Root) -> Result<()> {
     let (propagation, name) = match root.filesystem() {
         Filesystem::Proc => (libc::MS_PRIVATE, "MS_PRIVATE"),
         // What is mounted elsewhere later arrives.
@@ -182,7 +284,7 @@ fn set(mount: &OwnedFd, attributes: u64, recursive: bool, path: &str, root: &Roo
 }
 
 /// Mounts `what` in `tree`, the clone of the snapshot's folder `at`, on the node at `path`.
-fn graft(what: &OwnedFd, tree: &OwnedFd, at: &str, path: &str, root: &Root) -> Result<()> {
+pub(crate) fn graft(what: &OwnedFd, tree: &OwnedFd, at: &str, path: &str, root: &Root) -> Result<()> {
     let below = path
         .strip_prefix(at)
         .and_then(|rest| rest.strip_prefix('/'))

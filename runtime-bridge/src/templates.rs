@@ -1,0 +1,153 @@
+//! Whether a container may be given clones of templates, where these are kept, and when they go.
+
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process;
+
+use nix::unistd::getppid;
+use procemu::{Error, Templates};
+
+use crate::place::Around;
+use crate::runtime::Kind;
+use crate::spec::Spec;
+
+/// Where templates are kept below the state directory.
+const TEMPLATES: &str = "templates";
+
+/// A link for each container that may have a clone of one, to the folder in which its runtime keeps its state: as long as that is
+/// there, so is the container.
+const CONTAINERS: &str = "containers";
+
+/// Those that the hook of the container that `spec` describes may use; `None` where it may use none, or could not find them. The
+/// container, which has its state in the folder `container`, is noted down.
+///
+/// Clones are read-only mounts of what other containers have, too. Who has CAP_SYS_ADMIN over them could make them take
+/// writes; in a user namespace the hook may not enter the namespace that keeps them.
+pub(crate) fn of(spec: &Spec, around: &Around, container: &Path, state_dir: &Path) -> Option<Templates> {
+    if spec.lists("user") || may_mount(spec) {
+        return None;
+    }
+    let folder = state_dir.join(TEMPLATES);
+    let mut templates = Templates::of(process::id(), &folder).ok()?;
+    if around.is_needed(Some(spec)) {
+        // This process will be in a mount namespace of its own by then, but not whoever called it.
+        let engine = u32::try_from(getppid().as_raw()).ok()?;
+        let engine = Templates::of(engine, &folder).ok()?;
+        if !engine.is_in_namespace_of(&templates) {
+            return None;
+        }
+        templates = engine;
+    }
+    // Before any can be made for it.
+    note(container, state_dir).ok()?;
+    Some(templates)
+}
+
+/// Whether a process of the container may have CAP_SYS_ADMIN. One for which no capabilities are listed has the runtime's; what is no
+/// name of one may be any (libcap takes numbers).
+fn may_mount(spec: &Spec) -> bool {
+    let Some(lists) = &spec.process.capabilities else {
+        return true;
+    };
+    lists.values().flatten().any(|name| {
+        let name = name.to_ascii_uppercase();
+        name == "CAP_SYS_ADMIN" || !name.starts_with("CAP_")
+    })
+}
+
+/// The folder in which `runtime` keeps the state of its container `id`, if it is known: below its `--root`, or the default.
+pub(crate) fn state_of(runtime: &Path, root: Option<&OsStr>, id: Option<&OsStr>) -> Option<PathBuf> {
+    let root = match (root, Kind::of_file(runtime)) {
+        (Some(root), _) => std::path::absolute(root).ok()?,
+        (None, Kind::Runc) => "/run/runc".into(),
+        (None, Kind::Crun) => "/run/crun".into(),
+        (None, Kind::Youki) => "/run/youki".into(),
+        (None, Kind::Unknown) => return None,
+    };
+    Some(root.join(id?))
+}
+
+/// Notes that the container with its state in the folder `container` may be given clones.
+fn note(container: &Path, state_dir: &Path) -> io::Result<()> {
+    let mut hasher = DefaultHasher::new();
+    container.hash(&mut hasher);
+    let link = state_dir
+        .join(CONTAINERS)
+        .join(format!("{:016x}", hasher.finish()));
+    let made = match symlink(container, &link) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = state_dir.join(CONTAINERS);
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            symlink(container, &link)
+        }
+        made => made,
+    };
+    match made {
+        // A container that was there before.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
+}
+
+/// Takes all templates off if no more than one container is there that may have clones, which is about to be deleted: nothing of ours
+/// stays without containers. Clones stay what they are, and who needs a template builds it anew.
+///
+/// # Errors
+/// What cannot be taken off.
+pub(crate) fn end_with_last(state_dir: &Path) -> Result<(), Error> {
+    let Ok(links) = state_dir.join(CONTAINERS).read_dir() else {
+        return Ok(());
+    };
+    let mut there = 0;
+    for link in links.flatten() {
+        match link.path().exists() {
+            true => there += 1,
+            false => drop(fs::remove_file(link.path())),
+        }
+        if there > 1 {
+            return Ok(());
+        }
+    }
+    clear(state_dir)
+}
+
+/// Takes all templates off.
+///
+/// # Errors
+/// What cannot be taken off.
+pub fn clear(state_dir: &Path) -> Result<(), Error> {
+    Templates::clear(&state_dir.join(TEMPLATES))?;
+    // A link that stays is found stale later.
+    let _ = fs::remove_dir_all(state_dir.join(CONTAINERS));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_mount_is_told_by_any_list() {
+        let may = |process: &str| may_mount(&Spec::parse(&format!(r#"{{"process":{process}}}"#)).unwrap());
+        assert!(!may(
+            r#"{"capabilities":{"bounding":["CAP_KILL","cap_chown"],"effective":null}}"#
+        ));
+        assert!(!may(r#"{"capabilities":{}}"#));
+        for process in [
+            "{}",
+            "null",
+            r#"{"capabilities":null}"#,
+            r#"{"capabilities":["CAP_KILL"]}"#,
+            r#"{"capabilities":{"bounding":["cap_sys_admin"]}}"#,
+            r#"{"capabilities":{"ambient":["CAP_SYS_ADMIN"]}}"#,
+            r#"{"capabilities":{"permitted":["21"]}}"#,
+            r#"{"capabilities":{"new":["SYS_ADMIN"]}}"#,
+        ] {
+            assert!(may(process), "{process}");
+        }
+    }
+}
