@@ -1,7 +1,6 @@
 //! The machine, and what was measured on it.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -46,21 +45,20 @@ impl Machine {
         }
     }
 
-    /// Notes the first line that `program --version` prints.
-    pub fn program(&mut self, name: &str, program: &Path) {
-        self.programs
-            .push((name.to_owned(), output(Command::new(program).arg("--version"))));
+    /// Notes what a program says about its version.
+    pub fn program(&mut self, name: &str, says: &mut Command) {
+        self.programs.push((name.to_owned(), output(says)));
     }
 
     /// For people.
     pub fn lines(&self) -> Vec<String> {
         let programs = self.programs.iter();
-        let programs = programs.map(|(name, version)| format!("{name} ({version})"));
+        let programs = programs.map(|(name, version)| format!("{name}: {version}"));
         vec![
             format!("{}, revision {}", self.date, self.revision),
             format!("{}; {}, {} cores", self.kernel, self.cpu, self.cores),
             format!("load {} before, {} after", self.load, self.load_after),
-            format!("with {}", programs.collect::<Vec<_>>().join(", ")),
+            format!("{}", programs.collect::<Vec<_>>().join(", ")),
         ]
     }
 
@@ -92,12 +90,15 @@ fn cpu() -> String {
     name.map(|(_, name)| name.trim().to_owned()).unwrap_or_default()
 }
 
-/// The first line that is not empty; nothing where it fails.
+/// The first line with a number in it; nothing where it fails.
 fn output(command: &mut Command) -> String {
     let Ok(output) = command.output() else {
         return String::new();
     };
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let line = text.lines().find(|line| !line.trim().is_empty());
+    let mut lines = text.lines();
+    let line = lines.find(|line| line.contains(|c: char| c.is_ascii_digit()));
+    // proot paints its name around it.
+    let line = line.map(|line| line.rsplit("| ").next().unwrap_or_default());
     line.unwrap_or_default().trim().to_owned()
 }

@@ -14,11 +14,12 @@ mod table;
 mod targets;
 #[path = "../../tests/support/mod.rs"]
 mod tests_support;
+mod unpacked;
 
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use baseline::Baselines;
@@ -42,6 +43,7 @@ pub struct Bench {
     runtimes: Vec<(Runtime, PathBuf)>,
     nsprep: PathBuf,
     bridge: PathBuf,
+    machine: Machine,
     report: Report,
 }
 
@@ -73,7 +75,6 @@ fn run() -> Outcome<ExitCode> {
 
 fn inside(options: Options, name: String, folder: &Path) -> Outcome {
     apart::settle(folder)?;
-    let mut machine = Machine::look();
     let program = |name: &str, beside: fn() -> TestResult<PathBuf>| match &options.programs {
         Some(folder) => Ok(folder.join(name)),
         None => had(beside()),
@@ -85,10 +86,11 @@ fn inside(options: Options, name: String, folder: &Path) -> Outcome {
         runtimes: Vec::new(),
         nsprep: program("nsprep", tests_support::nsprep)?,
         bridge: program("runtime-bridge", tests_support::runtime_bridge)?,
+        machine: Machine::look(),
         report: Report::default(),
         options,
     };
-    bench.gather(&mut machine)?;
+    bench.gather()?;
     for (row, about) in rows::ROWS {
         if bench.options.wants(row) {
             let start = Instant::now();
@@ -96,17 +98,18 @@ fn inside(options: Options, name: String, folder: &Path) -> Outcome {
             eprintln!("{row}: {about} ({:.0} s)", start.elapsed().as_secs_f64());
         }
     }
-    machine.load_after = machine::load();
+    bench.machine.load_after = machine::load();
+    let machine = &bench.machine;
     let targets = targets::of(&bench.report);
-    println!("\n{}", table::text(&bench.report, &machine, &targets));
+    println!("\n{}", table::text(&bench.report, machine, &targets));
     if let Some(file) = &bench.options.json {
         let mode = if bench.options.short { "short" } else { "full" };
-        let json = bench.report.json(mode, &machine, &targets);
+        let json = bench.report.json(mode, machine, &targets);
         fs::write(file, format!("{json:#}\n"))?;
         println!("written: {}", file.display());
     }
     if let Some(file) = &bench.options.page {
-        fs::write(file, table::page(&bench.report, &machine, &targets))?;
+        fs::write(file, table::page(&bench.report, machine, &targets))?;
         println!("written: {}", file.display());
     }
     Ok(())
@@ -114,13 +117,13 @@ fn inside(options: Options, name: String, folder: &Path) -> Outcome {
 
 impl Bench {
     /// What is there to be compared with.
-    fn gather(&mut self, machine: &mut Machine) -> Outcome {
-        machine.program("nsprep", &self.nsprep);
-        machine.program("runtime-bridge", &self.bridge);
+    fn gather(&mut self) -> Outcome {
+        self.machine.program("cc", Command::new("cc").arg("--version"));
         for runtime in RUNTIMES {
             match passed(runtime.path())? {
                 Ok(path) => {
-                    machine.program(runtime.name, &path);
+                    self.machine
+                        .program(runtime.name, Command::new(&path).arg("--version"));
                     self.runtimes.push((runtime, path));
                 }
                 Err(reason) => {
@@ -130,7 +133,6 @@ impl Bench {
                 }
             }
         }
-        machine.program("cc", Path::new("cc"));
         match Baselines::compile(&self.folder) {
             Ok(baselines) => self.baselines = Some(baselines),
             Err(reason) => {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cost::Cost;
 use crate::machine::Machine;
-use crate::spread::Spread;
+use crate::spread::{Spread, rounded};
 use crate::targets::Target;
 
 /// In what a group's times are shown.
@@ -85,9 +85,8 @@ impl Group {
                 let both = |of: &dyn Fn(Clock) -> Spread| {
                     json!({"cpu": of(Clock::Cpu).json(), "wall": of(Clock::Wall).json()})
                 };
-                let mut value = both(&|clock| line.spread(clock, scale));
-                value["name"] = json!(line.name);
-                value["rounds"] = json!(line.costs.len());
+                let taken = both(&|clock| line.spread(clock, scale));
+                let mut value = json!({"name": line.name, "rounds": line.costs.len(), "taken": taken});
                 if at > 0 {
                     let base = &self.lines[0];
                     value["added"] = both(&|clock| line.added(base, clock, scale));
@@ -145,7 +144,11 @@ impl Counts {
 
     fn json(&self) -> Value {
         let lines = self.lines.iter().map(|(name, numbers)| {
-            let numbers = self.columns.iter().cloned().zip(numbers.iter().map(|n| json!(n)));
+            let numbers = self
+                .columns
+                .iter()
+                .cloned()
+                .zip(numbers.iter().map(|n| json!(rounded(*n))));
             json!({"name": name, "numbers": numbers.collect::<serde_json::Map<_, _>>()})
         });
         json!({"row": self.row, "title": self.title, "lines": lines.collect::<Vec<_>>()})

@@ -23,8 +23,14 @@ impl Spread {
 
     /// As `bench.json` has it.
     pub fn json(self) -> Value {
-        json!({"median": self.median, "low": self.low, "high": self.high})
+        let [low, median, high] = [self.low, self.median, self.high].map(rounded);
+        json!({"median": median, "low": low, "high": high})
     }
+}
+
+/// To what a figure of ours can mean at best.
+pub fn rounded(value: f64) -> f64 {
+    (value * 1e4).round() / 1e4
 }
 
 fn at(sorted: &[f64], part: f64) -> f64 {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::report::{Clock, Report};
 use crate::rows::{ALL, ATTACH};
+use crate::spread::rounded;
 
 /// One of them.
 pub struct Target {
@@ -35,7 +36,7 @@ impl Target {
 
     /// As `bench.json` has it.
     pub fn json(&self) -> Value {
-        json!({"target": self.text(), "limit": self.limit, "measured": self.measured, "met": self.met()})
+        json!({"target": self.text(), "limit": self.limit, "measured": self.measured.map(rounded), "met": self.met()})
     }
 }
 

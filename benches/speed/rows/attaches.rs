@@ -1,7 +1,7 @@
 //! Attaching to a container's `/proc/sys/kernel` and taking it off, each by every way there is, and the same in C.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use nix::mount::{MsFlags, mount};
 use nix::time::{ClockId, clock_gettime};
 use procemu::{
     Entry, Filesystem, MountApi, Options, Placement, Plan, Probing, Root, Snapshot, Step, SysctlKey, Table,
-    attach,
+    Templates, attach,
 };
 
 use crate::compare::{Way, compare_parts};
@@ -56,7 +56,7 @@ pub fn measure(bench: &mut Bench) -> Outcome {
             (_, 1) => format!("{keys} keys"),
             _ => format!("{keys} keys in {folders} folders"),
         };
-        for (name, options) in place.options() {
+        for (name, options) in place.options()? {
             match place.parts(table, &options) {
                 Err(error) if options.api == MountApi::New => refused = Some(format!("{name}: {error}")),
                 tried => {
@@ -111,6 +111,7 @@ fn made_up(keys: usize, folders: usize) -> Outcome<Table> {
 struct Place {
     proc: Root,
     placement: Placement,
+    templates: PathBuf,
 }
 
 impl Place {
@@ -124,16 +125,25 @@ impl Place {
                 read_only: vec!["sys".into()],
                 masked: Vec::new(),
             },
+            templates: rootfs.with_extension("templates"),
         })
     }
 
-    /// The ways that there are.
-    fn options(&self) -> [(&'static str, Options); 2] {
+    /// The ways that there are. A template is built by the first attach that it is right for, or the second.
+    fn options(&self) -> Outcome<[(&'static str, Options); 3]> {
         let by = |api| Options {
             api,
             ..Options::default()
         };
-        [("new", by(MountApi::New)), ("classic", by(MountApi::Classic))]
+        let template = Options {
+            templates: Some(Templates::of(std::process::id(), &self.templates)?),
+            ..Options::default()
+        };
+        Ok([
+            ("template", template),
+            ("new", by(MountApi::New)),
+            ("classic", by(MountApi::Classic)),
+        ])
     }
 
     /// The costs of attach, detach, what comes before, and both that and attach.

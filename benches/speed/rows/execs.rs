@@ -1,14 +1,13 @@
 //! `nsprep exec`: what it costs to start, and what a program under it pays afterwards.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::compare::{Way, compare};
 use crate::cost::{Cost, of_processes, run};
 use crate::report::{Group, Unit};
-use crate::tests_support::need;
-use crate::{Bench, Outcome, TestResult, passed};
+use crate::unpacked::Unpacked;
+use crate::{Bench, Outcome};
 
 /// The key that is read, and the file in its place.
 const KEY: &str = "/proc/sys/vm/max_map_count";
@@ -22,14 +21,17 @@ const LOOP: &str = r#"n=0; while [ $n -lt $1 ]; do read -r value < $2; n=$((n + 
 /// If something that is measured does not work.
 pub fn measure(bench: &mut Bench) -> Outcome {
     let starts = starts(bench)?;
-    let proot = match passed(proot())? {
-        Ok(path) => Some(path),
+    let proot = match Unpacked::find("proot")? {
+        Ok(program) => {
+            bench.machine.program("proot", program.command().arg("--version"));
+            Some(program)
+        }
         Err(reason) => {
             bench.report.skip('f', format!("proot: {reason}"));
             None
         }
     };
-    let reads = reads(bench, proot.as_deref())?;
+    let reads = reads(bench, proot.as_ref())?;
     bench.report.groups.extend([starts, reads]);
     Ok(())
 }
@@ -54,7 +56,7 @@ fn starts(bench: &Bench) -> Outcome<Group> {
     compare('f', "`-- true`", Unit::Milli, &ways, bench.options.rounds(100))
 }
 
-fn reads(bench: &Bench, proot: Option<&Path>) -> Outcome<Group> {
+fn reads(bench: &Bench, proot: Option<&Unpacked>) -> Outcome<Group> {
     let times = if bench.options.short { 500 } else { 10_000 };
     let value = bench.folder.join("value");
     fs::write(&value, "65530\n")?;
@@ -77,11 +79,7 @@ fn reads(bench: &Bench, proot: Option<&Path>) -> Outcome<Group> {
         let (folder, bound) = (&bench.folder, format!("{}:{KEY}", value.display()));
         ways.push(Way::new("under proot -b (ptrace)", move || {
             looped(times, || {
-                let mut command = Command::new(proot);
-                if let Some(tree) = proot.ancestors().nth(3) {
-                    let libraries = tree.join(format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH));
-                    command.env("LD_LIBRARY_PATH", libraries);
-                }
+                let mut command = proot.command();
                 command
                     .env("PROOT_TMP_DIR", folder)
                     .arg("-b")
@@ -104,12 +102,4 @@ fn looped(times: usize, shell: impl Fn() -> Command) -> Outcome<Cost> {
     };
     let start = once(0)?;
     Ok(once(times)? - start)
-}
-
-/// The machine's own, or the one that scripts/debian.sh unpacks.
-fn proot() -> TestResult<PathBuf> {
-    match need::command("proot") {
-        Ok(path) => Ok(path),
-        Err(_) => Ok(need::debian("proot")?.join("usr/bin/proot")),
-    }
 }

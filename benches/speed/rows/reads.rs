@@ -19,6 +19,7 @@ use procemu::{Attached, Entry, Options, Placement, Plan, Probing, Snapshot, Sysc
 use crate::compare::{Way, compare};
 use crate::cost::Cost;
 use crate::report::Unit;
+use crate::unpacked::Unpacked;
 use crate::{Bench, Outcome};
 use lxcfs::Lxcfs;
 
@@ -40,7 +41,7 @@ struct Key<'a> {
 /// If something that is measured does not work.
 pub fn measure(bench: &mut Bench) -> Outcome {
     let bare = namespace()?;
-    let lxcfs = match Lxcfs::start(&bench.folder("lxcfs")?)? {
+    let lxcfs = match lxcfs(bench)? {
         Ok(lxcfs) => Some(lxcfs),
         Err(reason) => {
             bench.report.skip('a', format!("lxcfs: {reason}"));
@@ -92,6 +93,15 @@ pub fn measure(bench: &mut Bench) -> Outcome {
     attached.detach()?;
     setns(bare.as_fd(), CloneFlags::CLONE_NEWNS)?;
     Ok(())
+}
+
+fn lxcfs(bench: &mut Bench) -> Outcome<Result<Lxcfs, String>> {
+    let program = match Unpacked::find("lxcfs")? {
+        Ok(program) => program,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    bench.machine.program("lxcfs", program.command().arg("--version"));
+    Lxcfs::start(&program, &bench.folder("lxcfs")?)
 }
 
 /// The mount namespace of this process, which has one thread.

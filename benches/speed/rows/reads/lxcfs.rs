@@ -1,8 +1,8 @@
 //! Debian's lxcfs, as LXC uses it: its file over `/proc/uptime`.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,8 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::tests_support::need;
-use crate::{Outcome, passed};
+use crate::Outcome;
+use crate::unpacked::Unpacked;
 
 /// How long it may take to start.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,16 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Lxcfs(Child);
 
 impl Lxcfs {
-    /// Moves this process, of one thread, into a new mount namespace where lxcfs serves `/proc/uptime`. `folder` is for its mount.
-    /// Gives the reason where it cannot be had.
+    /// Starts `program` and moves this process, of one thread, into a new mount namespace where it serves `/proc/uptime`. `folder`
+    /// is for its mount. Gives the reason where it cannot run.
     ///
     /// # Errors
     /// If it does not start.
-    pub fn start(folder: &Path) -> Outcome<Result<Self, String>> {
-        let program = match passed(program())? {
-            Ok(program) => program,
-            Err(reason) => return Ok(Err(reason)),
-        };
+    pub fn start(program: &Unpacked, folder: &Path) -> Outcome<Result<Self, String>> {
         if let Err(error) = File::options().read(true).write(true).open("/dev/fuse") {
             return Ok(Err(format!("needs /dev/fuse: {error}")));
         }
@@ -42,12 +38,9 @@ impl Lxcfs {
             MsFlags::MS_REC | MsFlags::MS_PRIVATE,
             None::<&str>,
         )?;
-        let mut command = Command::new(&program);
-        if let Some(tree) = program.ancestors().nth(3) {
-            command.env("LD_LIBRARY_PATH", libraries(tree));
-        }
         let log = folder.with_extension("log");
-        let child = command
+        let child = program
+            .command()
             .arg("-f")
             .arg("-p")
             .arg(folder.with_extension("pid"))
@@ -89,24 +82,4 @@ impl Drop for Lxcfs {
         let _ = kill(self.pid(), Signal::SIGKILL);
         let _ = self.0.wait();
     }
-}
-
-/// The machine's own, or the one that scripts/debian.sh unpacks.
-fn program() -> crate::TestResult<PathBuf> {
-    match need::command("lxcfs") {
-        Ok(path) => Ok(path),
-        Err(_) => Ok(need::debian("lxcfs")?.join("usr/bin/lxcfs")),
-    }
-}
-
-/// Where the packages in `tree` have their libraries.
-fn libraries(tree: &Path) -> String {
-    let triplet = format!("{}-linux-gnu", std::env::consts::ARCH);
-    ["lib", "usr/lib"]
-        .map(|lib| tree.join(lib).join(&triplet))
-        .into_iter()
-        .chain([tree.join("usr/lib").join(&triplet).join("lxcfs")])
-        .map(|path| path.display().to_string())
-        .collect::<Vec<_>>()
-        .join(":")
 }
