@@ -2,7 +2,7 @@
 CARGO ?= cargo
 export CARGO
 
-.PHONY: build demo demo-gvisor test e2e-gvisor e2e-engines lint bench bench-gvisor setup
+.PHONY: build demo demo-gvisor test e2e-gvisor e2e-engines lint bench bench-short bench-gvisor setup
 
 build:
 	$(CARGO) build --workspace --locked
@@ -43,13 +43,19 @@ lint:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
 	$(CARGO) deny --workspace --log-level error check licenses bans sources
 
-# Figures and how they are taken: docs/performance.md.
+# What all of it costs, beside what others take in our place: docs/performance.md. 5 minutes; the figures there are from it.
 bench:
-	scripts/setup.sh test
+	scripts/setup.sh test bench
 	$(CARGO) build --release --workspace --locked
-	$(CARGO) bench --package procemu-tests --bench attach_cost --bench runtime_cost --locked
+	$(CARGO) bench --workspace --bench speed --locked -- --json target/bench.json --page docs/performance-figures.md
 
-# The same inside a real gVisor: docs/gvisor.md.
+# A few rounds with what `make test` has built, to see that it works; its figures mean nothing.
+bench-short:
+	scripts/setup.sh test bench
+	$(CARGO) build --workspace --locked
+	$(CARGO) test --workspace --bench speed --locked -- --short --json target/bench-short.json --page target/bench-short.md
+
+# Some of it inside a real gVisor: docs/gvisor.md.
 bench-gvisor:
 	scripts/setup.sh test gvisor
 	$(CARGO) build --release --workspace --locked

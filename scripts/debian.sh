@@ -1,6 +1,6 @@
 #!/bin/bash
 # Unpack a program of Debian 12's, with what it needs of other packages, and print its path: debian.sh NAME
-#   docker (prints dockerd's; docker, containerd and its shim lie in usr/bin), podman
+#   docker (prints dockerd's; docker, containerd and its shim lie in usr/bin), podman, lxcfs, proot
 # Unpacked and not installed: the packages' scripts would start it on this machine, and add groups and services. What is
 # printed lies in a tree as the packages have it (usr, etc), to be laid over the machine's own in a mount namespace. Where it
 # cannot be had this says so and succeeds.
@@ -18,7 +18,15 @@ case $name in
     packages=(podman aardvark-dns catatonit conmon netavark golang-github-containers-common golang-github-containers-image libassuan0 libgpgme11
       libslirp0 libsubid4 slirp4netns uidmap "${iptables[@]}")
     ;;
-  *) echo "debian: unknown program '$name', expected docker or podman" >&2; exit 2 ;;
+  lxcfs)
+    version=5.0.3 program=usr/bin/lxcfs
+    packages=(lxcfs libfuse3-3)
+    ;;
+  proot)
+    version=5.1.0 program=usr/bin/proot
+    packages=(proot libtalloc2)
+    ;;
+  *) echo "debian: unknown program '$name', expected docker, podman, lxcfs or proot" >&2; exit 2 ;;
 esac
 skip() { echo "debian: skipped $name $version: $*" >&2; exit 0; }
 
@@ -33,7 +41,7 @@ if [ ! -x "$folder/$program" ]; then
     found=$(candidate)
   fi
   case $found in
-    "$version"+*) ;;
+    "$version"[+-]*) ;;
     *) skip "needs Debian 12's package $package, this machine's is ${found:-none}" ;;
   esac
   echo "debian: unpacking $package $found" >&2

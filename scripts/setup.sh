@@ -1,5 +1,5 @@
 #!/bin/bash
-# Install what `make lint` and `make test` need and this machine lacks: setup.sh [lint|test|gvisor|engines]...
+# Install what `make lint` and `make test` need and this machine lacks: setup.sh [lint|test|bench|gvisor|engines]...
 # A thing that is already there costs nothing; a thing that cannot be had is said so, and the tests that need it are skipped.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
@@ -53,6 +53,8 @@ for part in "${@:-test}"; do
       install_packages
       "$here/tools.sh" runc > /dev/null
       ;;
+    # What we are compared with.
+    bench) for program in lxcfs proot; do "$here/debian.sh" "$program" > /dev/null; done ;;
     gvisor)
       for tool in runsc runsc-lacking containerd kubelet etcd kube-apiserver kubectl node-client; do
         "$here/tools.sh" "$tool" > /dev/null
@@ -65,6 +67,6 @@ for part in "${@:-test}"; do
       done
       for program in docker podman; do "$here/debian.sh" "$program" > /dev/null; done
       ;;
-    *) echo "setup: unknown part '$part', expected lint, test, gvisor or engines" >&2; exit 2 ;;
+    *) echo "setup: unknown part '$part', expected lint, test, bench, gvisor or engines" >&2; exit 2 ;;
   esac
 done

@@ -1,7 +1,7 @@
 //! A mount namespace in which a bench may mount what it likes.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use tempfile::TempDir;
@@ -36,11 +36,6 @@ impl Mounted {
     /// The folder that holds the mountpoint.
     pub fn folder(&self) -> &Path {
         self.0.path()
-    }
-
-    /// `name` below that folder.
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
     }
 }
 

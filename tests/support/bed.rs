@@ -20,6 +20,11 @@ pub struct Bed {
 impl Bed {
     /// A new bed.
     pub fn new() -> io::Result<Self> {
+        Self::within(Path::new("/tmp"))
+    }
+
+    /// A new bed whose scratch folder is in `parent`.
+    pub fn within(parent: &Path) -> io::Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let id = format!(
             "procemu-bed-{}-{}",
@@ -28,7 +33,7 @@ impl Bed {
         );
         let folder = tempfile::Builder::new()
             .prefix(&format!("{id}."))
-            .tempdir_in("/tmp")?;
+            .tempdir_in(parent)?;
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
         Ok(Bed { folder, id })
     }

@@ -114,9 +114,11 @@ pub fn tool_at(name: &str, version: &str) -> TestResult<PathBuf> {
 }
 
 /// What `scripts/debian.sh` unpacks: the version, and a program of it.
-const UNPACKED: [(&str, &str, &str); 2] = [
+const UNPACKED: [(&str, &str, &str); 4] = [
     ("docker", "20.10.24", "usr/sbin/dockerd"),
     ("podman", "4.3.1", "usr/bin/podman"),
+    ("lxcfs", "5.0.3", "usr/bin/lxcfs"),
+    ("proot", "5.1.0", "usr/bin/proot"),
 ];
 
 /// The tree that `scripts/debian.sh` unpacks.
