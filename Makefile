@@ -46,8 +46,7 @@ lint:
 # Figures and how they are taken: docs/performance.md.
 bench:
 	scripts/setup.sh test
-	$(CARGO) build --release --workspace --locked
-	$(CARGO) bench --package procemu-tests --bench attach_cost --bench runtime_cost --locked
+	PROCEMU_PROGRAMS=$$(scripts/static.sh --release) $(CARGO) bench --package procemu-tests --bench attach_cost --bench runtime_cost --locked
 
 # The same inside a real gVisor: docs/gvisor.md.
 bench-gvisor:
