@@ -46,8 +46,7 @@ lint:
 # What all of it costs, beside what others take in our place: docs/performance.md. 5 minutes; the figures there are from it.
 bench:
 	scripts/setup.sh test bench
-	$(CARGO) build --release --workspace --locked
-	$(CARGO) bench --workspace --bench speed --locked -- --json target/bench.json --page docs/performance-figures.md
+	$(CARGO) bench --workspace --bench speed --locked -- --programs "$$(scripts/static.sh --release)" --json target/bench.json --page docs/performance-figures.md
 
 # A few rounds with what `make test` has built, to see that it works; its figures mean nothing.
 bench-short:

@@ -117,7 +117,8 @@ const WORKS: &str = "4096\t131072\nlogs\n4096\t131072";
 const REPLACED: &str = r#"
     installed_node
     new_pod first; new_pod second
-    mkdir -p target/release; cp "$OTHER" target/release/runtime-bridge; cp "$NSPREP" target/release/
+    mkdir -p scripts built; cp "$OTHER" built/runtime-bridge; cp "$NSPREP" built/
+    printf '#!/bin/sh\necho built\n' > scripts/static.sh; chmod +x scripts/static.sh
     . "$UPGRADE"
     cmp "$OTHER" "$BRIDGE"
     echo "== renamed"; works first
