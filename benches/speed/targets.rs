@@ -126,10 +126,7 @@ fn attaches(report: &Report, targets: &mut Vec<Target>) {
 fn starts(report: &Report, targets: &mut Vec<Target>) {
     for group in report.groups.iter().filter(|group| group.row == 'd') {
         for (clock, name) in [(Clock::Cpu, "CPU"), (Clock::Wall, "wall")] {
-            let added = |line: &str| {
-                let base = group.lines.first()?;
-                Some(group.line(line)?.added(base, clock, 1.0).median)
-            };
+            let added = |line: &str| Some(group.line(line)?.added(group.lines.first()?, clock, 1.0));
             for (ours, idle, what) in [
                 (
                     "ours, 1 key lacking",
@@ -150,10 +147,10 @@ fn starts(report: &Report, targets: &mut Vec<Target>) {
                     ),
                     1.6,
                     "",
-                    // What does nothing and adds nothing is noise.
+                    // Nothing can be said where what it adds cannot be told from noise.
                     (added(ours).zip(added(idle)))
-                        .filter(|(_, idle)| *idle > 0.0)
-                        .map(|(ours, idle)| ours / idle),
+                        .filter(|(_, idle)| idle.low > 0.0)
+                        .map(|(ours, idle)| ours.median / idle.median),
                 ));
             }
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::time::{ClockId, clock_gettime};
 use procemu::{
     Entry, Filesystem, MountApi, Options, Placement, Plan, Probing, Root, Snapshot, Step, SysctlKey, Table,
@@ -111,7 +111,16 @@ fn made_up(keys: usize, folders: usize) -> Outcome<Table> {
 struct Place {
     proc: Root,
     placement: Placement,
+    rootfs: PathBuf,
     templates: PathBuf,
+}
+
+/// What later rows see is what was there before.
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = Templates::clear(&self.templates);
+        let _ = umount2(&self.rootfs.join("proc"), MntFlags::MNT_DETACH);
+    }
 }
 
 impl Place {
@@ -126,6 +135,7 @@ impl Place {
                 masked: Vec::new(),
             },
             templates: rootfs.with_extension("templates"),
+            rootfs: rootfs.to_owned(),
         })
     }
 

@@ -12,8 +12,9 @@ use crate::{Bench, Outcome};
 /// The key that is read, and the file in its place.
 const KEY: &str = "/proc/sys/vm/max_map_count";
 
-/// In the shell itself, without a process for each.
-const LOOP: &str = r#"n=0; while [ $n -lt $1 ]; do read -r value < $2; n=$((n + 1)); done"#;
+/// In bash itself, without a process for each. Not by `read`, which may ask byte by byte: a sysctl gives its first byte and then ends.
+const LOOP: &str =
+    r#"for ((n = 0; n < $1; n++)); do mapfile -t value < "$2"; done; [ "$1" = 0 ] || [ "$value" = 65530 ]"#;
 
 /// Measures the row.
 ///
@@ -66,11 +67,11 @@ fn reads(bench: &Bench, proot: Option<&Unpacked>) -> Outcome<Group> {
         "[keys]\n\"vm/max_map_count\" = { value = 65530, when = \"always\" }\n",
     )?;
     let mut ways = vec![
-        Way::new("under nothing", || looped(times, || Command::new("sh"))),
+        Way::new("under nothing", || looped(times, || Command::new("bash"))),
         Way::new("under nsprep exec", || {
             looped(times, || {
                 let mut command = Command::new(&bench.nsprep);
-                command.args(["exec", "--table"]).arg(&table).args(["--", "sh"]);
+                command.args(["exec", "--table"]).arg(&table).args(["--", "bash"]);
                 command
             })
         }),
@@ -84,7 +85,7 @@ fn reads(bench: &Bench, proot: Option<&Unpacked>) -> Outcome<Group> {
                     .env("PROOT_TMP_DIR", folder)
                     .arg("-b")
                     .arg(&bound)
-                    .arg("sh");
+                    .arg("bash");
                 command
             })
         }));
@@ -97,7 +98,7 @@ fn reads(bench: &Bench, proot: Option<&Unpacked>) -> Outcome<Group> {
 fn looped(times: usize, shell: impl Fn() -> Command) -> Outcome<Cost> {
     let once = |times: usize| {
         let mut command = shell();
-        command.args(["-c", LOOP, "sh"]).arg(times.to_string()).arg(KEY);
+        command.args(["-c", LOOP, "bash"]).arg(times.to_string()).arg(KEY);
         of_processes(|| run(command.stdin(Stdio::null())))
     };
     let start = once(0)?;

@@ -29,7 +29,7 @@ pub fn measure(bench: &mut Bench) -> Outcome {
                 let title = format!("{} {}", runtime.name, arguments[0]);
                 if let Err(error) = run(&mut stand.command(Through::Nothing, &arguments)) {
                     let error = error.to_string();
-                    let last = error.lines().last().unwrap_or_default();
+                    let last = error.rsplit(": ").next().unwrap_or_default();
                     skipped.push(format!("{title}, which it does not know: {last}"));
                     continue;
                 }

@@ -73,6 +73,7 @@ pub fn measure(bench: &mut Bench) -> Outcome {
     if found != "7\n" {
         return Err(format!("after the hook, {} is {found:?}", made_up.display()).into());
     }
+    umount2(&proc, MntFlags::MNT_DETACH)?;
     bench.report.groups.extend([wrapper, hook]);
     Ok(())
 }
