@@ -150,13 +150,15 @@ pub fn attach(root: &Root, plan: &Plan, snapshot: &Snapshot, options: &Options) 
     if plan.is_empty() {
         return Ok(Attached::default());
     }
-    let source = layer::next(&mountinfo::read()?, &[root.mountpoint()?])?;
-    attach_as(&source, root, plan, snapshot, options)
+    let mounts = mountinfo::read()?;
+    let source = layer::next(&mounts, &[root.mountpoint()?])?;
+    attach_as(&source, &mounts, root, plan, snapshot, options)
 }
 
-/// The same as the layer `source`.
+/// The same as the layer `source`, on what is mounted by now.
 pub(crate) fn attach_as(
     source: &str,
+    mounts: &[Mount],
     root: &Root,
     plan: &Plan,
     snapshot: &Snapshot,
@@ -173,7 +175,6 @@ pub(crate) fn attach_as(
             root.filesystem().name()
         )));
     }
-    let mounts = mountinfo::read()?;
     let mut unshared = Unshared::default();
     let order = Order {
         root,
@@ -181,7 +182,7 @@ pub(crate) fn attach_as(
         snapshot,
         options,
         source,
-        mounts: &mounts,
+        mounts,
     };
     let outcome = unshared
         .before(&order)
@@ -215,10 +216,10 @@ impl Order<'_> {
         let mut attached = Attached::default();
         if self.options.spare
             && propagation::covers(self)?
-            && let Some(folder) = spare::place(self.root, self.plan)?
+            && let Some(folder) = spare::place(self.root, self.plan, self.mounts)?
         {
             unshared.before_mount_at(self.root, &folder)?;
-            let handle = spare::mount(self.root, &folder)?;
+            let handle = spare::mount(self.root, &folder, self.mounts)?;
             attached.mounts.push(Placed {
                 shown: self.root.show(&folder),
                 handle,

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
 use crate::layer::{self, hold, layers, make_layers_read_only, number, take};
-use crate::mountinfo;
+use crate::mountinfo::{self, Mount};
 use crate::namespace::{Ids, private};
 use crate::observe::Probing;
 use crate::plan::{Placement, Plan, refuse_nested};
@@ -213,24 +213,30 @@ impl Roots {
             return Ok(Attached::default());
         }
         let points = self.iter().map(Root::mountpoint).collect::<Result<Vec<_>>>()?;
-        let source = layer::next(&mountinfo::read()?, &points)?;
-        let part = |filesystem, options: &Options| match plans.get(filesystem) {
+        let mounts = mountinfo::read()?;
+        let source = layer::next(&mounts, &points)?;
+        let part = |filesystem, mounts: &[Mount], options: &Options| match plans.get(filesystem) {
             plan if plan.is_empty() => Ok(Attached::default()),
             plan => attach_as(
                 &source,
+                mounts,
                 self.get(filesystem)?,
                 plan,
                 snapshots.get(filesystem),
                 options,
             ),
         };
-        let first = part(Filesystem::Proc, options)?;
+        let first = part(Filesystem::Proc, &mounts, options)?;
+        if plans.sys.is_empty() {
+            return Ok(first);
+        }
         // What is lent is of procfs.
         let options = Options {
             shared: Default::default(),
             ..options.clone()
         };
-        match part(Filesystem::Sys, &options) {
+        // The first has changed them.
+        match mountinfo::read().and_then(|mounts| part(Filesystem::Sys, &mounts, &options)) {
             Ok(second) => Ok(first.and(second)),
             Err(error) => Err(first.undo(error)),
         }

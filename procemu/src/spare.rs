@@ -8,6 +8,7 @@
 //! host.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 
 use nix::mount::MsFlags;
 use rustix::fs::{FileType, fstat};
@@ -17,7 +18,7 @@ use crate::cut_off::cut_off;
 use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::mount::{by_fd, clone, make_slaves, move_to, take_off, take_off_name};
-use crate::mountinfo;
+use crate::mountinfo::{self, Mount};
 use crate::plan::Plan;
 use crate::root::{Root, list};
 
@@ -43,8 +44,8 @@ fn usual(filesystem: Filesystem) -> &'static [&'static str] {
 }
 
 /// The folder for a spare, where there is none yet: nothing that `plan` covers.
-pub(crate) fn place(root: &Root, plan: &Plan) -> Result<Option<String>> {
-    match existing(root) {
+pub(crate) fn place(root: &Root, plan: &Plan, mounts: &[Mount]) -> Result<Option<String>> {
+    match existing(root, mounts) {
         Some(_) => Ok(None),
         None => empty_folder(root, plan).map(Some),
     }
@@ -52,7 +53,7 @@ pub(crate) fn place(root: &Root, plan: &Plan) -> Result<Option<String>> {
 
 /// Mounts the spare on `folder`; gives its handle. The mount that the folder lies on must be cut off from its peers, or others
 /// would see it.
-pub(crate) fn mount(root: &Root, folder: &str) -> Result<OwnedFd> {
+pub(crate) fn mount(root: &Root, folder: &str, mounts: &[Mount]) -> Result<OwnedFd> {
     let kind = root.filesystem().name();
     let failed = |call: &str, e: std::io::Error| {
         Error::call(format!("spare {kind}: {call}({})", root.show(folder)), e)
@@ -61,7 +62,7 @@ pub(crate) fn mount(root: &Root, folder: &str) -> Result<OwnedFd> {
     // Opened before there is something to take off: that must not fail for want of a descriptor.
     let (above, name) = folder.rsplit_once('/').unwrap_or(("", folder));
     let above = root.folder(above).map_err(|e| failed("open", e))?;
-    let flags = match must_keep_mounts(root) {
+    let flags = match must_keep_mounts(root, mounts) {
         true => OpenTreeFlags::AT_RECURSIVE,
         false => OpenTreeFlags::empty(),
     };
@@ -70,7 +71,7 @@ pub(crate) fn mount(root: &Root, folder: &str) -> Result<OwnedFd> {
         .or_else(|_| clone(root.handle(), OpenTreeFlags::AT_RECURSIVE));
     cloned
         .and_then(|tree| move_to(&tree, &on))
-        .or_else(|_| classic(root, &on))
+        .or_else(|_| classic(root, &on, mounts))
         .map_err(|e| failed("mount", e))?;
     let handle = root.folder(folder).map_err(|e| {
         take_off_name(&above, name);
@@ -85,7 +86,8 @@ pub(crate) fn mount(root: &Root, folder: &str) -> Result<OwnedFd> {
 
 /// Takes the spare off.
 pub(crate) fn unmount(root: &Root) -> Result<()> {
-    let Some(folder) = existing(root) else {
+    let mounts = mountinfo::read().unwrap_or_default();
+    let Some(folder) = existing(root, &mounts) else {
         return Ok(());
     };
     root.folder(&folder)
@@ -97,7 +99,7 @@ pub(crate) fn unmount(root: &Root) -> Result<()> {
 }
 
 /// The same with mount(2), where the new interface is missing.
-fn classic(root: &Root, on: &OwnedFd) -> std::io::Result<()> {
+fn classic(root: &Root, on: &OwnedFd, mounts: &[Mount]) -> std::io::Result<()> {
     let bind = |flags| {
         nix::mount::mount(
             Some(&*by_fd(root.handle())),
@@ -108,7 +110,7 @@ fn classic(root: &Root, on: &OwnedFd) -> std::io::Result<()> {
         )
     };
     let recursive = MsFlags::MS_BIND | MsFlags::MS_REC;
-    let first = if must_keep_mounts(root) {
+    let first = if must_keep_mounts(root, mounts) {
         recursive
     } else {
         MsFlags::MS_BIND
@@ -117,15 +119,13 @@ fn classic(root: &Root, on: &OwnedFd) -> std::io::Result<()> {
 }
 
 /// Whether a clone without the mounts below `/proc` would show what they hide.
-fn must_keep_mounts(root: &Root) -> bool {
-    match (root.mountpoint(), mountinfo::read()) {
-        (Ok(point), Ok(mounts)) => mountinfo::hides(&mounts, &point, root.filesystem().kind()),
-        _ => true,
-    }
+fn must_keep_mounts(root: &Root, mounts: &[Mount]) -> bool {
+    let hides = |point: PathBuf| mountinfo::hides(mounts, &point, root.filesystem().kind());
+    root.mountpoint().map_or(true, hides)
 }
 
 /// The folder of a spare that is already mounted.
-fn existing(root: &Root) -> Option<String> {
+fn existing(root: &Root, mounts: &[Mount]) -> Option<String> {
     let is_spare = |path: &String| {
         let is_root = || -> std::io::Result<bool> {
             let fd = root.folder(path)?;
@@ -133,8 +133,8 @@ fn existing(root: &Root) -> Option<String> {
         };
         is_root().unwrap_or(false)
     };
-    let (point, mounts) = (root.mountpoint().ok()?, mountinfo::read().ok()?);
-    let whole = |mount: &&mountinfo::Mount| {
+    let point = root.mountpoint().ok()?;
+    let whole = |mount: &&Mount| {
         mount.fs == root.filesystem().kind() && mount.root.as_os_str() == "/" && mount.point != point
     };
     let mut below = mounts
@@ -146,7 +146,9 @@ fn existing(root: &Root) -> Option<String> {
 
 /// A folder for a short-lived mount while `plan` is carried out: an empty one, else the spare's own.
 pub(crate) fn spot(root: &Root, plan: &Plan) -> Result<String> {
-    empty_folder(root, plan).or_else(|error| existing(root).ok_or(error))
+    // Looked for among the mounts as they are now: the spare may just have been mounted.
+    let existing = || existing(root, &mountinfo::read().ok()?);
+    empty_folder(root, plan).or_else(|error| existing().ok_or(error))
 }
 
 fn empty_folder(root: &Root, plan: &Plan) -> Result<String> {
