@@ -6,9 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process;
 
-use nix::unistd::getppid;
 use procemu::{Error, Templates};
 
 use crate::place::Around;
@@ -32,11 +30,12 @@ pub(crate) fn of(spec: &Spec, around: &Around, container: &Path, state_dir: &Pat
         return None;
     }
     let folder = state_dir.join(TEMPLATES);
-    let mut templates = Templates::of(process::id(), &folder).ok()?;
+    // By the numbers of the procfs at /proc, which may be that of another pid namespace.
+    let own = fs::read_link("/proc/self").ok()?;
+    let mut templates = Templates::of(own.to_str()?.parse().ok()?, &folder).ok()?;
     if around.may_be_needed(Some(spec)) {
         // This process will be in a mount namespace of its own by then, but not whoever called it.
-        let engine = u32::try_from(getppid().as_raw()).ok()?;
-        let engine = Templates::of(engine, &folder).ok()?;
+        let engine = Templates::of(parent()?, &folder).ok()?;
         if !engine.is_in_namespace_of(&templates) {
             return None;
         }
@@ -45,6 +44,12 @@ pub(crate) fn of(spec: &Spec, around: &Around, container: &Path, state_dir: &Pat
     // Before any can be made for it.
     note(container, state_dir).ok()?;
     Some(templates)
+}
+
+/// Who called this process (proc_pid_stat(5), field 4; the second one is a name that may hold anything, in parentheses).
+fn parent() -> Option<u32> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// Whether a process of the container may have CAP_SYS_ADMIN. One for which no capabilities are listed has the runtime's; what is no

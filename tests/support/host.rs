@@ -68,9 +68,13 @@ impl Host {
         }
         if !left.is_empty() {
             sleep(Duration::from_millis(100));
-            for controller in cgroups() {
-                for path in entries_naming(&controller, bed.id()) {
-                    remove_cgroup(&path);
+            for path in cgroups_of(bed) {
+                let is_empty =
+                    fs::read_to_string(path.join("cgroup.procs")).is_ok_and(|text| text.is_empty());
+                remove_cgroup(&path);
+                // A runtime gives up on a cgroup that the kernel calls busy for too long, gVisor's more often: nobody was in it.
+                if is_empty && !path.exists() {
+                    left.retain(|line| *line != shown_cgroup(&path));
                 }
             }
         }
@@ -108,10 +112,7 @@ impl Host {
             let paths = entries_naming(Path::new(folder), bed.id());
             left.extend(paths.iter().map(|path| format!("file {}", path.display())));
         }
-        for controller in cgroups() {
-            let paths = entries_naming(&controller, bed.id());
-            left.extend(paths.iter().map(|path| format!("cgroup {}", path.display())));
-        }
+        left.extend(cgroups_of(bed).iter().map(|path| shown_cgroup(path)));
         left
     }
 }
@@ -153,6 +154,17 @@ fn cgroups() -> Vec<PathBuf> {
         .filter(|path| path.is_dir())
         .chain([root.to_owned()])
         .collect()
+}
+
+/// Those that the bed's containers have, or had.
+fn cgroups_of(bed: &Bed) -> Vec<PathBuf> {
+    let all = cgroups().into_iter();
+    all.flat_map(|controller| entries_naming(&controller, bed.id()))
+        .collect()
+}
+
+fn shown_cgroup(path: &Path) -> String {
+    format!("cgroup {}", path.display())
 }
 
 /// A cgroup's folder goes by rmdir alone, after those in it; one that cannot go has been reported.
