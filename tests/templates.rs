@@ -58,7 +58,10 @@ fn told_of(bed: &Bed, runtime: Runtime, text: &str) -> TestResult<String> {
             ("kernel/cap_last_cap", "{ computed = 'cap_last_cap' }"),
         ],
     )?;
-    let config = bed.config(&table)?;
+    let config = bed.config_with(&format!(
+        "profiles = []\ntables = [{:?}]\n[policy]\ntemplates = true\n",
+        table.display()
+    ))?;
     let script = bed.runtime_script(&runtime, &format!("{ABOUT}{text}"))?;
     script.env("CONFIG", config).succeed()
 }
@@ -72,6 +75,7 @@ fn shared(bed: &Bed, runtime: Runtime) -> TestResult {
         [ "$(tmpfs y)" != "$(tmpfs z)" ] || echo "built for one container"
         [ "$(tmpfs z)$(tmpfs a)" = "$(tmpfs a)$(tmpfs b)" ] || echo "two file systems"
         templates; pinned
+        grep ' /proc/sys/kernel ' "/proc/$(cat "$BED/b.pid")/mountinfo" | cut -d ' ' -f 6 | sort -u
         in_container b cat /proc/sys/kernel/made_up /proc/sys/vm/made_up /proc/sys/kernel/ostype
         for file in kernel/made_up kernel/panic vm/made_up; do
           in_container b sh -c "echo 3 > /proc/sys/$file" 2> /dev/null && echo "took a write: $file"
@@ -85,7 +89,11 @@ fn shared(bed: &Bed, runtime: Runtime) -> TestResult {
         ended c
         left"#;
     let said = told(bed, runtime, &["a", "b", "c"], text)?;
-    equal("what was said", said.as_str(), "0\n1\n1\n7\n8\nLinux\n7")
+    equal(
+        "what was said",
+        said.as_str(),
+        "0\n1\n1\nro,nosuid,nodev,noexec,relatime\n7\n8\nLinux\n7",
+    )
 }
 
 /// The same where the runtime itself is given a mount namespace: what keeps the template is found by way of whoever called.

@@ -189,7 +189,7 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
         _ => return Err(BundleError::Hook(options.hook.to_owned())),
     };
     let templates = match (options.around, options.container) {
-        (Some(around), Some(container)) if !place.is_empty() => {
+        (Some(around), Some(container)) if policy.templates && !place.is_empty() => {
             templates::of(&spec, around, container, &options.config.state_dir)
         }
         _ => None,

@@ -5,7 +5,7 @@ use std::fs::{self, DirBuilder};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use procemu::{Error, Templates};
 
@@ -26,7 +26,13 @@ const CONTAINERS: &str = "containers";
 /// Clones are read-only mounts of what other containers have, too. Who has CAP_SYS_ADMIN over them could make them take
 /// writes; in a user namespace the hook may not enter the namespace that keeps them.
 pub(crate) fn of(spec: &Spec, around: &Around, container: &Path, state_dir: &Path) -> Option<Templates> {
-    if spec.lists("user") || may_mount(spec) {
+    let has_own = |kind: &str| {
+        let mut listed = spec.linux.namespaces.iter().filter(|listed| listed.kind == kind);
+        listed
+            .next()
+            .is_some_and(|listed| listed.path.as_os_str().is_empty())
+    };
+    if spec.lists("user") || !has_own("mount") || may_mount(spec) {
         return None;
     }
     let folder = state_dir.join(TEMPLATES);
@@ -60,7 +66,8 @@ fn may_mount(spec: &Spec) -> bool {
     };
     lists.values().flatten().any(|name| {
         let name = name.to_ascii_uppercase();
-        name == "CAP_SYS_ADMIN" || !name.starts_with("CAP_")
+        let plain = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+        name == "CAP_SYS_ADMIN" || !name.strip_prefix("CAP_").is_some_and(plain)
     })
 }
 
@@ -73,7 +80,12 @@ pub(crate) fn state_of(runtime: &Path, root: Option<&OsStr>, id: Option<&OsStr>)
         (None, Kind::Youki) => "/run/youki".into(),
         (None, Kind::Unknown) => return None,
     };
-    Some(root.join(id?))
+    // Else it would lead to a folder that is always there.
+    let mut parts = Path::new(id?).components();
+    match (parts.next(), parts.next()) {
+        (Some(Component::Normal(name)), None) => Some(root.join(name)),
+        _ => None,
+    }
 }
 
 /// Notes that the container with its state in the folder `container` may be given clones.
@@ -104,20 +116,30 @@ fn note(container: &Path, state_dir: &Path) -> io::Result<()> {
 /// # Errors
 /// What cannot be taken off.
 pub(crate) fn end_with_last(state_dir: &Path) -> Result<(), Error> {
-    let Ok(links) = state_dir.join(CONTAINERS).read_dir() else {
-        return Ok(());
-    };
-    let mut there = 0;
-    for link in links.flatten() {
-        match link.path().exists() {
-            true => there += 1,
-            false => drop(fs::remove_file(link.path())),
+    let there = links(state_dir).filter(|link| match link.exists() {
+        true => true,
+        false => {
+            // Its container is gone without us.
+            let _ = fs::remove_file(link);
+            false
         }
-        if there > 1 {
-            return Ok(());
-        }
+    });
+    match there.count() {
+        0 | 1 => clear(state_dir),
+        _ => Ok(()),
     }
-    clear(state_dir)
+}
+
+/// The links to containers.
+fn links(state_dir: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = state_dir
+        .join(CONTAINERS)
+        .read_dir()
+        .into_iter()
+        .flatten()
+        .flatten();
+    let links = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
+    links.map(|entry| entry.path())
 }
 
 /// Takes all templates off.
@@ -126,8 +148,9 @@ pub(crate) fn end_with_last(state_dir: &Path) -> Result<(), Error> {
 /// What cannot be taken off.
 pub fn clear(state_dir: &Path) -> Result<(), Error> {
     Templates::clear(&state_dir.join(TEMPLATES))?;
-    // A link that stays is found stale later.
-    let _ = fs::remove_dir_all(state_dir.join(CONTAINERS));
+    // A link that stays is found stale later, and what is not ours stays.
+    links(state_dir).for_each(|link| drop(fs::remove_file(link)));
+    let _ = fs::remove_dir(state_dir.join(CONTAINERS));
     Ok(())
 }
 
@@ -150,6 +173,7 @@ mod tests {
             r#"{"capabilities":{"bounding":["cap_sys_admin"]}}"#,
             r#"{"capabilities":{"ambient":["CAP_SYS_ADMIN"]}}"#,
             r#"{"capabilities":{"permitted":["21"]}}"#,
+            r#"{"capabilities":{"permitted":["CAP_SYS_ADMIN "]}}"#,
             r#"{"capabilities":{"new":["SYS_ADMIN"]}}"#,
         ] {
             assert!(may(process), "{process}");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{StatFs, fstatfs};
+use rustix::fs::{StatFs, fstat, fstatfs};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
     fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
@@ -71,11 +71,15 @@ fn from_template<'a>(order: &Order<'a>) -> Option<FromTemplate<'a>> {
         order.source,
         order.options.label.as_deref(),
     )?;
+    let device = |fd: &dyn AsFd| fstat(fd.as_fd()).map(|found| found.st_dev);
     let covered = |at: &str| {
-        order
-            .mounts
-            .iter()
-            .any(|mount| mount.point.starts_with(point.join(at)))
+        let mut mounts = order.mounts.iter();
+        // Also by another file system above it.
+        mounts.any(|mount| mount.point.starts_with(point.join(at)))
+            || match (order.root.walk(at), device(&order.root.handle())) {
+                (Ok(part), Ok(root)) => device(&part) != Ok(root),
+                _ => true,
+            }
     };
     // Before anything else, as the kernel may lack what any of it needs.
     if content.parts().any(covered) || sys::mount_setattr(order.root.handle(), 0, 0, false).is_err() {

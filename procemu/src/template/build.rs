@@ -27,8 +27,9 @@ pub(super) fn build(content: &Content<'_>, text: &str) -> Result<OwnedFd> {
     let namespace = open(CWD, Path::new("/proc/thread-self/ns/mnt"), OFlags::empty())?;
     change("/", MsFlags::MS_PRIVATE | MsFlags::MS_REC)?;
     move_in(&tree(content, text)?)?;
-    // For whoever is given a mount of it, and may remount it.
-    change("/", MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY)?;
+    // The file system, for whoever is given a mount of it and may remount that. It sets the flags of this mount anew.
+    let none = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    change("/", MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | none)?;
     Ok(namespace)
 }
 

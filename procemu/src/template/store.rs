@@ -17,6 +17,7 @@ use super::build::build;
 use super::{Content, enter, open};
 use crate::error::{Error, Result};
 use crate::mount::by_fd;
+use crate::mountinfo;
 
 /// `NSFS_MAGIC` in linux/magic.h.
 const NSFS: FsWord = 0x6e73_6673;
@@ -95,18 +96,33 @@ fn make(path: &Path, content: &Content<'_>, text: &str, engine: &OwnedFd) -> Res
     ))
 }
 
-/// Takes all in `folder` off, and the folder.
+/// Takes all in `folder` off, and the folder, as far as it is nobody else's. Waits for nobody: whoever builds has the lock.
 pub(super) fn clear(folder: &Path) -> Result<()> {
-    let Some(_lock) = lock(folder, FlockArg::LockExclusive)? else {
+    let Some(_lock) = lock(folder, FlockArg::LockExclusiveNonblock)? else {
         return Ok(());
     };
     let shown = folder.display();
-    // The mount that keeps the pins to this namespace, and they with it.
+    empty(folder)?;
+    // What somebody else has mounted in it would go with it.
+    let mounts = mountinfo::read()?;
+    if mounts
+        .iter()
+        .any(|mount| mount.point != folder && mount.point.starts_with(folder))
+    {
+        return Ok(());
+    }
+    // The mount that keeps the pins to this namespace. The lock is a handle on it.
     match umount2(folder, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
         Ok(()) | Err(nix::Error::EINVAL) => {}
         Err(errno) => return Err(Error::call(format!("umount2({shown}, MNT_DETACH)"), errno)),
     }
-    fs::remove_dir_all(folder).map_err(|e| Error::call(format!("rmdir({shown})"), e))
+    empty(folder)?;
+    match fs::remove_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => {
+            Err(Error::call(format!("rmdir({shown})"), error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What is there of one template.
@@ -155,10 +171,19 @@ fn name(text: &str) -> String {
     format!("{:016x}", hasher.finish())
 }
 
+/// The files of templates in the folder. What has another name is nobody's here.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let failed = |e| Error::call(format!("getdents({})", folder.display()), e);
-    let entries = fs::read_dir(folder).map_err(failed)?;
-    entries.map(|entry| Ok(entry.map_err(failed)?.path())).collect()
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        let is_ours = name.len() == 16 && name.as_encoded_bytes().iter().all(u8::is_ascii_hexdigit);
+        if is_ours && !entry.file_type().map_err(failed)?.is_dir() {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
 }
 
 fn make_folder(folder: &Path) -> Result<()> {

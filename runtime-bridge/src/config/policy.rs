@@ -100,4 +100,6 @@ pub struct Policy {
     pub missing_sysctls: MissingSysctls,
     /// `refused_sysctls`.
     pub refused_sysctls: RefusedSysctls,
+    /// `templates`: whether containers that cannot make them take writes are given clones of what they have in common.
+    pub templates: bool,
 }

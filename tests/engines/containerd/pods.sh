@@ -57,7 +57,7 @@ no_pod "$first"
 
 echo "== template"
 printf '%s\n' '[keys]' '"kernel/made_up" = { value = 3 }' > "$NODE/own.toml"
-echo "tables = [\"$NODE/own.toml\"]" > /etc/procemu/bridge.toml
+printf '%s\n' "tables = [\"$NODE/own.toml\"]" '[policy]' 'templates = true' > /etc/procemu/bridge.toml
 pod_of procemu .
 for name in one two three; do
   container_of "$name" .
@@ -68,6 +68,7 @@ cut -d' ' -f1 "$NODE/one"
 cmp "$NODE/one" "$NODE/two" && cmp "$NODE/one" "$NODE/three" && echo "one tmpfs"
 ls /run/procemu/templates | wc -l
 no_pod "$pod"
+ls /run/procemu | grep -v '^runtime-' || true
 echo "tables = [\"$TABLE\"]" > /etc/procemu/bridge.toml
 
 echo "== volumes"
