@@ -41,8 +41,7 @@ pub(super) fn find_or_make(
         return Ok(namespace);
     }
     make_folder(folder)?;
-    let _lock = lock(folder, FlockArg::LockExclusiveNonblock)?
-        .ok_or_else(|| Error::place("another process has the folder"))?;
+    let _lock = lock(folder)?.ok_or_else(|| Error::place("another process has the folder"))?;
     // Whoever had the lock before may have built it.
     match find(&path)? {
         Found::Pin(namespace) => return Ok(namespace),
@@ -98,7 +97,7 @@ fn make(path: &Path, content: &Content<'_>, text: &str, engine: &OwnedFd) -> Res
 
 /// Takes all in `folder` off, and the folder, as far as it is nobody else's. Waits for nobody: whoever builds has the lock.
 pub(super) fn clear(folder: &Path) -> Result<()> {
-    let Some(_lock) = lock(folder, FlockArg::LockExclusiveNonblock)? else {
+    let Some(_lock) = lock(folder)? else {
         return Ok(());
     };
     let shown = folder.display();
@@ -196,8 +195,8 @@ fn make_folder(folder: &Path) -> Result<()> {
     made.map_err(|e| Error::call(format!("mkdir({})", folder.display()), e))
 }
 
-/// The lock of whoever builds or takes off. `None` where there is no folder, or with `LockExclusiveNonblock` somebody else has it.
-fn lock(folder: &Path, how: FlockArg) -> Result<Option<Flock<File>>> {
+/// The lock of whoever builds or takes off. `None` where there is no folder, or somebody else has it.
+fn lock(folder: &Path) -> Result<Option<Flock<File>>> {
     let failed = |call: &str, e: io::Error| Error::call(format!("{call}({})", folder.display()), e);
     let handle = match open(CWD, folder, OFlags::DIRECTORY | OFlags::NOFOLLOW) {
         Err(error) if error.errno() == Some(libc::ENOENT) => return Ok(None),
@@ -210,7 +209,7 @@ fn lock(folder: &Path, how: FlockArg) -> Result<Option<Flock<File>>> {
             folder.display()
         )));
     }
-    match Flock::lock(handle, how) {
+    match Flock::lock(handle, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => {
             // Whoever takes all off takes the folder away; then this is the lock of one that nobody else will open.
             let still = fs::symlink_metadata(folder).is_ok_and(|now| now.ino() == has.ino());
