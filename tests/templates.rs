@@ -13,6 +13,7 @@ fn main() -> ExitCode {
     suite.for_runtimes("around_the_runtime", around_the_runtime);
     suite.for_runtimes("own_namespaces", own_namespaces);
     suite.for_runtimes("not_for_all", not_for_all);
+    suite.for_runtimes("written_to", written_to);
     suite.for_runtimes("tampered", tampered);
     suite.for_runtimes("gone", gone);
     suite.for_runtimes("at_once", at_once);
@@ -82,6 +83,7 @@ fn shared(bed: &Bed, runtime: Runtime) -> TestResult {
           in_container b rm "/proc/sys/$file" 2> /dev/null && echo "gone: $file"
         done
         ended a y z
+        ls "$STATE/containers" | wc -l
         started c
         [ "$(tmpfs b)" = "$(tmpfs c)" ] || echo "another one while b is there"
         ended b
@@ -92,7 +94,7 @@ fn shared(bed: &Bed, runtime: Runtime) -> TestResult {
     equal(
         "what was said",
         said.as_str(),
-        "0\n1\n1\nro,nosuid,nodev,noexec,relatime\n7\n8\nLinux\n7",
+        "0\n1\n1\nro,nosuid,nodev,noexec,relatime\n7\n8\nLinux\n1\n7",
     )
 }
 
@@ -155,16 +157,46 @@ fn not_for_all(bed: &Bed, runtime: Runtime) -> TestResult {
     )
 }
 
+/// Who may mount in a container with a clone, by joining its namespaces, makes mounts and file system writable, and writes nothing for all
+/// that.
+fn written_to(bed: &Bed, runtime: Runtime) -> TestResult {
+    let text = r#"
+        warm; started a; started b
+        [ "$(tmpfs a)" = "$(tmpfs b)" ] || echo "two file systems"
+        # All that a container could be given but for the one capability.
+        setpriv --bounding-set=-linux_immutable --inh-caps=-linux_immutable \
+          nsenter --mount --pid --target "$(cat "$BED/a.pid")" sh -c '
+            cd /proc/sys
+            mount -t tmpfs -o remount,rw tmpfs kernel && mount -o remount,bind,rw kernel || echo "not writable at all"
+            for file in made_up cap_last_cap; do
+              (echo 3 > kernel/$file) 2> /dev/null && echo "took a write: $file"
+              truncate --size 0 kernel/$file 2> /dev/null && echo "truncated: $file"
+              chmod 0666 kernel/$file 2> /dev/null && echo "changed: $file"
+              rm kernel/$file 2> /dev/null && echo "gone: $file"
+            done
+            (: > kernel/new) 2> /dev/null && echo "a new one"
+            chmod 0777 kernel 2> /dev/null && echo "changed: kernel"
+            true'
+        for name in a b; do in_container "$name" cat /proc/sys/kernel/made_up; done
+        ended a b y z; left"#;
+    equal(
+        "what was said",
+        told(bed, runtime, &["a", "b"], text)?.as_str(),
+        "7\n7",
+    )
+}
+
 /// Whatever is in the folder instead, containers start, and have what they are to have.
 fn tampered(bed: &Bed, runtime: Runtime) -> TestResult {
     let text = r#"
         warm; started a
         pin=$(echo "$STATE"/templates/*)
-        # Another namespace.
+        # Another namespace, which is found out and taken off.
         umount "$pin"; until unshare --mount="$pin" true 2> /dev/null; do :; done
         started b; in_container b cat /proc/sys/kernel/made_up
+        ls "$STATE/templates"
         # No namespace at all.
-        umount "$pin"; echo 9 > "$pin"
+        echo 9 > "$pin"
         started c; in_container c cat /proc/sys/kernel/made_up
         # Others may write there.
         rm "$pin"; chmod 0777 "$STATE/templates"

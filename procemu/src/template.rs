@@ -19,7 +19,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::sched::{CloneFlags, setns};
-use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, openat, statat};
 use rustix::mount::{OpenTreeFlags, open_tree};
 use serde::{Deserialize, Serialize};
 
@@ -99,7 +99,10 @@ impl Templates {
             let engine = self.engine()?;
             enter(&engine)?;
             enter(&store::find_or_make(&self.folder, content, &text, &engine)?)?;
-            take(content, &text)
+            take(content, &text).inspect_err(|_| {
+                // The next container that asks has it built.
+                let _ = enter(&engine).and_then(|()| store::forget(&self.folder, &text));
+            })
         });
         taken.map_err(|error| error.during("template"))
     }
@@ -131,6 +134,9 @@ fn inode(file: &OwnedFd) -> Result<u64> {
 }
 
 /// From within the template's namespace.
+///
+/// # Errors
+/// `Place` for one that is another, or whose originals are no longer those of the kernel.
 fn take(content: &Content<'_>, text: &str) -> Result<Vec<OwnedFd>> {
     let root = open(CWD, Path::new("/"), OFlags::PATH)?;
     let mut found = String::new();
@@ -139,6 +145,12 @@ fn take(content: &Content<'_>, text: &str) -> Result<Vec<OwnedFd>> {
         .map_err(|e| Error::call(format!("read({CONTENT})"), e))?;
     if found != text {
         return Err(Error::place("it holds something else"));
+    }
+    // A module that was unloaded has taken its keys along; loaded again, it has others of the same names.
+    for path in content.passed() {
+        let at = format!("{}/{path}", content.layer());
+        statat(&root, at.as_str(), AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|e| Error::call(format!("fstatat({at})"), e))?;
     }
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC

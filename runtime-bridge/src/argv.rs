@@ -42,7 +42,7 @@ pub struct Invocation {
     pub subcommand: Subcommand,
     /// Where it stands among the arguments.
     index: Option<usize>,
-    /// The container's name, where the subcommand makes one.
+    /// The container's name, where the subcommand makes or deletes one.
     pub id: Option<OsString>,
     /// `--bundle`, as given: relative to the working directory.
     pub bundle: Option<OsString>,
@@ -148,15 +148,16 @@ pub fn parse(args: &[OsString]) -> Invocation {
         b"delete" => Subcommand::Delete,
         _ => Subcommand::Other,
     };
-    if subcommand.makes_container() {
+    if subcommand.makes_container() || subcommand == Subcommand::Delete {
         let mut at = flags.at + 1;
+        let valued = match subcommand {
+            // `-f` is `--force` there.
+            Subcommand::Delete => &[],
+            _ => LOCAL,
+        };
         // runc also takes flags behind the container's name.
         while at < args.len() {
-            let mut flags = Flags {
-                args,
-                at,
-                valued: LOCAL,
-            };
+            let mut flags = Flags { args, at, valued };
             for (name, value) in flags.by_ref() {
                 match (name, value) {
                     (b"bundle" | b"b", Some(value)) => found.bundle = Some(value.to_owned()),

@@ -88,13 +88,17 @@ pub(crate) fn state_of(runtime: &Path, root: Option<&OsStr>, id: Option<&OsStr>)
     }
 }
 
-/// Notes that the container with its state in the folder `container` may be given clones.
-fn note(container: &Path, state_dir: &Path) -> io::Result<()> {
+fn link_to(container: &Path, state_dir: &Path) -> PathBuf {
     let mut hasher = DefaultHasher::new();
     container.hash(&mut hasher);
-    let link = state_dir
+    state_dir
         .join(CONTAINERS)
-        .join(format!("{:016x}", hasher.finish()));
+        .join(format!("{:016x}", hasher.finish()))
+}
+
+/// Notes that the container with its state in the folder `container` may be given clones.
+fn note(container: &Path, state_dir: &Path) -> io::Result<()> {
+    let link = link_to(container, state_dir);
     let made = match symlink(container, &link) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let folder = state_dir.join(CONTAINERS);
@@ -110,22 +114,24 @@ fn note(container: &Path, state_dir: &Path) -> io::Result<()> {
     }
 }
 
-/// Takes all templates off if no more than one container is there that may have clones, which is about to be deleted: nothing of ours
-/// stays without containers. Clones stay what they are, and who needs a template builds it anew.
+/// Notes that the container with its state in the folder `container` is about to be deleted, and takes all templates off if no other is
+/// there that may have clones: nothing of ours stays without containers. Clones stay what they are, and who needs a template builds it
+/// anew.
 ///
 /// # Errors
 /// What cannot be taken off.
-pub(crate) fn end_with_last(state_dir: &Path) -> Result<(), Error> {
-    let there = links(state_dir).filter(|link| match link.exists() {
-        true => true,
-        false => {
-            // Its container is gone without us.
+pub(crate) fn end_with(container: Option<&Path>, state_dir: &Path) -> Result<(), Error> {
+    let ends = container.map(|container| link_to(container, state_dir));
+    let others = links(state_dir).filter(|link| {
+        // A dangling link's container is gone without us, or not there yet; then it is noted no longer, and its own end is one of the last.
+        let stays = ends.as_ref() != Some(link) && link.exists();
+        if !stays {
             let _ = fs::remove_file(link);
-            false
         }
+        stays
     });
-    match there.count() {
-        0 | 1 => clear(state_dir),
+    match others.count() {
+        0 => clear(state_dir),
         _ => Ok(()),
     }
 }

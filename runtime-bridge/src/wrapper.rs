@@ -61,8 +61,9 @@ pub fn run(program: &Program, args: &[OsString], config: Option<&Path>) {
         Ok((path, None)) => exec(&path, args),
         Ok((path, Some(config))) if invocation.subcommand == Subcommand::Delete => {
             // Whatever is wrong with it, the container has to go.
+            let container = templates::state_of(&path, invocation.root.as_deref(), invocation.id.as_deref());
             if config.policy.templates
-                && let Err(error) = templates::end_with_last(&config.state_dir)
+                && let Err(error) = templates::end_with(container.as_deref(), &config.state_dir)
             {
                 report.tell(Level::Warning, &chain(&error));
             }

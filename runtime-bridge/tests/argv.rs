@@ -233,6 +233,26 @@ fn engines_command_lines() {
 }
 
 #[test]
+fn names_of_containers_are_found() {
+    for (line, id) in [
+        ("--root /r create --bundle /b ID", Some("ID")),
+        ("run -b /b ID", Some("ID")),
+        ("delete ID", Some("ID")),
+        (
+            "--root /r --log /l --log-format json delete --force ID",
+            Some("ID"),
+        ),
+        ("delete -f ID", Some("ID")),
+        ("delete ID --force", Some("ID")),
+        ("delete -- ID", Some("ID")),
+        ("delete --force", None),
+        ("kill ID", None),
+    ] {
+        assert_eq!(parse(&words(line)).id.as_deref(), id.map(OsStr::new), "{line}");
+    }
+}
+
+#[test]
 fn another_call_gets_the_global_flags_but_the_log() {
     for (line, flags) in [
         (

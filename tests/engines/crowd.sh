@@ -16,25 +16,30 @@ containers="1 2 3"
 # handler_of POD
 handler_of() { [ $(($1 % 2)) = 0 ] && echo procemu || echo runc; }
 
-# make POD: again where containerd 1.6 has lost a new sandbox's process over a restart, as a kubelet does.
-make() {
-  local turn said=$CROWD/$1.said
-  for turn in 1 2 3; do
+# again COMMAND ARGUMENTS: as long as it fails, as a kubelet does: containerd 1.6 that comes back after a crash loses new sandboxes'
+# processes and its connections to shims. What names us is no failure of containerd's.
+again() {
+  local turn said
+  said=$(mktemp "$NODE/said.XXXXXX")
+  for turn in $(seq 10); do
     # A process of its own, which an error ends.
-    (set -e; make_once "$1") 2> "$said" &
+    (set -e; "$@") 2> "$said" &
     ! wait $! || return 0
-    grep -q 'namespace path: lstat /proc/0/ns/' "$said" || break
-    finish "$1"
-    rm -r "${CROWD:?}/$1"
+    ! grep -q procemu "$said" || break
+    sleep 0.2
   done
-  cat "$said" >&2
+  echo "$*, $turn times: $(cat "$said")" >&2
   return 1
 }
+
+# make POD
+make() { again make_once "$1"; }
 
 # make_once POD: its sandbox, then all its containers at once. What makes them is in $CROWD/POD/.
 make_once() {
   local name=$1 handler asked config
   local folder=$CROWD/$name
+  [ ! -e "$folder" ] || unmake "$name"
   mkdir "$folder"
   handler=$(handler_of "$name")
   asked="\"net.ipv4.ip_local_port_range\":\"$((20000 + name)) 30000\""
@@ -57,19 +62,29 @@ make_container() {
   echo "{\"containerId\":\"$(cat "$folder/$1")\"}" | cri StartContainer > /dev/null
 }
 
+# unmake POD: what there is of it.
+unmake() {
+  [ ! -s "$CROWD/$1/pod" ] || finish_once "$1"
+  rm -r "${CROWD:?}/$1"
+}
+
 # together COMMAND ARGUMENTS: COMMAND with each of them, at once.
 together() {
-  local argument child children=()
+  local argument child children=() failed=0
   for argument in $2; do
     # A shell of its own, which an error ends.
     (set -e; "$1" "$argument") &
     children+=($!)
   done
-  for child in "${children[@]}"; do wait "$child"; done
+  # For each of them, so that none is still at it when this is called again.
+  for child in "${children[@]}"; do wait "$child" || failed=1; done
+  return "$failed"
 }
 
 # within POD CONTAINER COMMAND
-within() {
+within() { again within_once "$@"; }
+
+within_once() {
   echo "{\"containerId\":\"$(cat "$CROWD/$1/$2")\",\"cmd\":[\"sh\",\"-c\",\"cd /proc/sys; $3\"]}" | cri ExecSync > "$CROWD/$1/said-$2"
   field stdout < "$CROWD/$1/said-$2" | base64 -d
 }
@@ -101,7 +116,9 @@ compare() {
 }
 
 # finish POD
-finish() {
+finish() { again finish_once "$1"; }
+
+finish_once() {
   echo "{\"podSandboxId\":\"$(cat "$CROWD/$1/pod")\"}" > "$CROWD/$1/end"
   cri StopPodSandbox < "$CROWD/$1/end" > /dev/null
   cri RemovePodSandbox < "$CROWD/$1/end" > /dev/null

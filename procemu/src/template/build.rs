@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{fchdir, pivot_root};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, IFlags, Mode, OFlags, ioctl_setflags, openat};
 
 use super::namespaces::refuse_namespaced;
 use super::{CONTENT, Content, open};
@@ -42,6 +42,9 @@ fn tree(content: &Content<'_>, text: &str) -> Result<OwnedFd> {
     let tree = tmpfs(room, content.layer(), content.label(), &proc)?;
     write(&tree, text)?;
     snapshot.write(tree.as_fd(), content.layer())?;
+    // Who has CAP_SYS_ADMIN in the mount namespace of a clone, as a container has that joins its pid namespace, can make mount and file
+    // system writable. Files all containers share must not follow.
+    snapshot.freeze(tree.as_fd(), content.layer())?;
     for path in content.passed() {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
         let folder = proc
@@ -66,9 +69,11 @@ fn write(tree: &OwnedFd, text: &str) -> Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let file = openat(tree, CONTENT, flags, Mode::from_raw_mode(0o400))
         .map_err(|e| Error::call("create(content)", e))?;
-    File::from(file)
+    let file = File::from(file);
+    (&file)
         .write_all(text.as_bytes())
-        .map_err(|e| Error::call("write(content)", e))
+        .map_err(|e| Error::call("write(content)", e))?;
+    ioctl_setflags(&file, IFlags::IMMUTABLE).map_err(|e| Error::call("ioctl(content, FS_IOC_SETFLAGS)", e))
 }
 
 /// Makes `tree` all that the thread's mount namespace has.

@@ -49,7 +49,7 @@ impl<'a> Content<'a> {
             return None;
         }
         let mut content = Self {
-            version: 1,
+            version: 2,
             layer,
             label,
             parts,

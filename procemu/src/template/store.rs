@@ -22,6 +22,9 @@ use crate::mountinfo;
 /// `NSFS_MAGIC` in linux/magic.h.
 const NSFS: FsWord = 0x6e73_6673;
 
+/// On how many processors to build one, at most.
+const TRIES: usize = 16;
+
 /// A machine has a few tables. With more templates than this, all are taken off and begun again.
 const MOST: usize = 16;
 
@@ -37,7 +40,9 @@ pub(super) fn find_or_make(
     engine: &OwnedFd,
 ) -> Result<OwnedFd> {
     let path = folder.join(name(text));
-    if let Found::Pin(namespace) = find(&path)? {
+    if let Some(_handle) = open_folder(folder)?
+        && let Found::Pin(namespace) = find(&path)?
+    {
         return Ok(namespace);
     }
     make_folder(folder)?;
@@ -48,9 +53,7 @@ pub(super) fn find_or_make(
         Found::Failed => return Err(Error::place("it could not be built before")),
         Found::Asked => {}
         Found::Nothing => {
-            if entries(folder)?.len() >= MOST {
-                empty(folder)?;
-            }
+            make_room(folder)?;
             create(&path)?;
             return Err(Error::place("nobody asked for it before"));
         }
@@ -62,10 +65,45 @@ pub(super) fn find_or_make(
         .open(&path)
         .map_err(|e| failed("open", e))?;
     file.write_all(FAILED).map_err(|e| failed("write", e))?;
-    let namespace = make(&path, content, text, engine)?;
-    // Below the pin: without that it is as if it had been asked for.
-    file.set_len(0).map_err(|e| failed("ftruncate", e))?;
-    Ok(namespace)
+    let made = make(&path, content, text, engine);
+    if !made.as_ref().is_err_and(fails_again) {
+        // Below the pin: without that it is as if it had been asked for.
+        file.set_len(0).map_err(|e| failed("ftruncate", e))?;
+    }
+    made
+}
+
+/// Whether the kernel would say the same to the next one that asks: it lacks something, not this container alone.
+fn fails_again(error: &Error) -> bool {
+    matches!(
+        error.errno(),
+        None | Some(libc::ENOSYS | libc::EINVAL | libc::EPERM | libc::EOPNOTSUPP | libc::ENOTTY)
+    )
+}
+
+/// Takes the template with this text off.
+pub(super) fn forget(folder: &Path, text: &str) -> Result<()> {
+    match lock(folder)? {
+        Some(_lock) => take_off(&folder.join(name(text))),
+        // Whoever has it builds one, or takes all off.
+        None => Ok(()),
+    }
+}
+
+/// Makes room for one more: first goes what is no template, but has been asked for, or could not be built.
+fn make_room(folder: &Path) -> Result<()> {
+    if entries(folder)?.len() < MOST {
+        return Ok(());
+    }
+    for old in entries(folder)? {
+        if !matches!(find(&old), Ok(Found::Pin(_))) {
+            take_off(&old)?;
+        }
+    }
+    match entries(folder)?.len() < MOST {
+        true => Ok(()),
+        false => empty(folder),
+    }
 }
 
 /// A kernel pins no namespace that it takes for an older one than the caller's (EINVAL). From Linux 6.18 on the numbers by which it
@@ -78,7 +116,7 @@ fn make(path: &Path, content: &Content<'_>, text: &str, engine: &OwnedFd) -> Res
         let mut set = CpuSet::new();
         set.set(cpu).ok().map(|()| set)
     });
-    for processors in std::iter::once(allowed).chain(alone) {
+    for processors in std::iter::once(allowed).chain(alone).take(TRIES) {
         // Where that is refused, this try is like any other.
         let _ = sched_setaffinity(this, &processors);
         let namespace = build(content, text)?;
@@ -195,24 +233,38 @@ fn make_folder(folder: &Path) -> Result<()> {
     made.map_err(|e| Error::call(format!("mkdir({})", folder.display()), e))
 }
 
-/// The lock of whoever builds or takes off. `None` where there is no folder, or somebody else has it.
-fn lock(folder: &Path) -> Result<Option<Flock<File>>> {
-    let failed = |call: &str, e: io::Error| Error::call(format!("{call}({})", folder.display()), e);
+/// The folder. `None` where there is none.
+///
+/// # Errors
+/// `Place` for one that somebody else could have put a pin in.
+fn open_folder(folder: &Path) -> Result<Option<File>> {
     let handle = match open(CWD, folder, OFlags::DIRECTORY | OFlags::NOFOLLOW) {
         Err(error) if error.errno() == Some(libc::ENOENT) => return Ok(None),
         opened => File::from(opened?),
     };
-    let has = handle.metadata().map_err(|e| failed("fstat", e))?;
+    let has = handle
+        .metadata()
+        .map_err(|e| Error::call(format!("fstat({})", folder.display()), e))?;
     if has.uid() != geteuid().as_raw() || has.mode() & 0o022 != 0 {
         return Err(Error::place(format!(
             "{} must belong to the caller, and nobody else may write to it",
             folder.display()
         )));
     }
+    Ok(Some(handle))
+}
+
+/// The lock of whoever builds or takes off. `None` where there is no folder, or somebody else has it.
+fn lock(folder: &Path) -> Result<Option<Flock<File>>> {
+    let failed = |call: &str, e: io::Error| Error::call(format!("{call}({})", folder.display()), e);
+    let Some(handle) = open_folder(folder)? else {
+        return Ok(None);
+    };
+    let inode = handle.metadata().map_err(|e| failed("fstat", e))?.ino();
     match Flock::lock(handle, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => {
             // Whoever takes all off takes the folder away; then this is the lock of one that nobody else will open.
-            let still = fs::symlink_metadata(folder).is_ok_and(|now| now.ino() == has.ino());
+            let still = fs::symlink_metadata(folder).is_ok_and(|now| now.ino() == inode);
             Ok(still.then_some(lock))
         }
         Err((_, nix::Error::EWOULDBLOCK)) => Ok(None),
@@ -222,11 +274,12 @@ fn lock(folder: &Path) -> Result<Option<Flock<File>>> {
 
 /// Takes all templates off; clones stay what they are.
 fn empty(folder: &Path) -> Result<()> {
-    for old in entries(folder)? {
-        let _ = umount2(&old, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
-        fs::remove_file(&old).map_err(|e| Error::call(format!("unlink({})", old.display()), e))?;
-    }
-    Ok(())
+    entries(folder)?.iter().try_for_each(|old| take_off(old))
+}
+
+fn take_off(old: &Path) -> Result<()> {
+    let _ = umount2(old, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
+    fs::remove_file(old).map_err(|e| Error::call(format!("unlink({})", old.display()), e))
 }
 
 /// Makes the folder a private mount: the kernel refuses a pin that would propagate into the namespace that it pins.
