@@ -35,9 +35,45 @@ fn main() -> ExitCode {
             });
         }
     }
+    suite.for_runtimes("cured::fresh", fresh);
     suite.test("cured::exec::children", exec_children);
     suite.test("cured::exec::itself", exec_itself);
     suite.run()
+}
+
+/// A fresh network namespace is looked at once for all containers that ask the same, and again where anything differs.
+fn fresh(bed: &Bed, runtime: Runtime) -> TestResult {
+    let has = r#"echo $(cat /proc/sys/net/ipv4/made_up /proc/sys/net/core/somaxconn)"#;
+    Bundle::new(bed, "b", has)?.own_namespace("network").write()?;
+    let there = bed.table("there.toml", &[("net/core/somaxconn", "{ value = 1 }")])?;
+    let made_up = bed.table("made_up.toml", &[("net/ipv4/made_up", "{ value = 7 }")])?;
+    let [there, lacking] = [vec![&there], vec![&there, &made_up]]
+        .map(|tables| format!("cat > bridge.toml << TOML\nstate_dir = \"$BED/state-bridge\"\nprofiles = []\ntables = {tables:?}\nTOML"));
+    let text = format!(
+        r#"
+        CONFIG=$BED/bridge.toml NOTE=$BED/state-bridge/network-keys
+        run_one() {{ rm -f "$BED/b/config.json"; cp b.json b/config.json; wrapped run --no-new-keyring --bundle b "$ID" 2> /dev/null; }}
+        hooks() {{ jq '.hooks | length' b/config.json; }}
+        cp b/config.json b.json
+        {there}
+        for turn in 1 2; do run_one; hooks; grep net/ "$NOTE"; done
+        # Another question.
+        {lacking}
+        run_one; hooks; grep net/ "$NOTE"
+        # The same, noted in another boot, and in this one when other modules were there.
+        echo net/ipv4/made_up >> "$NOTE"; sed -i '1s/^./-/' "$NOTE"; run_one; hooks
+        # Where there was an answer, nobody asks.
+        {{ cat /proc/sys/kernel/random/boot_id; awk '$5 == "Live" {{ printf "%s%s", s, $1; s = " " }}' /proc/modules 2> /dev/null || true; echo
+          printf 'net/core/somaxconn\nnet/ipv4/made_up\n'; }} > "$NOTE"
+        run_one; hooks"#
+    );
+    let output = bed.runtime_script(&runtime, &text)?.succeed()?;
+    let note = "net/core/somaxconn\n";
+    equal(
+        "what was said",
+        output,
+        format!("4096\n0\n{note}4096\n0\n{note}7 4096\n1\n{note}7 4096\n1\n4096\n0"),
+    )
 }
 
 fn container(bed: &Bed, runtime: Runtime, stage: Option<&str>) -> TestResult {

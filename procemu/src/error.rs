@@ -68,6 +68,11 @@ impl Error {
         Self::call(format!("open({})", path.display()), errno)
     }
 
+    /// The namespace that the file `path` names could not be entered.
+    pub fn failed_setns(path: &std::path::Path, errno: io::Error) -> Self {
+        Self::call(format!("setns({})", path.display()), errno)
+    }
+
     /// The file `path` does not take what was written.
     pub fn failed_write(path: &std::path::Path, errno: io::Error) -> Self {
         Self::call(format!("write({})", path.display()), errno)

@@ -175,8 +175,14 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
         RefusedSysctls::Hook | RefusedSysctls::Emulate => draft.written(),
     };
     let kind = kind(options, !written.is_empty());
-    let mut place = place::facts(&spec, &draft.table(policy.missing_sysctls), &written, kind)
-        .map_err(BundleError::Place)?;
+    let mut place = place::facts(
+        &spec,
+        &draft.table(policy.missing_sysctls),
+        &written,
+        kind,
+        &options.config.state_dir,
+    )
+    .map_err(BundleError::Place)?;
     place
         .overmounts
         .extend(options.around.iter().flat_map(|around| around.overmounts()));

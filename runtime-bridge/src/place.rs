@@ -1,19 +1,18 @@
 //! What a container's procfs and sysfs lack, and the private mount namespace around the runtime.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sched::{CloneFlags, setns, unshare};
 use procemu::{
     Both, Error, Filesystem, Ids, Options, Placement, Plan, Probing, Root, Roots, Snapshot, SysctlKey, Table,
-    ask_child, layers,
+    layers,
 };
 use serde::{Deserialize, Serialize};
 
+use crate::network::{self, Fresh, Network};
 use crate::refused::refused;
 use crate::runtime::Kind;
 use crate::spec::{Mount, Spec};
@@ -115,7 +114,8 @@ pub fn read_only_through_links(rootfs: impl AsFd, proc: &Root, spec: &Spec) -> V
 /// What the container that `spec` describes would lack of `table`.
 ///
 /// `table` has the container's own `linux.sysctl` among its entries, so that a requested key that the kernel lacks counts
-/// as missing, and the folder that it needs as overmounted. `written` are the keys that a runtime of this kind would write.
+/// as missing, and the folder that it needs as overmounted. `written` are the keys that a runtime of this kind would write. What one
+/// container finds out for the next is kept in `state_dir`.
 ///
 /// # Errors
 /// If the procfs cannot be looked at, or the table asks for what cannot be.
@@ -124,38 +124,66 @@ pub fn facts(
     table: &Table,
     written: &BTreeSet<SysctlKey>,
     kind: Kind,
+    state_dir: &Path,
 ) -> Result<PlaceFacts, Error> {
-    let look = || -> Result<PlaceFacts, Error> {
-        let roots = without_absent(
-            Roots::of(container_procfs(spec), container_sysfs(spec, table)),
-            spec,
-        );
-        let plans = roots.plan(table, Probing::Open, |root| {
-            Ok(placement(spec, root.filesystem()))
-        })?;
-        let mut facts = PlaceFacts::default();
-        for (key, _) in plans.emulated() {
-            let there = roots.get(key.filesystem())?.walk(key.path()).is_ok();
-            let keys = if there {
-                &mut facts.replaced
-            } else {
-                &mut facts.missing
-            };
-            keys.insert(key.clone());
-        }
-        facts.overmounts = plans.proc.overmounts().map(str::to_owned).collect();
-        // Without a /proc/sys the hook could write none either.
-        if has(spec, Filesystem::Proc) {
-            facts.refused = refused(written, kind);
-        }
-        Ok(facts)
-    };
-    let in_network = |key: &SysctlKey| key.below_sys().is_some_and(|below| below.starts_with("net/"));
-    match network(spec) {
+    let look = |table: &Table| from_here(spec, table, written, kind);
+    let is_about_network = table.keys().chain(written).any(network::has);
+    let network = match Network::of(spec) {
         // A fresh network namespace has other keys than the first one: look from where the container will.
-        Some(network) if table.keys().chain(written).any(in_network) => from_within(&network, look),
-        _ => look(),
+        Some(network) if is_about_network => network,
+        _ => return look(table),
+    };
+    let fresh = match network == Network::New && !written.iter().any(network::has) {
+        true => Fresh::of(table),
+        false => None,
+    };
+    if fresh.as_ref().is_some_and(|fresh| fresh.had_all(state_dir)) {
+        let mut others = table.clone();
+        others.retain(|key, _| !network::has(key));
+        return look(&others);
     }
+    // One that can't be entered is not there, or not the caller's to join: the runtime will say what is wrong.
+    let Some(facts) = network::from_within(&network, || look(table))? else {
+        return look(table);
+    };
+    if let Some(fresh) = fresh
+        && !facts.missing.iter().any(network::has)
+    {
+        fresh.note(state_dir);
+    }
+    Ok(facts)
+}
+
+/// The same, as seen from this process's network namespace.
+fn from_here(
+    spec: &Spec,
+    table: &Table,
+    written: &BTreeSet<SysctlKey>,
+    kind: Kind,
+) -> Result<PlaceFacts, Error> {
+    let roots = without_absent(
+        Roots::of(container_procfs(spec), container_sysfs(spec, table)),
+        spec,
+    );
+    let plans = roots.plan(table, Probing::Open, |root| {
+        Ok(placement(spec, root.filesystem()))
+    })?;
+    let mut facts = PlaceFacts::default();
+    for (key, _) in plans.emulated() {
+        let there = roots.get(key.filesystem())?.walk(key.path()).is_ok();
+        let keys = if there {
+            &mut facts.replaced
+        } else {
+            &mut facts.missing
+        };
+        keys.insert(key.clone());
+    }
+    facts.overmounts = plans.proc.overmounts().map(str::to_owned).collect();
+    // Without a /proc/sys the hook could write none either.
+    if has(spec, Filesystem::Proc) {
+        facts.refused = refused(written, kind);
+    }
+    Ok(facts)
 }
 
 /// Whether the container will have a `/proc/sys`, or a `/sys`, at all. One without has no place for keys there, and starts
@@ -217,48 +245,6 @@ fn container_sysfs(spec: &Spec, table: &Table) -> Result<Root, Error> {
             let outside = Root::sysfs("/sys")?;
             outside.unshadowed().or(Ok(outside))
         }
-    }
-}
-
-/// The network namespace that the container has of its own: a new one, or the one at a path.
-enum Network {
-    New,
-    At(PathBuf),
-}
-
-fn network(spec: &Spec) -> Option<Network> {
-    let listed = spec
-        .linux
-        .namespaces
-        .iter()
-        .find(|namespace| namespace.kind == "network")?;
-    Some(match listed.path.as_os_str().is_empty() {
-        true => Network::New,
-        false => Network::At(listed.path.clone()),
-    })
-}
-
-/// Answers from a child in that network namespace. Where it can't be entered, or the question fails there, the answer is
-/// from here, with its words: about a namespace that can't be joined the runtime will say what is wrong.
-fn from_within(network: &Network, look: impl Fn() -> Result<PlaceFacts, Error>) -> Result<PlaceFacts, Error> {
-    let answer = ask_child(|| {
-        let entered = match network {
-            Network::New => unshare(CloneFlags::CLONE_NEWNET).is_ok(),
-            Network::At(path) => {
-                File::open(path).is_ok_and(|file| setns(&file, CloneFlags::CLONE_NEWNET).is_ok())
-            }
-        };
-        let facts = if entered { look().ok() } else { None };
-        facts
-            .and_then(|facts| serde_json::to_vec(&facts).ok())
-            .unwrap_or_default()
-    });
-    match answer
-        .ok()
-        .and_then(|bytes: Vec<u8>| serde_json::from_slice(&bytes).ok())
-    {
-        Some(facts) => Ok(facts),
-        None => look(),
     }
 }
 

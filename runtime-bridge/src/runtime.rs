@@ -1,8 +1,9 @@
 //! Which OCI runtime a program is, and what follows from its version.
 
+use crate::state_file;
 use serde::{Deserialize, Serialize};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -208,36 +209,22 @@ impl Key {
         })
     }
 
-    fn file(&self, state_dir: &Path) -> PathBuf {
-        state_dir.join(format!("runtime-{:x}-{:x}.json", self.device, self.inode))
+    fn file(&self) -> String {
+        format!("runtime-{:x}-{:x}.json", self.device, self.inode)
     }
 
     fn look_up(&self, state_dir: &Path) -> Option<String> {
-        let file = std::fs::OpenOptions::new()
-            .read(true)
-            .custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits() | nix::fcntl::OFlag::O_NONBLOCK.bits())
-            .open(self.file(state_dir))
-            .ok()?;
-        let mut text = String::new();
-        file.take(64 * 1024).read_to_string(&mut text).ok()?;
+        let text = state_file::read(&state_dir.join(self.file()))?;
         let cached: Cached = serde_json::from_str(&text).ok()?;
         (cached.key == *self).then_some(cached.output)
     }
 
-    /// Renamed into place, so that no reader meets half a file.
     fn store(&self, state_dir: &Path, output: &str) -> io::Result<()> {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(state_dir)?;
         let cached = Cached {
             key: self.clone(),
             output: output.to_owned(),
         };
-        let mut file = tempfile::NamedTempFile::new_in(state_dir)?;
-        file.write_all(&serde_json::to_vec(&cached)?)?;
-        file.persist(self.file(state_dir))?;
-        Ok(())
+        state_file::write(state_dir, &self.file(), &serde_json::to_string(&cached)?)
     }
 }
 

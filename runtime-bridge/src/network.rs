@@ -1,0 +1,147 @@
+//! The network namespace that a container has of its own, and which keys it has there.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use nix::sched::{CloneFlags, setns, unshare};
+use procemu::{Error, SysctlKey, Table, When};
+
+use crate::spec::Spec;
+use crate::state_file;
+
+/// The network namespace that a container has of its own.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Network {
+    New,
+    /// The one at a path.
+    At(PathBuf),
+}
+
+impl Network {
+    /// That of the container that `spec` describes; `None` = the caller's.
+    pub(crate) fn of(spec: &Spec) -> Option<Self> {
+        let namespaces = &spec.linux.namespaces;
+        let listed = namespaces.iter().find(|namespace| namespace.kind == "network")?;
+        Some(match listed.path.as_os_str().is_empty() {
+            true => Self::New,
+            false => Self::At(listed.path.clone()),
+        })
+    }
+
+    fn enter(&self) -> bool {
+        match self {
+            Self::New => unshare(CloneFlags::CLONE_NEWNET).is_ok(),
+            Self::At(path) => {
+                File::open(path).is_ok_and(|file| setns(&file, CloneFlags::CLONE_NEWNET).is_ok())
+            }
+        }
+    }
+}
+
+/// What `look` sees from within that network namespace; the calling thread is in its own again then. `None` where the other can't be
+/// entered, or `look` fails there.
+///
+/// # Errors
+/// Where there is no way back. A caller that goes on would do so in a foreign namespace.
+pub(crate) fn from_within<T>(
+    network: &Network,
+    look: impl FnOnce() -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    let Ok(own) = File::open(OWN) else {
+        return Ok(None);
+    };
+    if !network.enter() {
+        return Ok(None);
+    }
+    let seen = look();
+    setns(&own, CloneFlags::CLONE_NEWNET).map_err(|errno| {
+        Error::failed_setns(Path::new(OWN), errno.into()).during("back from the container's network")
+    })?;
+    Ok(seen.ok())
+}
+
+/// The calling thread's.
+const OWN: &str = "/proc/thread-self/ns/net";
+
+/// Whether `key` is another in each network namespace.
+pub(crate) fn has(key: &SysctlKey) -> bool {
+    key.below_sys().is_some_and(|below| below.starts_with("net/"))
+}
+
+/// What makes the keys of one fresh network namespace those of the next: the boot, the modules, which bring keys along, and what was asked.
+///
+/// To make such a namespace takes longer than all else that is looked at before a container starts.
+#[derive(Debug)]
+pub(crate) struct Fresh(String);
+
+impl Fresh {
+    /// About the keys of `table` there; `None` where more than their being there is asked, or boots cannot be told apart.
+    pub(crate) fn of(table: &Table) -> Option<Self> {
+        let mut asked = String::new();
+        for (key, entry) in table.iter().filter(|(key, _)| has(key)) {
+            if entry.when != When::Missing {
+                return None;
+            }
+            writeln!(asked, "{key}").ok()?;
+        }
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        // A kernel without modules has no such file.
+        let modules = fs::read_to_string("/proc/modules").unwrap_or_default();
+        Some(Self(format!("{boot}{}\n{asked}", loaded(&modules))))
+    }
+
+    /// Whether all of these keys were there the last time.
+    pub(crate) fn had_all(&self, state_dir: &Path) -> bool {
+        state_file::read(&state_dir.join(FILE)).is_some_and(|known| known == self.0)
+    }
+
+    /// Notes that they all are there. A note that cannot be taken only costs the next look.
+    pub(crate) fn note(&self, state_dir: &Path) {
+        let _ = state_file::write(state_dir, FILE, &self.0);
+    }
+}
+
+/// Below the state directory.
+const FILE: &str = "network-keys";
+
+/// The names of the modules that are ready, in the order of their loading (proc_modules(5): name, size, users, who uses it, state).
+fn loaded(modules: &str) -> String {
+    let ready = |line: &&str| line.split(' ').nth(4) == Some("Live");
+    let names = modules
+        .lines()
+        .filter(ready)
+        .filter_map(|line| line.split(' ').next());
+    names.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(text: &str) -> Table {
+        Table::from_toml(text, "table").unwrap()
+    }
+
+    #[test]
+    fn modules_count_by_name_once_they_are_ready() {
+        let modules = "nf_nat 61440 2 nft_chain_nat,xt_MASQUERADE, Live 0x0000000000000000\n\
+                       br_netfilter 36864 0 - Loading 0x0000000000000000\nbridge 421888 1 br_netfilter, Live 0x0 (E)\n";
+        assert_eq!(loaded(modules), "nf_nat bridge");
+        assert_eq!(loaded(""), "");
+    }
+
+    #[test]
+    fn what_was_noted_holds_for_the_same_question_alone() {
+        let state_dir = tempfile::tempdir().unwrap();
+        let asks = |text: &str| Fresh::of(&table(text)).unwrap();
+        let one = "[keys]\n\"net/core/somaxconn\" = { value = 1 }\n\"kernel/x\" = { value = 1 }\n";
+        assert!(!asks(one).had_all(state_dir.path()));
+        asks(one).note(state_dir.path());
+        assert!(asks(one).had_all(state_dir.path()));
+        let two = format!("{one}\"net/core/made_up\" = {{ value = 1 }}\n");
+        assert!(!asks(&two).had_all(state_dir.path()));
+        let replaces = "[keys]\n\"net/core/somaxconn\" = { value = 1, when = \"always\" }\n";
+        assert!(Fresh::of(&table(replaces)).is_none());
+    }
+}
