@@ -73,6 +73,9 @@ fn main() -> ExitCode {
             suite.test(format!("cured::masks::{stage}::{name}"), move |bed| {
                 masks(bed, runtime, stage)
             });
+            suite.test(format!("cured::read_only_proc::{stage}::{name}"), move |bed| {
+                read_only_proc(bed, runtime, stage)
+            });
         }
         suite.test(format!("bare::masks::{name}"), move |bed| {
             masks_bare(bed, runtime)
@@ -223,6 +226,23 @@ fn odd_read_only_paths(bed: &Bed, runtime: Runtime) -> TestResult {
         equal(format!("writable with {path}"), found, String::new())?;
     }
     Ok(())
+}
+
+/// The whole of `/proc` is mounted read-only. crun does that after its first hooks, and not to what lies below it.
+fn read_only_proc(bed: &Bed, runtime: Runtime, stage: &str) -> TestResult {
+    let mut bundle = Bundle::new(
+        bed,
+        "b",
+        &format!("cat /proc/sys/kernel/made_up_writable\n{SCAN}"),
+    )?
+    .unprotected();
+    for mount in bundle.config["mounts"].as_array_mut().into_iter().flatten() {
+        if mount["destination"] == "/proc" {
+            mount["options"] = serde_json::json!(["nosuid", "noexec", "nodev", "ro"]);
+        }
+    }
+    bundle.write()?;
+    equal("value and writable", run_hooked(bed, runtime, stage)?, "7")
 }
 
 /// A container that is given the /proc around the runtime gets ours with it, and `ro` on that bind does not reach into it.

@@ -41,11 +41,9 @@ impl PlaceFacts {
 /// How a container's `/proc` or `/sys` will be protected, as its configuration says: for [`Placement::Container`].
 pub fn placement(spec: &Spec, filesystem: Filesystem) -> Placement {
     let mut read_only = below(filesystem, spec.linux.readonly_paths.iter());
-    if filesystem == Filesystem::Sys {
-        // A runtime may apply the options of a mount after its hooks.
-        let mounts = spec.mounts.iter().filter(|mount| is_read_only(mount));
-        read_only.extend(below(filesystem, mounts.map(|mount| &mount.destination)));
-    }
+    // A runtime may apply the options of a mount after its hooks, as crun does after `prestart`, and then not to what lies below it.
+    let mounts = spec.mounts.iter().filter(|mount| is_read_only(mount));
+    read_only.extend(below(filesystem, mounts.map(|mount| &mount.destination)));
     Placement::Container {
         read_only,
         masked: below(filesystem, spec.linux.masked_paths.iter()),
@@ -385,9 +383,10 @@ mod tests {
     }
 
     #[test]
-    fn mounts_that_are_read_only_protect_sysfs() {
+    fn mounts_that_are_read_only_protect() {
         let text = r#"{"mounts":[{"destination":"/sys/fs/cgroup","options":["ro","nosuid"]},
-            {"destination":"/sys/kernel","options":["rw"]},{"destination":"/data","options":["ro"]}],
+            {"destination":"/sys/kernel","options":["rw"]},{"destination":"/data","options":["ro"]},
+            {"destination":"/proc","type":"proc","options":["nosuid","ro"]}],
             "linux":{"readonlyPaths":["/sys/power","/proc/sys"],"maskedPaths":["/sys/firmware"]}}"#;
         let spec = Spec::parse(text).unwrap();
         let protected = Placement::Container {
@@ -395,5 +394,10 @@ mod tests {
             masked: vec!["firmware".into()],
         };
         assert_eq!(placement(&spec, Filesystem::Sys), protected);
+        let protected = Placement::Container {
+            read_only: vec!["sys".into(), String::new()],
+            masked: Vec::new(),
+        };
+        assert_eq!(placement(&spec, Filesystem::Proc), protected);
     }
 }
