@@ -1,5 +1,6 @@
 //! The OCI hook: prepares one container's `/proc` and `/sys`, in the container's namespaces, before pivot_root.
 
+mod filter;
 mod outside;
 mod sysctls;
 
@@ -100,6 +101,7 @@ struct Order {
     host: Roots,
     lending: Option<Lending>,
     templates: Option<Templates>,
+    seccomp: bool,
     on_failure: OnFailure,
     log: Option<Log>,
     /// What is to be told when this process is where the log is.
@@ -107,6 +109,11 @@ struct Order {
 }
 
 impl Order {
+    /// Begins to make no other calls than those that are needed, where policy says so.
+    fn confine(&self) -> Result<(), Error> {
+        if self.seccomp { filter::begin() } else { Ok(()) }
+    }
+
     fn warn(&self, what: String) {
         self.warnings.borrow_mut().push(what);
     }
@@ -186,7 +193,10 @@ fn carry_out(state: &State, text: &[u8], order: &Order) -> Result<(), HookError>
         return Ok(());
     }
     match container(state)? {
-        None => Ok(prepare(order, None)?),
+        None => {
+            order.confine()?;
+            Ok(prepare(order, None)?)
+        }
         Some(target) => prepare_from_outside(&target, text, order),
     }
 }
@@ -241,7 +251,10 @@ fn order(state: &State, config: Option<&Path>) -> Result<Order, HookError> {
             let config = Config::load(config)?;
             let mut table = config.table(&spec.annotations)?;
             table.apply_sysctls(&Default::default());
-            Job::new(table, config.policy.on_failure)
+            Job {
+                seccomp: config.policy.seccomp_hook,
+                ..Job::new(table, config.policy.on_failure)
+            }
         }
     };
     let mut sysctl = Vec::new();
@@ -261,6 +274,7 @@ fn order(state: &State, config: Option<&Path>) -> Result<Order, HookError> {
         host: Roots::open(),
         lending: job.lending,
         templates: job.templates,
+        seccomp: job.seccomp,
         on_failure: job.on_failure,
         log: job.log,
         warnings: RefCell::default(),

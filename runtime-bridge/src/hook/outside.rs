@@ -30,6 +30,7 @@ pub(super) fn container(state: &State) -> Result<Option<Target>, HookError> {
 /// The process itself stays outside, where the log is that it may have to write to.
 pub(super) fn prepare_from_outside(target: &Target, text: &[u8], order: &Order) -> Result<(), HookError> {
     reexec_sealed(Some(text))?;
+    order.confine()?;
     let known = identity(&rootfs(&order.rootfs)?, &order.rootfs)?;
     in_child(order, || {
         target.join().map_err(|error| error.line())?;
