@@ -83,6 +83,9 @@ fn main() -> ExitCode {
         suite.test(format!("cured::odd_read_only_paths::{name}"), move |bed| {
             odd_read_only_paths(bed, runtime)
         });
+        suite.test(format!("cured::spare_in_given_proc::{name}"), move |bed| {
+            spare_in_given_proc(bed, runtime)
+        });
         for destination in ["/proc", "/mnt"] {
             suite.test(
                 format!("cured::binds_outer_proc::{destination}::{name}"),
@@ -275,4 +278,23 @@ fn binds_outer_proc(bed: &Bed, runtime: Runtime, destination: &str) -> TestResul
         )?;
     }
     Ok(())
+}
+
+/// The spare procfs that a container with a user namespace may need is not shown to one that is given the outer `/proc`: no mask
+/// of the container's covers what is in there.
+fn spare_in_given_proc(bed: &Bed, runtime: Runtime) -> TestResult {
+    let bundle = Bundle::new(
+        bed,
+        "b",
+        "cat /proc/sys/kernel/cap_last_cap; ls -A /proc/tty/ldisc",
+    )?;
+    let bundle = bundle.bind_proc("/proc".as_ref()).user_namespace();
+    bundle.host_namespace("pid").write()?;
+    // What all runtimes are given around them, whatever they are called.
+    let key = ("kernel/cap_last_cap", r#"{ value = 40, when = "always" }"#);
+    let config = bed.config(&bed.table("t.toml", &[key])?)?;
+    let script = bed
+        .runtime_script(&runtime, "run wrapped b")?
+        .env("CONFIG", config);
+    equal("value and spare", script.succeed()?.as_str(), "40")
 }

@@ -9,8 +9,8 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sched::{CloneFlags, setns, unshare};
 use procemu::{
-    Both, Error, Filesystem, Ids, Options, Placement, Plan, Probing, Root, Roots, Snapshot, SysctlKey, Table,
-    ask_child, layers,
+    Both, Error, Filesystem, Ids, Options, Placement, Plan, Probing, Root, Roots, Snapshot,
+    SysctlKey, Table, ask_child, layers,
 };
 use serde::{Deserialize, Serialize};
 
@@ -317,7 +317,7 @@ impl Around {
             return Ok(());
         }
         let roots = Roots::private(Ids::Kept)?;
-        let spare = spec.is_some_and(|spec| spec.lists("user"));
+        let spare = spec.is_some_and(needs_spare);
         for filesystem in protects {
             roots.make_layers_read_only(filesystem)?;
         }
@@ -335,6 +335,12 @@ impl Around {
         roots.attach(&self.plans, &self.snapshots, &options)?.keep();
         Ok(())
     }
+}
+
+/// Whether the container mounts a procfs of its own in a user namespace, and so needs one here that nothing covers. One that is
+/// given the outer `/proc` would only be shown the spare.
+fn needs_spare(spec: &Spec) -> bool {
+    spec.lists("user") && spec.mounts.iter().any(|mount| mount.kind == "proc")
 }
 
 /// Of which file systems the container is given a part of the outside.
