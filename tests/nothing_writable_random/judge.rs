@@ -81,7 +81,7 @@ impl Judge<'_> {
         tally.shown += 1;
         let expected = self.is_granted(path);
         tally.granted += usize::from(expected);
-        let could = |name: &&str| seen.could.contains(*name);
+        let could = |name: &str| seen.could.contains(name);
         if seen.content.as_deref() != Some("7\n") {
             return Some(format!("reads {:?}", seen.content));
         }
@@ -89,8 +89,8 @@ impl Judge<'_> {
             return nothing(seen);
         }
         if !["append", "update", "write", "reopen", "cut", "truncate"]
-            .iter()
-            .all(|name| could(&name))
+            .into_iter()
+            .all(could)
         {
             return Some(format!("takes not all writes, but is granted: {:?}", seen.could));
         }

@@ -130,7 +130,7 @@ fn check(
     let config = Config {
         cases,
         failure_persistence: None,
-        max_shrink_iters: 100,
+        max_shrink_iters: 20,
         max_global_rejects: cases * 4 + 100,
         ..Config::default()
     };

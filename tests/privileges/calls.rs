@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use super::forms::{FORMS, Form, answers};
-use super::support::{Bed, Runtime, TestResult, equal, fail, need};
+use super::support::{Bed, Runtime, TestResult, edit_config, equal, fail, need};
 
 /// Where the list is.
 const PAGE: &str = include_str!("../../docs/security.md");
@@ -124,6 +124,47 @@ pub fn with_filter(bed: &Bed, runtime: Runtime, form: Form) -> TestResult {
         equal("answers", answers(bed)?, answers(&within)?)?;
     }
     Ok(())
+}
+
+/// What the hook has given up last is all but what this form needs.
+pub fn left_inside(bed: &Bed, runtime: Runtime, form: Form) -> TestResult {
+    let calls = trace(bed, runtime, form, "")?;
+    let last = calls.iter().rfind(|call| call.name == "capset");
+    let last = last.map(|call| call.arguments.as_str()).unwrap_or_default();
+    let mut kept = vec!["DAC_READ_SEARCH"];
+    if form.sysctl {
+        kept.push("NET_ADMIN");
+    }
+    if form.pod {
+        kept.extend(["SYS_CHROOT", "SYS_PTRACE"]);
+    }
+    kept.push("SYS_ADMIN");
+    let kept: Vec<_> = kept.iter().map(|name| format!("1<<CAP_{name}")).collect();
+    let kept = kept.join("|");
+    let expected = format!("{{effective={kept}, permitted={kept}, inheritable=0}}) = 0");
+    match last.ends_with(&expected) {
+        true => Ok(()),
+        false => fail(format!("the last capset is ({last}, not {expected}")),
+    }
+}
+
+/// A mount over the rootfs, made in the container's mount namespace before the hook enters it, is not taken for it.
+pub fn another_rootfs(bed: &Bed, runtime: Runtime) -> TestResult {
+    let form = Form::named("prestart");
+    let script = form.prepare(bed, runtime, "", "")?;
+    let cover = format!(
+        r#"pid=$(sed 's/.*"pid": *\([0-9]*\).*/\1/'); mkdir -p {0}/other/proc
+        nsenter --target "$pid" --mount bash -euc 'mount --bind {0}/other {0}/b/rootfs; mount -t proc proc {0}/b/rootfs/proc'"#,
+        bed.path("").display()
+    );
+    edit_config(&bed.path("b"), |config| {
+        let cover = serde_json::json!({"path": "/bin/bash", "args": ["bash", "-euc", cover]});
+        if let Some(hooks) = config["hooks"]["prestart"].as_array_mut() {
+            hooks.insert(0, cover);
+        }
+    })?;
+    let output = form.start(bed, runtime, &script)?;
+    output.fails_with("is another folder in the container's mount namespace")
 }
 
 /// After the hook has entered a container it opens by their paths only the rootfs, which it compares with what it saw outside, and what

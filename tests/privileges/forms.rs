@@ -96,7 +96,8 @@ impl Form {
     /// Runs a container whose hook is called by `call`, a command before which nothing is; fails where it does, or does not do all.
     /// The hook may write to the folder `out`.
     pub fn run(self, bed: &Bed, runtime: Runtime, policy: &str, call: &str) -> TestResult {
-        let output = self.output(bed, runtime, policy, call)?;
+        let script = self.prepare(bed, runtime, policy, call)?;
+        let output = self.start(bed, runtime, &script)?;
         let sysctl = if self.sysctl { "\n77" } else { "" };
         equal(
             "values",
@@ -105,8 +106,8 @@ impl Form {
         )
     }
 
-    /// The same, and what came of it.
-    pub fn output(self, bed: &Bed, runtime: Runtime, policy: &str, call: &str) -> TestResult<Output> {
+    /// Prepares that container, and gives the script that runs it.
+    pub fn prepare(self, bed: &Bed, runtime: Runtime, policy: &str, call: &str) -> TestResult<String> {
         runtime.path()?;
         let out = bed.path("out");
         fs::create_dir_all(&out)?;
@@ -137,10 +138,15 @@ impl Form {
         if !self.pod && self.stage != "createContainer" {
             move_hook(&bed.path("b"), self.stage)?;
         }
+        Ok(text.1)
+    }
+
+    /// Runs what was prepared.
+    pub fn start(self, bed: &Bed, runtime: Runtime, script: &str) -> TestResult<Output> {
         let script = bed
-            .runtime_script(&runtime, &text.1)?
-            .env("BRIDGE", &bridge)
-            .env("CONFIG", &config);
+            .runtime_script(&runtime, script)?
+            .env("BRIDGE", bed.path("runtime-bridge"))
+            .env("CONFIG", bed.path("bridge.toml"));
         script.run()
     }
 

@@ -13,9 +13,9 @@ use std::process::{Command, ExitCode, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use calls::{list_is_right, nothing_by_path, with_filter};
+use calls::{another_rootfs, left_inside, list_is_right, nothing_by_path, with_filter};
 use forms::{FORMS, Form, expect_failure};
-use support::{Bed, RUNC_1_1, RUNTIMES, Suite, TestResult, equal, fail, need, runtime_bridge};
+use support::{Bed, RUNC_1_1, RUNC_1_5, RUNTIMES, Suite, TestResult, equal, fail, need, runtime_bridge};
 
 /// What the hook keeps, as setpriv(1) spells it, and the forms that fail without it; none where only templates need it.
 const KEPT: [(&str, &[&str]); 6] = [
@@ -38,6 +38,17 @@ fn main() -> ExitCode {
             let all: Vec<_> = KEPT.iter().map(|(name, _)| format!("+{name}")).collect();
             let call = format!("setpriv --bounding-set=-all,{}", all.join(","));
             form.run(bed, RUNC_1_1, "", &call)
+        });
+    }
+    for form in FORMS {
+        suite.test(format!("capabilities::inside::{}", form.name), move |bed| {
+            left_inside(bed, RUNC_1_1, form)
+        });
+    }
+    // crun drops what a hook says.
+    for runtime in [RUNC_1_1, RUNC_1_5] {
+        suite.test(format!("paths::another_rootfs::{}", runtime.name), move |bed| {
+            another_rootfs(bed, runtime)
         });
     }
     for (name, forms) in KEPT {
