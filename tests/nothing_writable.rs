@@ -73,12 +73,18 @@ fn main() -> ExitCode {
             suite.test(format!("cured::masks::{stage}::{name}"), move |bed| {
                 masks(bed, runtime, stage)
             });
+            suite.test(format!("cured::read_only_proc::{stage}::{name}"), move |bed| {
+                read_only_proc(bed, runtime, stage)
+            });
         }
         suite.test(format!("bare::masks::{name}"), move |bed| {
             masks_bare(bed, runtime)
         });
         suite.test(format!("cured::odd_read_only_paths::{name}"), move |bed| {
             odd_read_only_paths(bed, runtime)
+        });
+        suite.test(format!("cured::spare_in_given_proc::{name}"), move |bed| {
+            spare_in_given_proc(bed, runtime)
         });
         for destination in ["/proc", "/mnt"] {
             suite.test(
@@ -225,6 +231,23 @@ fn odd_read_only_paths(bed: &Bed, runtime: Runtime) -> TestResult {
     Ok(())
 }
 
+/// The whole of `/proc` is mounted read-only. crun does that after its first hooks, and not to what lies below it.
+fn read_only_proc(bed: &Bed, runtime: Runtime, stage: &str) -> TestResult {
+    let mut bundle = Bundle::new(
+        bed,
+        "b",
+        &format!("cat /proc/sys/kernel/made_up_writable\n{SCAN}"),
+    )?
+    .unprotected();
+    for mount in bundle.config["mounts"].as_array_mut().into_iter().flatten() {
+        if mount["destination"] == "/proc" {
+            mount["options"] = serde_json::json!(["nosuid", "noexec", "nodev", "ro"]);
+        }
+    }
+    bundle.write()?;
+    equal("value and writable", run_hooked(bed, runtime, stage)?, "7")
+}
+
 /// A container that is given the /proc around the runtime gets ours with it, and `ro` on that bind does not reach into it.
 fn binds_outer_proc(bed: &Bed, runtime: Runtime, destination: &str) -> TestResult {
     let scan = format!(
@@ -255,4 +278,23 @@ fn binds_outer_proc(bed: &Bed, runtime: Runtime, destination: &str) -> TestResul
         )?;
     }
     Ok(())
+}
+
+/// The spare procfs that a container with a user namespace may need is not shown to one that is given the outer `/proc`: no mask
+/// of the container's covers what is in there.
+fn spare_in_given_proc(bed: &Bed, runtime: Runtime) -> TestResult {
+    let bundle = Bundle::new(
+        bed,
+        "b",
+        "cat /proc/sys/kernel/cap_last_cap; ls -A /proc/tty/ldisc",
+    )?;
+    let bundle = bundle.bind_proc("/proc".as_ref()).user_namespace();
+    bundle.host_namespace("pid").write()?;
+    // What all runtimes are given around them, whatever they are called.
+    let key = ("kernel/cap_last_cap", r#"{ value = 40, when = "always" }"#);
+    let config = bed.config(&bed.table("t.toml", &[key])?)?;
+    let script = bed
+        .runtime_script(&runtime, "run wrapped b")?
+        .env("CONFIG", config);
+    equal("value and spare", script.succeed()?.as_str(), "40")
 }

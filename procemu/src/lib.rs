@@ -105,6 +105,7 @@
 
 mod attach;
 mod child;
+mod confine;
 mod cut_off;
 mod error;
 mod filesystem;
@@ -139,6 +140,7 @@ mod verify;
 
 pub use attach::{Attached, MountApi, Options, attach};
 pub use child::{ask_child, wait_for_children};
+pub use confine::{Privileges, alone};
 pub use error::{Error, ErrorKind, Result, errno_text};
 pub use filesystem::Filesystem;
 #[cfg(feature = "inherited")]

@@ -218,6 +218,10 @@ impl Target {
                 flag,
             ));
         }
+        // As long as the process is there, its number is no other's.
+        if number_in_fdinfo(&self.pidfd) != Some(self.pid) {
+            return Err(Error::call(format!("join pid {}", self.pid), nix::Error::ESRCH));
+        }
         // All are open before the first is joined: the mount namespace may show another /proc.
         for (file, path, flag) in files {
             setns(&file, flag).map_err(|e| Error::call(format!("setns({path})"), e))?;

@@ -1,16 +1,21 @@
 //! The OCI hook: prepares one container's `/proc` and `/sys`, in the container's namespaces, before pivot_root.
 
+mod filter;
+mod outside;
 mod sysctls;
 
+use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use procemu::{
-    Error, ErrorKind, Filesystem, Options, Placement, Plan, Probing, Root, Roots, Shared, Table, Target,
-    Templates, ask_child, reexec_sealed,
+    Error, Filesystem, Options, Placement, Plan, Privileges, Probing, Root, Roots, Shared, Table, Templates,
+    alone,
 };
+
+use outside::{Identity, container, identity, prepare_from_outside};
 
 use crate::bundle;
 use crate::config::{Config, ConfigError, MissingSysctls, OnFailure, RefusedSysctls};
@@ -23,6 +28,13 @@ use crate::sysctl::{Request, namespace};
 
 /// A state is some hundred bytes, and the container's annotations.
 const MAX_STATE: u64 = 4 << 20;
+
+/// What any container's preparing may need.
+const ALL: Privileges = Privileges::MOUNT
+    .and(Privileges::ENTER)
+    .and(Privileges::FIND)
+    .and(Privileges::SYSCTL)
+    .and(Privileges::TEMPLATE);
 
 /// The container's state, as a runtime writes it to a hook's standard input (OCI runtime spec, "State").
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,11 +101,38 @@ struct Order {
     host: Roots,
     lending: Option<Lending>,
     templates: Option<Templates>,
+    seccomp: bool,
     on_failure: OnFailure,
     log: Option<Log>,
+    /// What is to be told when this process is where the log is.
+    warnings: RefCell<Vec<String>>,
 }
 
 impl Order {
+    /// Begins to make no other calls than those that are needed, where policy says so.
+    fn confine(&self) -> Result<(), Error> {
+        if self.seccomp { filter::begin() } else { Ok(()) }
+    }
+
+    fn warn(&self, what: String) {
+        self.warnings.borrow_mut().push(what);
+    }
+
+    /// What is needed of privileges from within the container's namespaces.
+    fn privileges(&self) -> Privileges {
+        let needed = Privileges::MOUNT.and(Privileges::FIND);
+        let parts = [
+            (!self.sysctl.is_empty(), Privileges::SYSCTL),
+            (
+                self.lending.is_some() || self.templates.is_some(),
+                Privileges::ENTER,
+            ),
+            (self.templates.is_some(), Privileges::TEMPLATE),
+        ];
+        let parts = parts.into_iter().filter(|(is_needed, _)| *is_needed);
+        parts.fold(needed, |all, (_, part)| all.and(part))
+    }
+
     /// Where what is told goes.
     fn report(&self) -> Report<'_> {
         self.log.as_ref().map(Log::report).unwrap_or_default()
@@ -110,6 +149,9 @@ impl Order {
 /// # Errors
 /// [`HookError`]; with policy `on_failure = "warn"` it is printed instead.
 pub fn run(input: &mut dyn Read, config: Option<&Path>) -> Result<(), HookError> {
+    // Before anything is looked at. What it is about is known later, and with that what else is not needed.
+    alone()?;
+    ALL.keep()?;
     let mut text = Vec::new();
     input
         .take(MAX_STATE)
@@ -118,7 +160,11 @@ pub fn run(input: &mut dyn Read, config: Option<&Path>) -> Result<(), HookError>
     let state = parse_state(&text)?;
     let order = order(&state, config)?;
     let report = order.report();
-    match (carry_out(&state, &text, &order), order.on_failure) {
+    let outcome = carry_out(&state, &text, &order);
+    for warning in order.warnings.take() {
+        report.tell(Level::Warning, &warning);
+    }
+    match (outcome, order.on_failure) {
         (Ok(()), _) => Ok(()),
         (Err(error), OnFailure::Warn) => {
             report.tell(
@@ -147,25 +193,11 @@ fn carry_out(state: &State, text: &[u8], order: &Order) -> Result<(), HookError>
         return Ok(());
     }
     match container(state)? {
-        None => Ok(prepare(order)?),
-        Some(target) => from_outside(&target, text, order),
-    }
-}
-
-/// The container's init process, if it is in other namespaces than this one.
-fn container(state: &State) -> Result<Option<Target>, HookError> {
-    let Some(pid) = state
-        .pid
-        .and_then(|pid| u32::try_from(pid).ok())
-        .filter(|pid| *pid > 0)
-    else {
-        return Ok(None);
-    };
-    match Target::open(pid) {
-        Ok(target) => Ok(target.is_elsewhere().then_some(target)),
-        // In a container's user namespace its processes can't be looked at through the host's /proc.
-        Err(error) if error.kind() == ErrorKind::Denied => Ok(None),
-        Err(error) => Err(error.into()),
+        None => {
+            order.confine()?;
+            Ok(prepare(order, None)?)
+        }
+        Some(target) => prepare_from_outside(&target, text, order),
     }
 }
 
@@ -219,7 +251,10 @@ fn order(state: &State, config: Option<&Path>) -> Result<Order, HookError> {
             let config = Config::load(config)?;
             let mut table = config.table(&spec.annotations)?;
             table.apply_sysctls(&Default::default());
-            Job::new(table, config.policy.on_failure)
+            Job {
+                seccomp: config.policy.seccomp_hook,
+                ..Job::new(table, config.policy.on_failure)
+            }
         }
     };
     let mut sysctl = Vec::new();
@@ -239,33 +274,24 @@ fn order(state: &State, config: Option<&Path>) -> Result<Order, HookError> {
         host: Roots::open(),
         lending: job.lending,
         templates: job.templates,
+        seccomp: job.seccomp,
         on_failure: job.on_failure,
         log: job.log,
+        warnings: RefCell::default(),
     })
 }
 
-/// Joins every namespace of the container's init process, from a sealed copy of this program, and prepares there.
-fn from_outside(target: &Target, text: &[u8], order: &Order) -> Result<(), HookError> {
-    reexec_sealed(Some(text))?;
-    target.join()?;
-    // A joined pid namespace holds for children only, and the mounts' originals are to be seen from it too.
-    let answer = ask_child(|| {
-        prepare(order)
-            .err()
-            .map(|error| error.line().into_bytes())
-            .unwrap_or_default()
-    });
-    match answer.map(String::from_utf8) {
-        Ok(Ok(line)) if line.is_empty() => Ok(()),
-        Ok(Ok(line)) => Err(HookError::Inside(line)),
-        Ok(Err(_)) => Err(HookError::Inside("no reason given".to_owned())),
-        Err(error) => Err(HookError::Inside(error.to_string())),
-    }
-}
-
-/// Prepares the container, in whose namespaces the calling process is.
-fn prepare(order: &Order) -> Result<(), Error> {
+/// Prepares the container, in whose namespaces the calling process is. `known` is its rootfs as it was seen from outside.
+fn prepare(order: &Order, known: Option<Identity>) -> Result<(), Error> {
+    order.privileges().keep()?;
     let folder = rootfs(&order.rootfs)?;
+    let found = identity(&folder, &order.rootfs)?;
+    if known.is_some_and(|known| known != found) {
+        return Err(Error::input(format!(
+            "rootfs {}: is another folder in the container's mount namespace",
+            order.rootfs.display()
+        )));
+    }
     let roots = without_absent(Roots::beneath(&folder, &order.rootfs), &order.spec);
     // A /proc or /sys bound from a prepared place brings its spare along, which no mask of this container covers. One that
     // is locked here belongs to a user namespace, whose ids protect what it shows.
@@ -317,10 +343,7 @@ fn borrow(plan: &Plan, order: &Order) -> Result<Shared, Error> {
     let shared = match lending.borrow(plan, order.host.get(Filesystem::Proc)?) {
         // An old kernel, or a seccomp filter: nothing can be shared then, and all else is as it should be.
         Err(error) if error.errno() == Some(nix::libc::ENOSYS) => {
-            order.report().tell(
-                Level::Warning,
-                &format!("nothing is shared with the pod: {}", error.line()),
-            );
+            order.warn(format!("nothing is shared with the pod: {}", error.line()));
             return Ok(Shared::default());
         }
         other => other?,

@@ -44,6 +44,9 @@ pub struct Job {
     /// Where templates are kept, if the container may be given clones of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub templates: Option<Templates>,
+    /// Whether the hook is to be confined by a seccomp filter.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub seccomp: bool,
     /// Whether the annotation that gives crun's hooks a standard error was put there by us.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stderr: bool,
@@ -89,6 +92,7 @@ impl Job {
             log: None,
             lending: None,
             templates: None,
+            seccomp: false,
             stderr: false,
         }
     }

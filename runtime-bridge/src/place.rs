@@ -40,11 +40,9 @@ impl PlaceFacts {
 /// How a container's `/proc` or `/sys` will be protected, as its configuration says: for [`Placement::Container`].
 pub fn placement(spec: &Spec, filesystem: Filesystem) -> Placement {
     let mut read_only = below(filesystem, spec.linux.readonly_paths.iter());
-    if filesystem == Filesystem::Sys {
-        // A runtime may apply the options of a mount after its hooks.
-        let mounts = spec.mounts.iter().filter(|mount| is_read_only(mount));
-        read_only.extend(below(filesystem, mounts.map(|mount| &mount.destination)));
-    }
+    // A runtime may apply the options of a mount after its hooks, as crun does after `prestart`, and then not to what lies below it.
+    let mounts = spec.mounts.iter().filter(|mount| is_read_only(mount));
+    read_only.extend(below(filesystem, mounts.map(|mount| &mount.destination)));
     Placement::Container {
         read_only,
         masked: below(filesystem, spec.linux.masked_paths.iter()),
@@ -305,7 +303,7 @@ impl Around {
             return Ok(());
         }
         let roots = Roots::private(Ids::Kept)?;
-        let spare = spec.is_some_and(|spec| spec.lists("user"));
+        let spare = spec.is_some_and(needs_spare);
         for filesystem in protects {
             roots.make_layers_read_only(filesystem)?;
         }
@@ -323,6 +321,12 @@ impl Around {
         roots.attach(&self.plans, &self.snapshots, &options)?.keep();
         Ok(())
     }
+}
+
+/// Whether the container mounts a procfs of its own in a user namespace, and so needs one here that nothing covers. One that is
+/// given the outer `/proc` would only be shown the spare.
+fn needs_spare(spec: &Spec) -> bool {
+    spec.lists("user") && spec.mounts.iter().any(|mount| mount.kind == "proc")
 }
 
 /// Of which file systems the container is given a part of the outside.
@@ -371,9 +375,10 @@ mod tests {
     }
 
     #[test]
-    fn mounts_that_are_read_only_protect_sysfs() {
+    fn mounts_that_are_read_only_protect() {
         let text = r#"{"mounts":[{"destination":"/sys/fs/cgroup","options":["ro","nosuid"]},
-            {"destination":"/sys/kernel","options":["rw"]},{"destination":"/data","options":["ro"]}],
+            {"destination":"/sys/kernel","options":["rw"]},{"destination":"/data","options":["ro"]},
+            {"destination":"/proc","type":"proc","options":["nosuid","ro"]}],
             "linux":{"readonlyPaths":["/sys/power","/proc/sys"],"maskedPaths":["/sys/firmware"]}}"#;
         let spec = Spec::parse(text).unwrap();
         let protected = Placement::Container {
@@ -381,5 +386,10 @@ mod tests {
             masked: vec!["firmware".into()],
         };
         assert_eq!(placement(&spec, Filesystem::Sys), protected);
+        let protected = Placement::Container {
+            read_only: vec!["sys".into(), String::new()],
+            masked: Vec::new(),
+        };
+        assert_eq!(placement(&spec, Filesystem::Proc), protected);
     }
 }

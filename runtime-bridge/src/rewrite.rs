@@ -183,6 +183,7 @@ impl Draft {
         job.log = facts.log.clone();
         job.lending = lending(facts);
         job.templates = facts.templates.clone();
+        job.seccomp = policy.seccomp_hook;
         let needed = !facts.place.is_empty() || !job.sysctl.is_empty();
         self.place_hook(needed, facts, &mut changes)?;
         job.stderr = self.pass_stderr(needed, facts, &mut changes)?;

@@ -102,4 +102,6 @@ pub struct Policy {
     pub refused_sysctls: RefusedSysctls,
     /// `templates`: whether containers that cannot make them take writes are given clones of what they have in common.
     pub templates: bool,
+    /// `seccomp_hook`: whether the hook makes no system calls but those that it is known to need.
+    pub seccomp_hook: bool,
 }

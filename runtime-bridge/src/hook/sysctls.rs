@@ -9,7 +9,6 @@ use procemu::{Entry, Error, Mode, Root, SysctlKey, Table, When, errno_text};
 
 use super::Order;
 use crate::config::{MissingSysctls, RefusedSysctls};
-use crate::report::Level;
 use crate::rewrite::requested;
 use crate::sysctl::{Request, is_refusal};
 
@@ -113,10 +112,10 @@ fn refused(
     if order.refused_sysctls != RefusedSysctls::Emulate || !is_refusal(&error) {
         return Err(error);
     }
-    order.report().tell(
-        Level::Warning,
-        &format!("{}: emulated, the kernel's own value is another", error.line()),
-    );
+    order.warn(format!(
+        "{}: emulated, the kernel's own value is another",
+        error.line()
+    ));
     // Nobody could write it before.
     table.insert(key.clone(), emulated(value, Mode::ReadOnly));
     Ok(())
