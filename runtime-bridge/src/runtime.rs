@@ -224,7 +224,8 @@ impl Key {
         (cached.key == *self).then_some(cached.output)
     }
 
-    /// Renamed into place, so that no reader meets half a file.
+    /// Renamed into place, so that no reader meets half a file. It has one name until then: what a process leaves that is killed, the
+    /// next one writes anew. Two at a time write the same; should that get mixed, it is rubbish, and asked again.
     fn store(&self, state_dir: &Path, output: &str) -> io::Result<()> {
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -234,10 +235,16 @@ impl Key {
             key: self.clone(),
             output: output.to_owned(),
         };
-        let mut file = tempfile::NamedTempFile::new_in(state_dir)?;
+        let new = self.file(state_dir).with_extension("new");
+        // Not through a link, nor into a file that has another name.
+        match std::fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(&new)?;
         file.write_all(&serde_json::to_vec(&cached)?)?;
-        file.persist(self.file(state_dir))?;
-        Ok(())
+        std::fs::rename(new, self.file(state_dir))
     }
 }
 
