@@ -10,7 +10,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sched::{CloneFlags, setns, unshare};
 use procemu::{
     Both, Error, Filesystem, Ids, Options, Placement, Plan, Probing, Root, Roots, Snapshot, SysctlKey, Table,
-    ask_child, layers,
+    ask_child, errno_text, layers,
 };
 use serde::{Deserialize, Serialize};
 
@@ -238,27 +238,47 @@ fn network(spec: &Spec) -> Option<Network> {
     })
 }
 
-/// Answers from a child in that network namespace. Where it can't be entered, or the question fails there, the answer is
-/// from here, with its words: about a namespace that can't be joined the runtime will say what is wrong.
+/// What a child in another network namespace has found out.
+#[derive(Debug, Serialize, Deserialize)]
+enum Found {
+    Facts(PlaceFacts),
+    /// The namespace cannot be entered.
+    Outside,
+    /// The question failed, with this line.
+    Failed(String),
+}
+
+/// Answers from a child in that network namespace. Where that may not be made or cannot be joined, the answer is from here: about a
+/// namespace that can't be joined the runtime will say what is wrong. For want of memory, or of a child, there is no answer: from here
+/// keys would seem to be there that the container will lack.
 fn from_within(network: &Network, look: impl Fn() -> Result<PlaceFacts, Error>) -> Result<PlaceFacts, Error> {
     let answer = ask_child(|| {
         let entered = match network {
-            Network::New => unshare(CloneFlags::CLONE_NEWNET).is_ok(),
-            Network::At(path) => {
-                File::open(path).is_ok_and(|file| setns(&file, CloneFlags::CLONE_NEWNET).is_ok())
-            }
+            Network::New => unshare(CloneFlags::CLONE_NEWNET),
+            Network::At(path) => File::open(path)
+                .map_err(|_| Errno::EPERM)
+                .and_then(|file| setns(&file, CloneFlags::CLONE_NEWNET).map_err(|_| Errno::EPERM)),
         };
-        let facts = if entered { look().ok() } else { None };
-        facts
-            .and_then(|facts| serde_json::to_vec(&facts).ok())
-            .unwrap_or_default()
+        let found = match entered {
+            Ok(()) => look().map_or_else(|error| Found::Failed(error.line()), Found::Facts),
+            Err(Errno::EPERM | Errno::EINVAL | Errno::ENOSYS) => Found::Outside,
+            Err(errno) => Found::Failed(format!("unshare(CLONE_NEWNET): {}", errno_text(&errno.into()))),
+        };
+        serde_json::to_vec(&found).unwrap_or_default()
     });
-    match answer
-        .ok()
-        .and_then(|bytes: Vec<u8>| serde_json::from_slice(&bytes).ok())
-    {
-        Some(facts) => Ok(facts),
-        None => look(),
+    let answer = answer.map_err(|error| {
+        Error::input(format!(
+            "memfd_create, fork or waitpid(child process): {}",
+            errno_text(&error)
+        ))
+    })?;
+    match serde_json::from_slice(&answer) {
+        Ok(Found::Facts(facts)) => Ok(facts),
+        Ok(Found::Outside) => look(),
+        Ok(Found::Failed(line)) => Err(Error::input(format!(
+            "in the container's network namespace: {line}"
+        ))),
+        Err(error) => Err(Error::input(format!("child process: {error}"))),
     }
 }
 
