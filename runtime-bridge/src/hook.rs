@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use procemu::{
     Error, ErrorKind, Filesystem, Options, Placement, Plan, Probing, Root, Roots, Shared, Table, Target,
-    Templates, ask_child, reexec_sealed,
+    Templates, ask_child, reexec_sealed, wait_for_children,
 };
 
 use crate::bundle;
@@ -247,6 +247,8 @@ fn order(state: &State, config: Option<&Path>) -> Result<Order, HookError> {
 /// Joins every namespace of the container's init process, from a sealed copy of this program, and prepares there.
 fn from_outside(target: &Target, text: &[u8], order: &Order) -> Result<(), HookError> {
     reexec_sealed(Some(text))?;
+    // A runtime may ignore SIGCHLD, and its hooks with it: then no child of ours would be found.
+    wait_for_children();
     target.join()?;
     // A joined pid namespace holds for children only, and the mounts' originals are to be seen from it too.
     let answer = ask_child(|| {
