@@ -1,11 +1,11 @@
 //! What cgroups cannot do here, found by trying.
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, FsType, statfs};
 use nix::sys::statvfs::FsFlags;
 use procemu::ask_child;
+use rustix::fs::{FlockOperation, flock};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -105,8 +105,10 @@ fn is_made(cgroup: &Path) -> bool {
 }
 
 /// Locks a folder, if nobody has.
-fn hold(folder: &Path) -> Option<Flock<File>> {
-    Flock::lock(File::open(folder).ok()?, FlockArg::LockExclusiveNonblock).ok()
+fn hold(folder: &Path) -> Option<File> {
+    let folder = File::open(folder).ok()?;
+    flock(&folder, FlockOperation::NonBlockingLockExclusive).ok()?;
+    Some(folder)
 }
 
 fn missing_in(cgroup: &Path, files: &[String]) -> BTreeSet<String> {

@@ -2,9 +2,11 @@
 
 use super::BundleError;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag, openat, renameat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::retry_on_intr;
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
@@ -95,7 +97,7 @@ impl Bundle {
     ///
     /// It has one name for all writers, so that what one leaves behind that is killed is in the way of the next, which takes it
     /// away: a file without a lock is nobody's. Of two writers the later one waits.
-    fn temporary(&self) -> Result<Flock<File>, BundleError> {
+    fn temporary(&self) -> Result<File, BundleError> {
         let open = |flags: OFlag| {
             let flags = flags | OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
             openat(&self.dir, NEW, flags, Mode::S_IRUSR | Mode::S_IWUSR)
@@ -126,8 +128,8 @@ impl Bundle {
     }
 
     /// Locks a file that had the name when it was opened; `None` where it is not to be written. What was left behind goes.
-    fn claim(&self, file: File) -> Result<Option<Flock<File>>, BundleError> {
-        let file = lock(file).map_err(|errno| self.failed_new("lock")(errno.into()))?;
+    fn claim(&self, file: File) -> Result<Option<File>, BundleError> {
+        lock(&file).map_err(self.failed_new("lock"))?;
         let found = file.metadata().map_err(self.failed_new("stat"))?;
         let named = match fstatat(&self.dir, NEW, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(named) => named,
@@ -164,14 +166,8 @@ impl Bundle {
 }
 
 /// Waits for who has it, which is over at the latest when that one ends.
-fn lock(mut file: File) -> nix::Result<Flock<File>> {
-    loop {
-        match Flock::lock(file, FlockArg::LockExclusive) {
-            Ok(locked) => return Ok(locked),
-            Err((back, Errno::EINTR)) => file = back,
-            Err((_, errno)) => return Err(errno),
-        }
-    }
+fn lock(file: &File) -> io::Result<()> {
+    Ok(retry_on_intr(|| flock(file, FlockOperation::LockExclusive))?)
 }
 
 fn failed(step: &'static str, path: &Path) -> impl Fn(io::Error) -> BundleError + use<> {
