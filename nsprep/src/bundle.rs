@@ -65,8 +65,15 @@ impl Bundle {
         if lines.is_empty() {
             lines.push("nothing to change".to_owned());
         }
-        print(&(lines.join("\n") + "\n"))?;
-        Ok(Exit::Done)
+        let said = print(&(lines.join("\n") + "\n"));
+        if said.is_err() && !self.dry_run {
+            // Who is told of a failure has the bundle as it was.
+            rewriting.undo().map_err(|error| Failure {
+                exit: Exit::Failed,
+                line: chain(&error),
+            })?;
+        }
+        said.map(|()| Exit::Done)
     }
 }
 

@@ -92,7 +92,8 @@ impl Attached {
         self.mounts.is_empty()
     }
 
-    /// Takes off what was attached, the last first, and all that is mounted below it. Tries every mount.
+    /// Takes off what was attached, the last first, and all that is mounted below it. Tries every mount. What was in a peer group
+    /// before is shared again, in a new one.
     ///
     /// # Errors
     /// The first that could not be taken off.
@@ -104,6 +105,7 @@ impl Attached {
                 outcome = outcome.and(Err(error));
             }
         }
+        self.unshared.restore();
         outcome
     }
 
@@ -115,13 +117,9 @@ impl Attached {
         self
     }
 
-    /// The same as detaching, with mounts shared again that were, on the way out of `error`, which it gives back; that something could
-    /// not be taken off is added.
-    pub(crate) fn undo(mut self, error: Error) -> Error {
-        let unshared = std::mem::take(&mut self.unshared);
-        let error = undo(self, error);
-        unshared.restore();
-        error
+    /// The same on the way out of `error`, which it gives back; that something could not be taken off is added.
+    pub(crate) fn undo(self, error: Error) -> Error {
+        undo(self, error)
     }
 }
 
@@ -328,8 +326,10 @@ fn move_into(root: &Root, piece: &Piece) -> Result<OwnedFd> {
     let target = target(root, piece)?;
     let failed =
         |e: std::io::Error| Error::call(format!("move_mount(snapshot, {})", root.show(&piece.target)), e);
+    // Before there is something to take off: that must not fail for want of a descriptor.
+    let handle = piece.tree.try_clone().map_err(failed)?;
     move_to(&piece.tree, &target).map_err(failed)?;
-    piece.tree.try_clone().map_err(failed)
+    Ok(handle)
 }
 
 fn bind_into(root: &Root, piece: &Piece) -> Result<OwnedFd> {

@@ -73,6 +73,11 @@ impl Error {
         Self::call(format!("setns({})", path.display()), errno)
     }
 
+    /// There is no new namespace of the kind that `flag` names.
+    pub fn failed_unshare(flag: &str, errno: io::Error) -> Self {
+        Self::call(format!("unshare({flag})"), errno)
+    }
+
     /// The file `path` does not take what was written.
     pub fn failed_write(path: &std::path::Path, errno: io::Error) -> Self {
         Self::call(format!("write({})", path.display()), errno)

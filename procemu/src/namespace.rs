@@ -164,9 +164,10 @@ impl Target {
             let ours = fs::read_link(format!("/proc/self/ns/{kind}"));
             match (theirs, ours) {
                 (Ok(theirs), Ok(ours)) => flags.set(flag, theirs != ours),
-                (Err(e), Ok(_)) => return Err(Error::call(format!("readlink(/proc/{pid}/ns/{kind})"), e)),
                 // A kernel without this kind of namespace has one for all.
-                (_, Err(_)) => {}
+                (_, Err(e)) if e.kind() == io::ErrorKind::NotFound => {}
+                (_, Err(e)) => return Err(Error::call(format!("readlink(/proc/self/ns/{kind})"), e)),
+                (Err(e), Ok(_)) => return Err(Error::call(format!("readlink(/proc/{pid}/ns/{kind})"), e)),
             }
         }
         Ok(Self { pid, pidfd, flags })

@@ -5,8 +5,10 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, FsType, statfs};
 use nix::sys::statvfs::FsFlags;
 use procemu::ask_child;
+use rustix::fs::{FlockOperation, flock};
 use std::collections::BTreeSet;
-use std::fs;
+use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 /// Where every runtime looks for them.
@@ -67,18 +69,46 @@ pub fn missing_files(files: &[String]) -> BTreeSet<String> {
 }
 
 /// Asks a cgroup v2 that `fits`. The root has not all the files that others have; where there is no other, one is made for the
-/// question.
+/// question. One that was made by a process that was killed goes before.
 fn in_one<T>(fits: impl Fn(&Path) -> bool, ask: impl Fn(&Path) -> T) -> Option<T> {
     let root = Path::new(ROOT);
-    if let Some(cgroup) = folders(root).find(|cgroup| fits(cgroup)) {
-        return Some(ask(&cgroup));
+    let (made, others): (Vec<_>, Vec<_>) = folders(root).partition(|cgroup| is_made(cgroup));
+    for left in made {
+        // Held by who has made it, as long as that one lives. A cgroup that is not empty stays in any case.
+        if hold(&left).is_some() {
+            let _ = fs::remove_dir(&left);
+        }
     }
-    let made = root.join(format!("procemu-{}", std::process::id()));
+    if let Some(cgroup) = others.iter().find(|cgroup| fits(cgroup)) {
+        return Some(ask(cgroup));
+    }
+    let made = root.join(format!("{MADE}{}", std::process::id()));
     fs::create_dir(&made).ok()?;
-    let answer = ask(&made);
+    let held = hold(&made);
+    let answer = held.as_ref().map(|_| ask(&made));
+    // Another one took it for left over before it was held: that says nothing.
+    let answer = answer.filter(|_| made.exists());
     // Nobody else knows it, so it is empty.
     let _ = fs::remove_dir(&made);
-    Some(answer)
+    answer
+}
+
+/// What the name of a cgroup that is made for a question begins with.
+const MADE: &str = "procemu-";
+
+fn is_made(cgroup: &Path) -> bool {
+    let number = cgroup
+        .file_name()
+        .and_then(OsStr::to_str)
+        .and_then(|name| name.strip_prefix(MADE));
+    number.is_some_and(|number| number.parse::<u32>().is_ok())
+}
+
+/// Locks a folder, if nobody has.
+fn hold(folder: &Path) -> Option<File> {
+    let folder = File::open(folder).ok()?;
+    flock(&folder, FlockOperation::NonBlockingLockExclusive).ok()?;
+    Some(folder)
 }
 
 fn missing_in(cgroup: &Path, files: &[String]) -> BTreeSet<String> {

@@ -13,6 +13,7 @@ use runtime_bridge::report::chain;
 use runtime_bridge::shim;
 use runtime_bridge::wrapper::{self, Program};
 use std::ffi::{OsStr, OsString};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -163,11 +164,23 @@ fn rewrite(
     if !dry_run {
         rewriting.write()?;
     }
-    if rewriting.changes().is_empty() {
-        println!("nothing to change");
+    let mut text: String = rewriting
+        .changes()
+        .iter()
+        .map(|change| format!("{change}\n"))
+        .collect();
+    if text.is_empty() {
+        text = "nothing to change\n".to_owned();
     }
-    for change in rewriting.changes() {
-        println!("{change}");
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        // Who is told of a failure has the bundle as it was.
+        if !dry_run {
+            rewriting.undo()?;
+        }
+        return Err(format!("standard output: {}", procemu::errno_text(&error)).into());
     }
     Ok(())
 }

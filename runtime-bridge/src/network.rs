@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns, unshare};
 use procemu::{Error, SysctlKey, Table, When};
 
@@ -29,36 +30,43 @@ impl Network {
         })
     }
 
-    fn enter(&self) -> bool {
+    /// Whether it can be entered.
+    ///
+    /// # Errors
+    /// Where a new one could be had, but for want of memory, or of room for one more.
+    fn enter(&self) -> Result<bool, Error> {
         match self {
-            Self::New => unshare(CloneFlags::CLONE_NEWNET).is_ok(),
+            Self::New => match unshare(CloneFlags::CLONE_NEWNET) {
+                Ok(()) => Ok(true),
+                Err(Errno::EPERM | Errno::EINVAL | Errno::ENOSYS) => Ok(false),
+                Err(errno) => Err(Error::failed_unshare("CLONE_NEWNET", errno.into())),
+            },
             Self::At(path) => {
-                File::open(path).is_ok_and(|file| setns(&file, CloneFlags::CLONE_NEWNET).is_ok())
+                Ok(File::open(path).is_ok_and(|file| setns(&file, CloneFlags::CLONE_NEWNET).is_ok()))
             }
         }
     }
 }
 
-/// What `look` sees from within that network namespace; the calling thread is in its own again then. `None` where the other can't be
-/// entered, or `look` fails there.
+/// What `look` sees from within that network namespace; the calling thread is in its own again then. `None` where the other may not be
+/// made or cannot be joined.
 ///
 /// # Errors
-/// Where there is no way back. A caller that goes on would do so in a foreign namespace.
+/// What `look` fails with there, and where there is no way back: a caller that goes on would do so in a foreign namespace.
 pub(crate) fn from_within<T>(
     network: &Network,
     look: impl FnOnce() -> Result<T, Error>,
 ) -> Result<Option<T>, Error> {
-    let Ok(own) = File::open(OWN) else {
-        return Ok(None);
-    };
-    if !network.enter() {
+    let own = File::open(OWN).map_err(|e| Error::failed_open(Path::new(OWN), e))?;
+    if !network.enter()? {
         return Ok(None);
     }
-    let seen = look();
+    let seen = look().map_err(|error| error.during("in the container's network namespace"));
     setns(&own, CloneFlags::CLONE_NEWNET).map_err(|errno| {
-        Error::failed_setns(Path::new(OWN), errno.into()).during("back from the container's network")
+        Error::failed_setns(Path::new(OWN), errno.into())
+            .during("back from the container's network namespace")
     })?;
-    Ok(seen.ok())
+    seen.map(Some)
 }
 
 /// The calling thread's.

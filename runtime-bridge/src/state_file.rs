@@ -1,6 +1,6 @@
 //! Small files in the state directory, in which one run leaves what another need not find out again.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
@@ -19,11 +19,21 @@ pub(crate) fn read(file: &Path) -> Option<String> {
     Some(text)
 }
 
-/// Renamed into place, so that no reader meets half a file.
+/// Renamed into place, so that no reader meets half a file. It has one name until then: what a process leaves that is killed, the
+/// next one writes anew. Two at a time write the same; should that get mixed, it is rubbish, and found out again.
 pub(crate) fn write(state_dir: &Path, name: &str, text: &str) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(state_dir)?;
-    let mut file = tempfile::NamedTempFile::new_in(state_dir)?;
+    let new = state_dir.join(format!("{name}.new"));
+    // Not through a link, nor into a file that has another name.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)?;
     file.write_all(text.as_bytes())?;
-    file.persist(state_dir.join(name))?;
-    Ok(())
+    fs::rename(new, state_dir.join(name))
 }

@@ -199,7 +199,7 @@ fn original<'a>(
     let (path, tree, is_folder, read_only) = match step {
         Step::Underlay { path, read_only } => (
             path,
-            clone(from.open(root, part.at)?, "", root)?,
+            clone_as(from.open(root, part.at)?, "", path, root)?,
             true,
             *read_only,
         ),
@@ -209,7 +209,7 @@ fn original<'a>(
             read_only,
         } => {
             let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-            match clone(from.open(root, parent)?, name, root) {
+            match clone_as(from.open(root, parent)?, name, path, root) {
                 Err(error) if has_gone(&error) => return Ok(None),
                 original => (path, original?, *folder, *read_only),
             }
@@ -223,6 +223,11 @@ fn original<'a>(
 /// A detached clone of `path` below `from` (`""`: of `from` itself), with everything mounted below it; a symlink is not
 /// followed.
 pub(crate) fn clone(from: &OwnedFd, path: &str, root: &Root) -> Result<OwnedFd> {
+    clone_as(from, path, path, root)
+}
+
+/// The same, where `path` is what `shown` is called below the root.
+fn clone_as(from: &OwnedFd, path: &str, shown: &str, root: &Root) -> Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_RECURSIVE
@@ -231,7 +236,7 @@ pub(crate) fn clone(from: &OwnedFd, path: &str, root: &Root) -> Result<OwnedFd> 
         | OpenTreeFlags::AT_NO_AUTOMOUNT;
     open_tree(from, path, flags).map_err(|e| {
         Error::call(
-            format!("open_tree({}, OPEN_TREE_CLONE|AT_RECURSIVE)", root.show(path)),
+            format!("open_tree({}, OPEN_TREE_CLONE|AT_RECURSIVE)", root.show(shown)),
             e,
         )
     })

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 
 use nix::mount::{MsFlags, mount};
 use rustix::fs::{AtFlags, Mode, OFlags, chmodat, mkdirat, openat};
+use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::mount::{bind, by_fd, remount_read_only, take_off};
@@ -24,7 +25,8 @@ const FOLDER: Mode = Mode::from_raw_mode(0o555);
 /// # Errors
 /// `System` or `Denied` if what is needed cannot be mounted. What was mounted lies on the tmpfs and goes with it.
 pub(super) fn cover(tmpfs: &OwnedFd, layer: &str) -> Result<Option<(OwnedFd, OwnedFd)>> {
-    let failed = |call: &str, e: std::io::Error| Error::call(format!("shield of the snapshot: {call}"), e);
+    let failed =
+        |call: &str, e: std::io::Error| Error::call(format!("shield of the snapshot: {call}({SPOT})"), e);
     mkdirat(tmpfs, SPOT, FOLDER).map_err(|e| failed("mkdir", e.into()))?;
     // The process's umask may be anything, and root may be without CAP_DAC_OVERRIDE.
     chmodat(tmpfs, SPOT, FOLDER, AtFlags::empty()).map_err(|e| failed("chmod", e.into()))?;
@@ -35,7 +37,7 @@ pub(super) fn cover(tmpfs: &OwnedFd, layer: &str) -> Result<Option<(OwnedFd, Own
     let data = format!("lowerdir={},upperdir={}", by_fd(&spot), by_fd(tmpfs));
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some(layer), &*by_fd(&spot), Some("overlay"), flags, Some(&*data))
-        .map_err(|e| failed("mount(overlay)", e.into()))?;
+        .map_err(|e| failed("mount overlay", e.into()))?;
     let opened = open(tmpfs, SPOT).and_then(|overlay| {
         let content = open(&overlay, layer)?;
         Ok((overlay, content))
@@ -53,7 +55,12 @@ pub(super) fn spot(tmpfs: &OwnedFd) -> std::io::Result<OwnedFd> {
 fn is_protected(tmpfs: &OwnedFd, spot: &OwnedFd, layer: &str) -> std::io::Result<bool> {
     bind(tmpfs, spot)?;
     let top = open(tmpfs, SPOT)?;
-    let tried = remount_read_only(&top).map(|()| chmodat(&top, layer, FOLDER, AtFlags::empty()).is_err());
+    let tried = remount_read_only(&top).and_then(|()| match chmodat(&top, layer, FOLDER, AtFlags::empty()) {
+        Ok(()) => Ok(false),
+        Err(Errno::ROFS) => Ok(true),
+        // Says nothing.
+        Err(errno) => Err(errno.into()),
+    });
     take_off(&top)?;
     tried
 }

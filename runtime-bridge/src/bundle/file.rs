@@ -1,9 +1,12 @@
 //! The file of a bundle on disk: read whole, replaced whole.
 
 use super::BundleError;
-use nix::fcntl::{AT_FDCWD, OFlag, openat, renameat};
-use nix::sys::stat::Mode;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
+use nix::sys::stat::{Mode, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::retry_on_intr;
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
@@ -12,6 +15,9 @@ use std::path::{Path, PathBuf};
 
 /// The file that makes a folder a bundle.
 pub(super) const FILE: &str = "config.json";
+
+/// What it is called while it is written.
+const NEW: &str = ".config.json.procemu";
 
 /// The most that is read, in bytes: some thousand times what engines write.
 const MAX_BYTES: u64 = 16 << 20;
@@ -68,44 +74,88 @@ impl Bundle {
 
     /// Puts `text` into the place of `config.json`, with its owner and mode.
     pub(super) fn replace(&self, text: &str) -> Result<(), BundleError> {
-        let (name, file) = self.temporary()?;
+        let file = self.temporary()?;
         let written = self
-            .fill(file, text)
+            .fill(&file, text)
             .map_err(|(step, source)| BundleError::Io {
                 step,
-                path: self.path.with_file_name(&name),
+                path: self.path.with_file_name(NEW),
                 source,
             })
             .and_then(|()| {
-                renameat(&self.dir, name.as_str(), &self.dir, FILE)
+                renameat(&self.dir, NEW, &self.dir, FILE)
                     .map_err(|errno| failed("replace", &self.path)(errno.into()))
             });
         if written.is_err() {
             // The first error is the one to tell.
-            let _ = unlinkat(&self.dir, name.as_str(), UnlinkatFlags::NoRemoveDir);
+            let _ = unlinkat(&self.dir, NEW, UnlinkatFlags::NoRemoveDir);
         }
         written
     }
 
-    /// A new file in the bundle, under a name that was free.
-    fn temporary(&self) -> Result<(String, File), BundleError> {
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let mut number = 0;
+    /// A new file in the bundle, locked for as long as it is open.
+    ///
+    /// It has one name for all writers, so that what one leaves behind that is killed is in the way of the next, which takes it
+    /// away: a file without a lock is nobody's. Of two writers the later one waits.
+    fn temporary(&self) -> Result<File, BundleError> {
+        let open = |flags: OFlag| {
+            let flags = flags | OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+            openat(&self.dir, NEW, flags, Mode::S_IRUSR | Mode::S_IWUSR)
+        };
         loop {
-            let name = format!(".{FILE}.procemu-{}-{number}", std::process::id());
-            match openat(&self.dir, name.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR) {
-                Ok(file) => return Ok((name, file.into())),
-                // Left behind by a process of the same id that was killed.
-                Err(nix::errno::Errno::EEXIST) if number < 100 => number += 1,
-                Err(errno) => return Err(failed("create", &self.path.with_file_name(name))(errno.into())),
+            let (file, is_new) = match open(OFlag::O_CREAT | OFlag::O_EXCL) {
+                Err(Errno::EEXIST) => (open(OFlag::empty()), false),
+                created => (created, true),
+            };
+            let claimed = match file {
+                // Gone in between.
+                Err(Errno::ENOENT) if !is_new => continue,
+                Err(errno) => return Err(self.failed_new("create")(errno.into())),
+                Ok(file) => self.claim(file.into()),
+            };
+            match claimed {
+                Ok(Some(file)) => return Ok(file),
+                Ok(None) => continue,
+                Err(error) => {
+                    if is_new {
+                        // The first error is the one to tell.
+                        let _ = unlinkat(&self.dir, NEW, UnlinkatFlags::NoRemoveDir);
+                    }
+                    return Err(error);
+                }
             }
         }
     }
 
-    fn fill(&self, mut file: File, text: &str) -> Result<(), (&'static str, io::Error)> {
+    /// Locks a file that had the name when it was opened; `None` where it is not to be written. What was left behind goes.
+    fn claim(&self, file: File) -> Result<Option<File>, BundleError> {
+        lock(&file).map_err(self.failed_new("lock"))?;
+        let found = file.metadata().map_err(self.failed_new("stat"))?;
+        let named = match fstatat(&self.dir, NEW, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(named) => named,
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(errno) => return Err(self.failed_new("stat")(errno.into())),
+        };
+        // Who had it before has renamed it into place, or taken it away.
+        if (named.st_dev, named.st_ino) != (found.dev(), found.ino()) {
+            return Ok(None);
+        }
+        if found.len() == 0 && found.nlink() == 1 && found.is_file() {
+            return Ok(Some(file));
+        }
+        unlinkat(&self.dir, NEW, UnlinkatFlags::NoRemoveDir)
+            .map_err(|errno| self.failed_new("remove")(errno.into()))?;
+        Ok(None)
+    }
+
+    fn failed_new(&self, step: &'static str) -> impl Fn(io::Error) -> BundleError + use<> {
+        failed(step, &self.path.with_file_name(NEW))
+    }
+
+    fn fill(&self, mut file: &File, text: &str) -> Result<(), (&'static str, io::Error)> {
         let own = file.metadata().map_err(|error| ("stat", error))?;
         if (own.uid(), own.gid()) != (self.meta.uid(), self.meta.gid()) {
-            fchown(&file, Some(self.meta.uid()), Some(self.meta.gid())).map_err(|error| ("chown", error))?;
+            fchown(file, Some(self.meta.uid()), Some(self.meta.gid())).map_err(|error| ("chown", error))?;
         }
         file.set_permissions(self.meta.permissions())
             .map_err(|error| ("chmod", error))?;
@@ -115,10 +165,16 @@ impl Bundle {
     }
 }
 
-fn failed(step: &'static str, path: &Path) -> impl Fn(io::Error) -> BundleError {
+/// Waits for who has it, which is over at the latest when that one ends.
+fn lock(file: &File) -> io::Result<()> {
+    Ok(retry_on_intr(|| flock(file, FlockOperation::LockExclusive))?)
+}
+
+fn failed(step: &'static str, path: &Path) -> impl Fn(io::Error) -> BundleError + use<> {
+    let path = path.to_owned();
     move |source| BundleError::Io {
         step,
-        path: path.to_owned(),
+        path: path.clone(),
         source,
     }
 }
@@ -154,16 +210,37 @@ mod tests {
     }
 
     #[test]
-    fn a_file_left_behind_is_no_obstacle() {
+    fn a_file_left_behind_goes_and_a_locked_one_is_waited_for() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join(FILE), "{}").unwrap();
-        let left = dir
-            .path()
-            .join(format!(".{FILE}.procemu-{}-0", std::process::id()));
-        std::fs::write(&left, "left").unwrap();
-        Bundle::open(dir.path()).unwrap().replace("[]").unwrap();
-        assert_eq!(std::fs::read_to_string(dir.path().join(FILE)).unwrap(), "[]");
-        assert_eq!(std::fs::read_to_string(left).unwrap(), "left");
+        let (path, new) = (dir.path().join(FILE), dir.path().join(NEW));
+        std::fs::write(&path, "{}").unwrap();
+        // Also one that is another name of something else.
+        std::fs::write(dir.path().join("other"), "other").unwrap();
+        for leave in [
+            |new: &Path| std::fs::write(new, "left"),
+            |new: &Path| std::fs::write(new, ""),
+            |new: &Path| std::fs::hard_link(new.with_file_name("other"), new),
+        ] {
+            leave(&new).unwrap();
+            Bundle::open(dir.path()).unwrap().replace("[]").unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), "[]");
+            assert!(!new.exists());
+        }
+        assert_eq!(
+            std::fs::read_to_string(dir.path().join("other")).unwrap(),
+            "other"
+        );
+        let bundle = Bundle::open(dir.path()).unwrap();
+        let first = bundle.temporary().unwrap();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| bundle.replace("second").unwrap());
+            bundle.fill(&first, "first").unwrap();
+            assert!(!second.is_finished());
+            renameat(&bundle.dir, NEW, &bundle.dir, FILE).unwrap();
+            drop(first);
+        });
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "second");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 
     #[test]

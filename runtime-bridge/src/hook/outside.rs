@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use procemu::{Error, ErrorKind, Target, ask_child, reexec_sealed};
+use procemu::{Error, ErrorKind, Target, ask_child, reexec_sealed, wait_for_children};
 
 use super::{HookError, Order, State, prepare, rootfs};
 
@@ -31,6 +31,8 @@ pub(super) fn container(state: &State) -> Result<Option<Target>, HookError> {
 pub(super) fn prepare_from_outside(target: &Target, text: &[u8], order: &Order) -> Result<(), HookError> {
     reexec_sealed(Some(text))?;
     order.confine()?;
+    // A runtime may ignore SIGCHLD, and its hooks with it: then no child of ours would be found.
+    wait_for_children();
     let known = identity(&rootfs(&order.rootfs)?, &order.rootfs)?;
     in_child(order, || {
         target.join().map_err(|error| error.line())?;
