@@ -98,7 +98,7 @@ pub(crate) fn take(root: &Root, handles: &[(&str, OwnedFd)]) -> Result<()> {
 }
 
 /// A mount of a later layer on one of `layer`'s, or on what that passed through: it would go with it.
-fn later_below<'a>(mounts: &'a [Mount], layer: &Layer) -> Option<(u64, &'a Mount)> {
+pub(crate) fn later_below<'a>(mounts: &'a [Mount], layer: &Layer) -> Option<(u64, &'a Mount)> {
     let parents: BTreeMap<u64, u64> = mounts.iter().map(|m| (m.id, m.parent)).collect();
     let own = number(&layer.source)?;
     let on_layer = |(_, mount): &(u64, &Mount)| {
@@ -158,7 +158,7 @@ pub(crate) fn number(name: &str) -> Option<u64> {
 
 /// A mount of ours that lies on a later layer, or on its own, was put there by that one: an earlier layer's key passed
 /// through, or a key that takes writes. It comes and goes with that layer.
-fn group(mounts: &[Mount], root: &Path) -> Vec<Layer> {
+pub(crate) fn group(mounts: &[Mount], root: &Path) -> Vec<Layer> {
     let by_id: BTreeMap<u64, &Mount> = mounts.iter().map(|m| (m.id, m)).collect();
     let mut layers: BTreeMap<u64, Layer> = BTreeMap::new();
     for mount in mounts {

@@ -108,6 +108,8 @@ mod child;
 mod cut_off;
 mod error;
 mod filesystem;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 #[cfg(feature = "inherited")]
 mod inherited;
 mod key;
