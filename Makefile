@@ -64,7 +64,7 @@ lint:
 	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
 	$(CARGO) deny --workspace --log-level error check licenses bans sources
-	$(CARGO) deny --manifest-path fuzz/Cargo.toml --log-level error check --config deny.toml licenses bans sources
+	$(CARGO) deny --manifest-path fuzz/Cargo.toml --config deny.toml --log-level error check licenses bans sources
 
 # What all of it costs, beside what others take in our place: docs/performance.md. 5 minutes; the figures there are from it.
 bench:

@@ -10,14 +10,15 @@ work=${CARGO_TARGET_DIR:-$PWD/target}/fuzz
 how=(--sanitizer none --target-dir "$work")
 
 mapfile -t targets < <(if [ $# -gt 0 ]; then printf '%s\n' "$@"; else $cargo fuzz list; fi)
-$cargo fuzz build "${how[@]}" --quiet 2> /dev/null || $cargo fuzz build "${how[@]}"
+$cargo fuzz build "${how[@]}" 2> /dev/null || $cargo fuzz build "${how[@]}"
 status=0
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 for target in "${targets[@]}"; do
   mkdir -p "$work/corpus/$target" "$work/artifacts/$target"
-  regressions=fuzz/regressions/$target
-  $cargo fuzz run "${how[@]}" "$target" "$work/corpus/$target" "fuzz/corpus/$target" $([ ! -d "$regressions" ] || echo "$regressions") -- \
+  folders=("$work/corpus/$target" "fuzz/corpus/$target")
+  [ ! -d "fuzz/regressions/$target" ] || folders+=("fuzz/regressions/$target")
+  "$work/$(uname -m)-unknown-linux-gnu/release/$target" "${folders[@]}" \
     -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=16384 -artifact_prefix="$work/artifacts/$target/" \
     -print_final_stats=1 -verbosity=1 > "$log" 2>&1 || {
     grep --max-count=1 --after-context=30 --extended-regexp 'panicked at|^==[0-9]+== *ERROR' "$log" || tail -n 40 "$log"

@@ -103,8 +103,13 @@ pub(crate) fn later_below<'a>(mounts: &'a [Mount], layer: &Layer) -> Option<(u64
     let own = number(&layer.source)?;
     let on_layer = |(_, mount): &(u64, &Mount)| {
         let mut at = mount.parent;
-        // The topmost mount's parent is not in the table, or is itself.
-        while let Some(parent) = parents.get(&at).filter(|parent| **parent != at) {
+        // As many steps as there are mounts: numbers are given again, so a list that was read in parts while mounts came and went
+        // may lead in a circle.
+        for _ in mounts {
+            // The topmost mount's parent is not in the table, or is itself.
+            let Some(parent) = parents.get(&at).filter(|parent| **parent != at) else {
+                return false;
+            };
             if layer.mounts.iter().any(|(_, id)| *id == at) {
                 return true;
             }
@@ -204,5 +209,18 @@ mod tests {
             (layers[1].source.as_str(), &layers[1].mounts[..]),
             ("procemu:2", &[("sys/kernel".to_owned(), 95)][..])
         );
+    }
+
+    #[test]
+    fn a_circle_of_parents_has_an_end() {
+        let text = "90 22 0:40 /procemu:1/sys /proc/sys ro - tmpfs none rw\n\
+            91 92 0:41 / /a rw - tmpfs none rw\n\
+            92 91 0:41 / /a/b rw - tmpfs none rw\n\
+            93 92 0:42 /procemu:2/sys /a/b/sys ro - tmpfs none rw\n\
+            94 90 0:42 /procemu:2/sys/kernel /proc/sys/kernel ro - tmpfs none rw\n";
+        let mounts = mountinfo::parse(text);
+        let first = &group(&mounts, Path::new("/proc"))[0];
+        assert_eq!(later_below(&mounts[..4], first), None);
+        assert_eq!(later_below(&mounts, first).map(|(number, _)| number), Some(2));
     }
 }
