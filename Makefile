@@ -2,7 +2,7 @@
 CARGO ?= cargo
 export CARGO
 
-.PHONY: build demo demo-gvisor test e2e-gvisor e2e-engines lint bench bench-short bench-gvisor setup
+.PHONY: build demo demo-gvisor test fuzz sanitize miri reproducible e2e-gvisor e2e-engines lint bench bench-short bench-gvisor setup
 
 build:
 	$(CARGO) build --workspace --locked
@@ -25,6 +25,26 @@ test:
 	scripts/setup.sh test
 	scripts/test.sh
 
+# What the corpus test of `make test` is for, with new inputs for SECONDS_EACH seconds per target: `make fuzz SECONDS_EACH=3600`.
+# `scripts/fuzz.sh table key` takes some of the targets.
+SECONDS_EACH ?= 60
+export SECONDS_EACH
+fuzz:
+	scripts/setup.sh fuzz
+	scripts/fuzz.sh
+
+# Unsafe code, ours and the libraries', where a compiler can watch it: docs/security.md.
+sanitize:
+	scripts/sanitize.sh
+
+# The same by Miri, which takes a nightly Rust with the component `miri`.
+miri:
+	scripts/miri.sh
+
+# Two builds in two folders give the same programs.
+reproducible:
+	scripts/reproducible.sh
+
 # Inside a real gVisor, which is built first where Go >= 1.26 is: docs/gvisor.md.
 e2e-gvisor:
 	scripts/setup.sh test gvisor
@@ -38,10 +58,13 @@ e2e-engines:
 
 lint:
 	scripts/setup.sh lint
+	scripts/own-code.sh
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
 	$(CARGO) deny --workspace --log-level error check licenses bans sources
+	$(CARGO) deny --manifest-path fuzz/Cargo.toml --config deny.toml --log-level error check licenses bans sources
 
 # What all of it costs, beside what others take in our place: docs/performance.md. 5 minutes; the figures there are from it.
 bench:

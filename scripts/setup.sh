@@ -1,5 +1,5 @@
 #!/bin/bash
-# Install what `make lint` and `make test` need and this machine lacks: setup.sh [lint|test|bench|gvisor|engines]...
+# Install what `make lint` and `make test` need and this machine lacks: setup.sh [lint|test|fuzz|bench|gvisor|engines]...
 # A thing that is already there costs nothing; a thing that cannot be had is said so, and the tests that need it are skipped.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
@@ -45,9 +45,22 @@ install_cargo_deny() {
   cargo install --quiet --locked --version "$version" cargo-deny
 }
 
+install_cargo_fuzz() {
+  local version=0.13.2
+  [ "$(cargo fuzz --version 2> /dev/null)" = "cargo-fuzz $version" ] && return 0
+  echo "setup: installing cargo-fuzz $version (about 1 minute of CPU)"
+  cargo install --quiet --locked --version "$version" cargo-fuzz
+}
+
 for part in "${@:-test}"; do
   case $part in
     lint) install_cargo_deny ;;
+    fuzz)
+      # libFuzzer is C++.
+      tools+=(g++:g++)
+      install_packages
+      install_cargo_fuzz
+      ;;
     test)
       # One command each: in `a && b` errors inside a would not end the script.
       install_packages
@@ -67,6 +80,6 @@ for part in "${@:-test}"; do
       done
       for program in docker podman; do "$here/debian.sh" "$program" > /dev/null; done
       ;;
-    *) echo "setup: unknown part '$part', expected lint, test, bench, gvisor or engines" >&2; exit 2 ;;
+    *) echo "setup: unknown part '$part', expected lint, test, fuzz, bench, gvisor or engines" >&2; exit 2 ;;
   esac
 done

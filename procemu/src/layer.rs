@@ -98,13 +98,18 @@ pub(crate) fn take(root: &Root, handles: &[(&str, OwnedFd)]) -> Result<()> {
 }
 
 /// A mount of a later layer on one of `layer`'s, or on what that passed through: it would go with it.
-fn later_below<'a>(mounts: &'a [Mount], layer: &Layer) -> Option<(u64, &'a Mount)> {
+pub(crate) fn later_below<'a>(mounts: &'a [Mount], layer: &Layer) -> Option<(u64, &'a Mount)> {
     let parents: BTreeMap<u64, u64> = mounts.iter().map(|m| (m.id, m.parent)).collect();
     let own = number(&layer.source)?;
     let on_layer = |(_, mount): &(u64, &Mount)| {
         let mut at = mount.parent;
-        // The topmost mount's parent is not in the table, or is itself.
-        while let Some(parent) = parents.get(&at).filter(|parent| **parent != at) {
+        // As many steps as there are mounts: numbers are given again, so a list that was read in parts while mounts came and went
+        // may lead in a circle.
+        for _ in mounts {
+            // The topmost mount's parent is not in the table, or is itself.
+            let Some(parent) = parents.get(&at).filter(|parent| **parent != at) else {
+                return false;
+            };
             if layer.mounts.iter().any(|(_, id)| *id == at) {
                 return true;
             }
@@ -158,7 +163,7 @@ pub(crate) fn number(name: &str) -> Option<u64> {
 
 /// A mount of ours that lies on a later layer, or on its own, was put there by that one: an earlier layer's key passed
 /// through, or a key that takes writes. It comes and goes with that layer.
-fn group(mounts: &[Mount], root: &Path) -> Vec<Layer> {
+pub(crate) fn group(mounts: &[Mount], root: &Path) -> Vec<Layer> {
     let by_id: BTreeMap<u64, &Mount> = mounts.iter().map(|m| (m.id, m)).collect();
     let mut layers: BTreeMap<u64, Layer> = BTreeMap::new();
     for mount in mounts {
@@ -204,5 +209,18 @@ mod tests {
             (layers[1].source.as_str(), &layers[1].mounts[..]),
             ("procemu:2", &[("sys/kernel".to_owned(), 95)][..])
         );
+    }
+
+    #[test]
+    fn a_circle_of_parents_has_an_end() {
+        let text = "90 22 0:40 /procemu:1/sys /proc/sys ro - tmpfs none rw\n\
+            91 92 0:41 / /a rw - tmpfs none rw\n\
+            92 91 0:41 / /a/b rw - tmpfs none rw\n\
+            93 92 0:42 /procemu:2/sys /a/b/sys ro - tmpfs none rw\n\
+            94 90 0:42 /procemu:2/sys/kernel /proc/sys/kernel ro - tmpfs none rw\n";
+        let mounts = mountinfo::parse(text);
+        let first = &group(&mounts, Path::new("/proc"))[0];
+        assert_eq!(later_below(&mounts[..4], first), None);
+        assert_eq!(later_below(&mounts, first).map(|(number, _)| number), Some(2));
     }
 }

@@ -109,6 +109,8 @@ mod confine;
 mod cut_off;
 mod error;
 mod filesystem;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 #[cfg(feature = "inherited")]
 mod inherited;
 mod key;

@@ -38,12 +38,12 @@ const ALL: Privileges = Privileges::MOUNT
 
 /// The container's state, as a runtime writes it to a hook's standard input (OCI runtime spec, "State").
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct State {
-    id: String,
+pub(crate) struct State {
+    pub(crate) id: String,
     /// The container's init process, as the runtime sees it; what runtimes put there in the container's own pid
     /// namespace differs (1, 0, nothing).
-    pid: Option<i64>,
-    bundle: PathBuf,
+    pub(crate) pid: Option<i64>,
+    pub(crate) bundle: PathBuf,
 }
 
 /// Why a container could not be prepared.
@@ -201,7 +201,7 @@ fn carry_out(state: &State, text: &[u8], order: &Order) -> Result<(), HookError>
     }
 }
 
-fn parse_state(text: &[u8]) -> Result<State, HookError> {
+pub(crate) fn parse_state(text: &[u8]) -> Result<State, HookError> {
     let wrong = |what: &str| {
         HookError::State(format!(
             "{what}; a runtime calls the hook with the container's state as JSON"

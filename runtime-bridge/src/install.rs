@@ -16,7 +16,11 @@ mod saved;
 mod target;
 
 pub use files::{Edit, apply_all, files_of_ours, text_after};
+#[cfg(feature = "fuzzing")]
+pub(crate) use lines::{edit as edited, plain};
 pub use lock::Lock;
+#[cfg(feature = "fuzzing")]
+pub(crate) use own::content as own_content;
 pub use restart::{Restart, RestartError};
 pub use runtime::RuntimeError;
 pub(crate) use saved::replace;
@@ -245,20 +249,10 @@ pub fn install(request: &Request) -> Result<Installation, InstallError> {
             refuse_foreign(target, &known)?;
             known.replace(Some(content))
         }
-        None => match target {
-            Target::Docker => known.install(docker::remove, |text| docker::add(text, &handler))?,
-            Target::K3sV2 | Target::K3sV3 => known.install(
-                |text, _| Ok(k3s::remove(text)),
-                |text| Ok(k3s::add(text, target.plugin(), &handler)),
-            )?,
-            _ => known.install(
-                |text, _| containerd::remove(text),
-                |text| match containerd::is_blank(text) {
-                    true => containerd::add(&containerd::begun(text, fresh), &handler),
-                    false => containerd::add(text, &handler),
-                },
-            )?,
-        },
+        None => known.install(
+            |text, before| removed(target, text, before),
+            |text| added(target, text, fresh, &handler),
+        )?,
     };
     let link = match link {
         Some(link) if !leads_to(&link, &request.bridge)? => Some((link, request.bridge.clone())),
@@ -273,14 +267,39 @@ pub fn install(request: &Request) -> Result<Installation, InstallError> {
 /// [`InstallError`]; nothing has been changed.
 pub fn uninstall(target: Target, file: Option<&Path>) -> Result<Edit, InstallError> {
     let known = Known::read(file.unwrap_or(target.file()))?;
+    if target.is_ours_alone() {
+        refuse_foreign(target, &known)?;
+        return Ok(known.replace(None));
+    }
+    known.uninstall(|text, before| removed(target, text, before))
+}
+
+/// `text` of a file that `target` shares with others, with our handler. `fresh` is what one that says nothing is to begin with.
+pub(crate) fn added(target: Target, text: &str, fresh: &str, handler: &Handler) -> Result<String, Refusal> {
     match target {
-        Target::Containerd => known.uninstall(|text, _| containerd::remove(text)),
-        Target::Docker => known.uninstall(docker::remove),
-        Target::K3sV2 | Target::K3sV3 => known.uninstall(|text, _| Ok(k3s::remove(text))),
-        _ => {
-            refuse_foreign(target, &known)?;
-            Ok(known.replace(None))
-        }
+        Target::Docker => docker::add(text, handler),
+        Target::K3sV2 | Target::K3sV3 => Ok(k3s::add(text, target.plugin(), handler)),
+        _ if containerd::is_blank(text) => containerd::add(&containerd::begun(text, fresh), handler),
+        _ => containerd::add(text, handler),
+    }
+}
+
+/// The same without our handler; `before` is what it was before us, where that is known.
+pub(crate) fn removed(target: Target, text: &str, before: Option<&str>) -> Result<String, Refusal> {
+    match target {
+        Target::Docker => docker::remove(text, before),
+        Target::K3sV2 | Target::K3sV3 => Ok(k3s::remove(text)),
+        _ => containerd::remove(text),
+    }
+}
+
+/// Our handler in `text` of `target`'s file.
+pub(crate) fn found(target: Target, text: &str) -> Result<Option<Handler>, Refusal> {
+    match target {
+        Target::Containerd => containerd::installed(text),
+        Target::Docker => docker::installed(text),
+        Target::K3sV2 | Target::K3sV3 => Ok(k3s::installed(text)),
+        _ => Ok(own::installed(target, text)),
     }
 }
 
@@ -293,14 +312,7 @@ pub fn status(target: Target, file: Option<&Path>) -> Result<Option<Handler>, In
     let Some(text) = known.plain() else {
         return Ok(None);
     };
-    let text = text.as_str();
-    let found = match target {
-        Target::Containerd => containerd::installed(text),
-        Target::Docker => docker::installed(text),
-        Target::K3sV2 | Target::K3sV3 => Ok(k3s::installed(text)),
-        _ => Ok(own::installed(target, text)),
-    };
-    found.map_err(|refusal| InstallError::Refused {
+    found(target, &text).map_err(|refusal| InstallError::Refused {
         path: known.path().to_owned(),
         refusal,
     })

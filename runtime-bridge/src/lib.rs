@@ -5,6 +5,8 @@ pub mod bundle;
 pub mod cgroups;
 pub mod config;
 pub mod document;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod hook;
 pub mod hooks;
 pub mod install;

@@ -2,6 +2,7 @@
 
 use super::containerd::ANNOTATIONS;
 use super::{HANDLER, Handler, MADE_BY};
+use std::ops::Range;
 
 const END: &str = "# The end of what `runtime-bridge install` wrote.\n";
 
@@ -27,19 +28,15 @@ pub fn add(text: &str, plugin: &str, handler: &Handler) -> String {
 
 /// The template without it.
 pub fn remove(text: &str) -> String {
-    let block = text
-        .find(MADE_BY)
-        .zip(text.find(END))
-        .filter(|(begin, end)| begin < end);
-    match block {
-        Some((begin, end)) => format!("{}{}", &text[..begin], &text[end + END.len()..]),
+    match block(text) {
+        Some(block) => format!("{}{}", &text[..block.start], &text[block.end..]),
         None => text.to_owned(),
     }
 }
 
 /// Our handler in the template.
 pub fn installed(text: &str) -> Option<Handler> {
-    let block = &text[text.find(MADE_BY)?..text.find(END)?];
+    let block = &text[block(text)?];
     let line = block
         .lines()
         .find_map(|line| line.strip_prefix("BinaryName = "))?;
@@ -49,4 +46,39 @@ pub fn installed(text: &str) -> Option<Handler> {
         default: false,
         no_new_keyring: block.contains("\nNoNewKeyring = true\n"),
     })
+}
+
+/// Where our block is: the last beginning that has an end. A part of one that somebody left is none.
+fn block(text: &str) -> Option<Range<usize>> {
+    let mut beginnings = text.rmatch_indices(MADE_BY);
+    beginnings.find_map(|(begin, _)| {
+        let end = text[begin..].find(END)?;
+        Some(begin..begin + end + END.len())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_block_are_none() {
+        let ours = Handler {
+            program: "/b/procemu-runc".to_owned(),
+            default: false,
+            no_new_keyring: true,
+        };
+        let stray = [MADE_BY, END, &format!("{END}{MADE_BY}"), "{{ . }}\n"];
+        for text in stray {
+            assert_eq!((installed(text), remove(text).as_str()), (None, text));
+            let new = add(text, "p", &ours);
+            assert_eq!(installed(&new).as_ref(), Some(&ours), "{new}");
+            assert_eq!(remove(&new), text);
+            for other in stray {
+                let later = format!("{new}{other}");
+                assert_eq!(installed(&later).as_ref(), Some(&ours), "{later}");
+                assert_eq!(remove(&later), format!("{text}{other}"));
+            }
+        }
+    }
 }

@@ -77,6 +77,11 @@ impl Target {
         matches!(self, Self::HooksDir | Self::Cdi)
     }
 
+    /// Whether its file is shared with nobody.
+    pub(super) fn is_ours_alone(self) -> bool {
+        matches!(self, Self::Podman | Self::Crio | Self::HooksDir | Self::Cdi)
+    }
+
     /// What makes the engine read its file again, which `given` named in place of [`Target::file`], after `edit` of it.
     pub fn reload(self, given: Option<&Path>, edit: &Edit) -> Option<&'static str> {
         match self {
