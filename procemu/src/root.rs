@@ -22,6 +22,9 @@ const ROOT_INO: u64 = 1;
 /// As many links are followed on one path: the kernel's own limit, `MAXSYMLINKS` in linux/namei.h.
 const MAX_LINKS: usize = 40;
 
+/// More entries are read of no folder. The largest of the kernel's own have one for each process or interface.
+const MAX_ENTRIES: usize = 1 << 18;
+
 /// The root of a procfs or sysfs mount, proved to be one.
 ///
 /// Paths given to its methods are relative to that root (`sys/kernel/cap_last_cap`). They are walked component by
@@ -378,7 +381,8 @@ pub(crate) fn is(fd: &OwnedFd, kind: FileType) -> io::Result<bool> {
     Ok(FileType::from_raw_mode(fstat(fd)?.st_mode) == kind)
 }
 
-/// A folder's entries (neither `.` nor `..`) with their type as the folder tells it.
+/// A folder's entries (neither `.` nor `..`) with their type as the folder tells it. EFBIG where it has no end: a file system in
+/// user space that somebody mounts below `/proc` may give entries for ever.
 pub(crate) fn list(dir: BorrowedFd<'_>) -> io::Result<Vec<(String, FileType)>> {
     let readable = openat(
         dir,
@@ -402,6 +406,9 @@ pub(crate) fn list(dir: BorrowedFd<'_>) -> io::Result<Vec<(String, FileType)>> {
             continue;
         }
         let name = std::str::from_utf8(name).map_err(|_| io::Error::from(Errno::ILSEQ))?;
+        if entries.len() == MAX_ENTRIES {
+            return Err(Errno::FBIG.into());
+        }
         entries.push((name.to_owned(), entry.file_type()));
     }
     Ok(entries)
