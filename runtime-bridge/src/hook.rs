@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use procemu::{
     Error, ErrorKind, Filesystem, Options, Placement, Plan, Probing, Root, Roots, Shared, Table, Target,
-    Templates, ask_child, reexec_sealed,
+    Templates, ask_child, hide, reexec_sealed,
 };
 
 use crate::bundle;
@@ -110,6 +110,8 @@ impl Order {
 /// # Errors
 /// [`HookError`]; with policy `on_failure = "warn"` it is printed instead.
 pub fn run(input: &mut dyn Read, config: Option<&Path>) -> Result<(), HookError> {
+    // First of all: a container in the same pid namespace may be looking already.
+    hide()?;
     let mut text = Vec::new();
     input
         .take(MAX_STATE)

@@ -5,6 +5,7 @@ mod support;
 
 mod forms;
 mod fuse;
+mod neighbour;
 mod role;
 mod rootfs;
 
@@ -20,5 +21,6 @@ fn main() -> ExitCode {
     }
     let mut suite = Suite::new();
     rootfs::add(&mut suite);
+    neighbour::add(&mut suite);
     suite.run()
 }
