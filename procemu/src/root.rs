@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
 use crate::mount::{self, by_fd, clone};
+use crate::mountinfo::Mount;
 use crate::plan::UNDERLAY;
 
 /// Inode number of a procfs root, `PROC_ROOT_INO` in linux/proc_fs.h, and of a sysfs root. gVisor's are others.
@@ -176,10 +177,17 @@ impl Root {
     /// # Errors
     /// `System` where mountinfo cannot be read.
     pub fn mounted_masks(&self) -> Result<Vec<String>> {
-        Ok(crate::mountinfo::masks(
-            &crate::mountinfo::read()?,
-            &self.mountpoint()?,
-        ))
+        let mounts = crate::mountinfo::read()?;
+        Ok(crate::mountinfo::masks(&mounts, &self.mountpoint_in(&mounts)?))
+    }
+
+    /// Where it is mounted by that table, by its id: who may rename the folders above it can do so at any time.
+    pub(crate) fn mountpoint_in(&self, mounts: &[Mount]) -> Result<PathBuf> {
+        let own = mount::id_anywhere(&self.handle)
+            .ok()
+            .and_then(|id| mounts.iter().find(|mount| mount.id == id));
+        // In gVisor the numbers are others.
+        own.map_or_else(|| self.mountpoint(), |mount| Ok(mount.point.clone()))
     }
 
     /// Where it is mounted, as the calling process's mountinfo names it.
