@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use procemu::{
     Both, Filesystem, Placement, Plan, Probing, Root, Roots, Snapshot, Table, Target, Writes, ask_child,
-    errno_text, reexec_sealed,
+    errno_text, hide, reexec_sealed,
 };
 
 use crate::exit::{Exit, Failure};
@@ -54,10 +54,13 @@ pub struct Prepared {
 
 impl PlaceArgs {
     /// To be called before anything else is read: a command that will enter a process's namespaces runs from a
-    /// sealed copy of itself.
+    /// sealed copy of itself, and none that works on a container's folders can be looked into from there.
     pub fn prepare(&self) -> Result<(), Failure> {
         if self.pid.is_some() {
             reexec_sealed(None)?;
+        }
+        if self.pid.is_some() || self.rootfs.is_some() {
+            hide()?;
         }
         Ok(())
     }

@@ -149,7 +149,7 @@ pub fn attach(root: &Root, plan: &Plan, snapshot: &Snapshot, options: &Options) 
         return Ok(Attached::default());
     }
     let mounts = mountinfo::read()?;
-    let source = layer::next(&mounts, &[root.mountpoint()?])?;
+    let source = layer::next(&mounts, &[root.mountpoint_in(&mounts)?])?;
     attach_as(&source, &mounts, root, plan, snapshot, options)
 }
 

@@ -13,7 +13,7 @@ use crate::root::Root;
 pub(crate) fn cut_off(root: &Root, handles: &[&OwnedFd]) -> io::Result<()> {
     let other = |error: crate::Error| io::Error::other(error.line());
     let mounts = mountinfo::read().map_err(other)?;
-    let point = root.mountpoint().map_err(other)?;
+    let point = root.mountpoint_in(&mounts).map_err(other)?;
     let by_id = |id: u64| mounts.iter().find(|mount| mount.id == id);
     for handle in handles {
         // A kernel that tells no id tells nothing.

@@ -28,7 +28,8 @@ pub struct Layer {
 /// # Errors
 /// `System` where mountinfo cannot be read.
 pub fn layers(root: &Root) -> Result<Vec<Layer>> {
-    Ok(group(&mountinfo::read()?, &root.mountpoint()?))
+    let mounts = mountinfo::read()?;
+    Ok(group(&mounts, &root.mountpoint_in(&mounts)?))
 }
 
 /// The name for the next layer over what is mounted at `points`, given all mounts.

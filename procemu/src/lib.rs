@@ -158,7 +158,7 @@ pub use profile::{Profile, ProfileError};
 pub use root::Root;
 pub use roots::{Both, Roots};
 pub use schema::json_schema;
-pub use sealed::reexec_sealed;
+pub use sealed::{hide, reexec_sealed};
 pub use shared::{Lender, Shared};
 pub use snapshot::{Node, Snapshot};
 pub use table::{Entry, Mode, Table, TableError, When};

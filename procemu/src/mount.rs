@@ -68,7 +68,12 @@ pub(crate) fn make_slave(at: impl AsFd) -> io::Result<()> {
     propagate(at, MsFlags::MS_SLAVE)
 }
 
-/// The same for all below it, too.
+/// Makes the mount whose root `at` is, and nothing below it, one with a peer group of its own.
+pub(crate) fn make_shared(at: impl AsFd) -> io::Result<()> {
+    propagate(at, MsFlags::MS_SHARED)
+}
+
+/// Makes the mount whose root `at` is, and all below it, slaves.
 pub(crate) fn make_slaves(at: impl AsFd) -> io::Result<()> {
     propagate(at, MsFlags::MS_SLAVE | MsFlags::MS_REC)
 }

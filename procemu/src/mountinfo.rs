@@ -1,5 +1,6 @@
 //! One line of `/proc/<pid>/mountinfo` (proc_pid_mountinfo(5)), and which of them are ours.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -147,6 +148,23 @@ fn is_another_file(mount: &Mount, proc: &Path) -> bool {
 /// Whether a tmpfs of somebody else's has nothing of `kind` on it: an overmount has originals bound back.
 fn is_filled_by_none(tmpfs: &Mount, mounts: &[Mount], kind: &str) -> bool {
     tmpfs.layer().is_none() && !mounts.iter().any(|m| m.parent == tmpfs.id && m.fs == kind)
+}
+
+/// The mount `top` and all below it, by what lies on what: a path may have come to mean something else while the file was read.
+pub(crate) fn tree(mounts: &[Mount], top: u64) -> Vec<&Mount> {
+    let parents: BTreeMap<u64, u64> = mounts.iter().map(|m| (m.id, m.parent)).collect();
+    let is_below = |mount: &&Mount| {
+        let mut at = mount.id;
+        loop {
+            match parents.get(&at) {
+                _ if at == top => return true,
+                // The topmost mount's parent is not in the table, or is itself.
+                Some(parent) if *parent != at => at = *parent,
+                _ => return false,
+            }
+        }
+    };
+    mounts.iter().filter(is_below).collect()
 }
 
 /// The mount that `path` lies on: the innermost mountpoint on the way to it, and there the mount on which no other lies.

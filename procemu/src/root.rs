@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
 use crate::mount::{self, by_fd, clone};
+use crate::mountinfo::Mount;
 use crate::plan::UNDERLAY;
 
 /// Inode number of a procfs root, `PROC_ROOT_INO` in linux/proc_fs.h, and of a sysfs root. gVisor's are others.
@@ -21,6 +22,9 @@ const ROOT_INO: u64 = 1;
 
 /// As many links are followed on one path: the kernel's own limit, `MAXSYMLINKS` in linux/namei.h.
 const MAX_LINKS: usize = 40;
+
+/// More entries are read of no folder. The largest of the kernel's own have one for each process or interface.
+const MAX_ENTRIES: usize = 1 << 18;
 
 /// The root of a procfs or sysfs mount, proved to be one.
 ///
@@ -173,10 +177,17 @@ impl Root {
     /// # Errors
     /// `System` where mountinfo cannot be read.
     pub fn mounted_masks(&self) -> Result<Vec<String>> {
-        Ok(crate::mountinfo::masks(
-            &crate::mountinfo::read()?,
-            &self.mountpoint()?,
-        ))
+        let mounts = crate::mountinfo::read()?;
+        Ok(crate::mountinfo::masks(&mounts, &self.mountpoint_in(&mounts)?))
+    }
+
+    /// Where it is mounted by that table, by its id: who may rename the folders above it can do so at any time.
+    pub(crate) fn mountpoint_in(&self, mounts: &[Mount]) -> Result<PathBuf> {
+        let own = mount::id_anywhere(&self.handle)
+            .ok()
+            .and_then(|id| mounts.iter().find(|mount| mount.id == id));
+        // In gVisor the numbers are others.
+        own.map_or_else(|| self.mountpoint(), |mount| Ok(mount.point.clone()))
     }
 
     /// Where it is mounted, as the calling process's mountinfo names it.
@@ -378,7 +389,8 @@ pub(crate) fn is(fd: &OwnedFd, kind: FileType) -> io::Result<bool> {
     Ok(FileType::from_raw_mode(fstat(fd)?.st_mode) == kind)
 }
 
-/// A folder's entries (neither `.` nor `..`) with their type as the folder tells it.
+/// A folder's entries (neither `.` nor `..`) with their type as the folder tells it. EFBIG where it has no end: a file system in
+/// user space that somebody mounts below `/proc` may give entries for ever.
 pub(crate) fn list(dir: BorrowedFd<'_>) -> io::Result<Vec<(String, FileType)>> {
     let readable = openat(
         dir,
@@ -402,6 +414,9 @@ pub(crate) fn list(dir: BorrowedFd<'_>) -> io::Result<Vec<(String, FileType)>> {
             continue;
         }
         let name = std::str::from_utf8(name).map_err(|_| io::Error::from(Errno::ILSEQ))?;
+        if entries.len() == MAX_ENTRIES {
+            return Err(Errno::FBIG.into());
+        }
         entries.push((name.to_owned(), entry.file_type()));
     }
     Ok(entries)

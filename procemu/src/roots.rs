@@ -212,8 +212,9 @@ impl Roots {
         if plans.is_empty() {
             return Ok(Attached::default());
         }
-        let points = self.iter().map(Root::mountpoint).collect::<Result<Vec<_>>>()?;
         let mounts = mountinfo::read()?;
+        let points = self.iter().map(|root| root.mountpoint_in(&mounts));
+        let points = points.collect::<Result<Vec<_>>>()?;
         let source = layer::next(&mounts, &points)?;
         let part = |filesystem, mounts: &[Mount], options: &Options| match plans.get(filesystem) {
             plan if plan.is_empty() => Ok(Attached::default()),

@@ -46,6 +46,18 @@ pub fn reexec_sealed(stdin: Option<&[u8]>) -> Result<()> {
     }
 }
 
+/// Keeps the processes of a container that this program runs beside from looking into it: who has no CAP_SYS_PTRACE can neither
+/// trace it nor open its `/proc/<pid>/exe`, `root` or `fd`, whatever other capabilities it has. prctl(PR_SET_DUMPABLE), undone by the
+/// next execve(2).
+///
+/// # Errors
+/// None that Linux has.
+pub fn hide() -> Result<()> {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(|e| Error::call("prctl(PR_SET_DUMPABLE, 0)", e))
+}
+
 /// A memfd that holds `bytes` and can never be changed again, its offset at the start.
 fn sealed(name: &str, bytes: &[u8]) -> io::Result<Memfd> {
     let other = |e: memfd::Error| io::Error::other(e.to_string());

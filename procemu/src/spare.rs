@@ -121,7 +121,7 @@ fn classic(root: &Root, on: &OwnedFd, mounts: &[Mount]) -> std::io::Result<()> {
 /// Whether a clone without the mounts below `/proc` would show what they hide.
 fn must_keep_mounts(root: &Root, mounts: &[Mount]) -> bool {
     let hides = |point: PathBuf| mountinfo::hides(mounts, &point, root.filesystem().kind());
-    root.mountpoint().map_or(true, hides)
+    root.mountpoint_in(mounts).map_or(true, hides)
 }
 
 /// The folder of a spare that is already mounted.
@@ -133,7 +133,7 @@ fn existing(root: &Root, mounts: &[Mount]) -> Option<String> {
         };
         is_root().unwrap_or(false)
     };
-    let point = root.mountpoint().ok()?;
+    let point = root.mountpoint_in(mounts).ok()?;
     let whole = |mount: &&Mount| {
         mount.fs == root.filesystem().kind() && mount.root.as_os_str() == "/" && mount.point != point
     };

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use procemu::{
     Error, Filesystem, Options, Placement, Plan, Privileges, Probing, Root, Roots, Shared, Table, Templates,
-    alone,
+    alone, hide,
 };
 
 use outside::{Identity, container, identity, prepare_from_outside};
@@ -149,6 +149,8 @@ impl Order {
 /// # Errors
 /// [`HookError`]; with policy `on_failure = "warn"` it is printed instead.
 pub fn run(input: &mut dyn Read, config: Option<&Path>) -> Result<(), HookError> {
+    // First of all: a container in the same pid namespace may be looking already.
+    hide()?;
     // Before anything is looked at. What it is about is known later, and with that what else is not needed.
     alone()?;
     ALL.keep()?;

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::fstat;
 use procemu::{
     Both, Error, Filesystem, Ids, Options, Placement, Plan, Probing, Root, Roots, Snapshot, SysctlKey, Table,
     layers,
@@ -98,8 +99,15 @@ pub fn read_only_through_links(rootfs: impl AsFd, proc: &Root, spec: &Spec) -> V
         let below = path.strip_prefix("/").unwrap_or(path);
         match openat2(rootfs.as_fd(), below, how) {
             Ok(fd) => {
-                let at = shown(fd.as_fd()).ok()?;
-                Some(at.strip_prefix(&point).ok()?.to_str()?.to_owned())
+                let at = shown(fd.as_fd()).ok();
+                let at = at
+                    .as_deref()
+                    .and_then(|at| at.strip_prefix(&point).ok()?.to_str());
+                match at {
+                    Some(at) => Some(at.to_owned()),
+                    // Below it by another name: the folders above were renamed in between.
+                    None => is_on(fd.as_fd(), proc).then(String::new),
+                }
             }
             // Before Linux 5.6 there is no such call; a path without links is known without it.
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENOSYS) => None,
@@ -107,6 +115,12 @@ pub fn read_only_through_links(rootfs: impl AsFd, proc: &Root, spec: &Spec) -> V
         }
     };
     spec.linux.readonly_paths.iter().filter_map(lead).collect()
+}
+
+/// Whether `fd` lies on the file system of `root`, or that cannot be told.
+fn is_on(fd: BorrowedFd<'_>, root: &Root) -> bool {
+    let device = |fd: BorrowedFd<'_>| fstat(fd).map(|found| found.st_dev);
+    device(fd).is_err() || device(fd) == device(root.handle())
 }
 
 /// What the container that `spec` describes would lack of `table`.

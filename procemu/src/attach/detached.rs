@@ -64,7 +64,7 @@ type FromTemplate<'a> = (Content<'a>, BTreeMap<&'a str, OwnedFd>);
 /// What a template has of the order, where there is one, and nothing of somebody else's lies where it would go.
 fn from_template<'a>(order: &Order<'a>) -> Option<FromTemplate<'a>> {
     let templates = order.options.templates.as_ref()?;
-    let point = order.root.mountpoint().ok()?;
+    let point = order.root.mountpoint_in(order.mounts).ok()?;
     let content = Content::of(
         order.plan,
         order.snapshot,

@@ -3,20 +3,20 @@
 //! Of procfs all is made private. Below `/sys` lie mounts that others go on using together, such as `/sys/fs/bpf`: there
 //! only what carries a mount of ours is cut off, and in one direction.
 
-use std::path::{Path, PathBuf};
-
-use nix::mount::{MsFlags, mount};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use super::Order;
 use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
-use crate::mount::{self, make_private, make_slave};
+use crate::mount::{self, make_private, make_shared, make_slave};
 use crate::mountinfo::{self, Mount};
 use crate::root::Root;
 
-/// The mountpoints of mounts that were in a peer group.
+/// Mounts that were in a peer group: their ids, and handles on their roots.
 #[derive(Debug, Default)]
-pub(super) struct Unshared(Vec<PathBuf>);
+pub(super) struct Unshared(Vec<(u64, OwnedFd)>);
 
 impl Unshared {
     /// Cuts off what the plan's mounts go on, if anything of it is in a peer group, to which they would propagate. What only
@@ -25,26 +25,24 @@ impl Unshared {
         let root = order.root;
         match root.filesystem() {
             Filesystem::Proc => {
-                let point = root.mountpoint()?;
-                let shared = |m: &&Mount| m.shared && m.point.starts_with(&point);
-                self.0 = order
-                    .mounts
-                    .iter()
-                    .filter(shared)
-                    .map(|m| m.point.clone())
-                    .collect();
-                if self.0.is_empty() {
+                let point = root.mountpoint_in(order.mounts)?;
+                let shared = below(root, order.mounts, &point).into_iter().filter(|m| m.shared);
+                let shared: Vec<_> = shared.collect();
+                if shared.is_empty() {
                     return Ok(());
                 }
+                let held = shared.into_iter().filter_map(|m| hold(root, &point, m).ok());
+                self.0 = held.collect();
                 let call = format!("mount({}, MS_PRIVATE|MS_REC)", root.shown().display());
                 make_private(root.handle()).map_err(|errno| Error::call(call, errno))
             }
             Filesystem::Sys => {
                 let carriers = order.plan.targets().map(|path| carrier(root, order.mounts, path));
                 let carriers = carriers.collect::<Result<Vec<_>>>()?;
+                let point = root.mountpoint_in(order.mounts)?;
                 carriers
                     .into_iter()
-                    .try_for_each(|carrier| self.cut_off(root, carrier))
+                    .try_for_each(|carrier| self.cut_off(root, &point, carrier))
             }
         }
     }
@@ -56,23 +54,21 @@ impl Unshared {
             return Ok(());
         }
         let mounts = mountinfo::read()?;
-        self.cut_off(root, carrier(root, &mounts, path)?)
+        let point = root.mountpoint_in(&mounts)?;
+        self.cut_off(root, &point, carrier(root, &mounts, path)?)
     }
 
-    /// Makes `carrier` a slave.
-    fn cut_off(&mut self, root: &Root, carrier: &Mount) -> Result<()> {
-        if !carrier.shared || self.0.contains(&carrier.point) {
+    /// Makes `carrier` a slave; `root` is mounted at `point`.
+    fn cut_off(&mut self, root: &Root, point: &Path, carrier: &Mount) -> Result<()> {
+        if !carrier.shared || self.0.iter().any(|(id, _)| *id == carrier.id) {
             return Ok(());
         }
-        let point = root.mountpoint()?;
-        let path = carrier.point.strip_prefix(&point).ok().and_then(Path::to_str);
-        let slave = match path.unwrap_or_default() {
-            "" => make_slave(root.handle()),
-            path => root.walk(path).and_then(|fd| make_slave(&fd)),
-        };
+        let held = hold(root, point, carrier).and_then(|held| {
+            make_slave(&held.1)?;
+            Ok(held)
+        });
         let call = format!("mount({}, MS_SLAVE)", carrier.point.display());
-        slave.map_err(|errno| Error::call(call, errno))?;
-        self.0.push(carrier.point.clone());
+        self.0.push(held.map_err(|errno| Error::call(call, errno))?);
         Ok(())
     }
 
@@ -83,17 +79,31 @@ impl Unshared {
 
     /// Shares them again.
     pub(super) fn restore(&self) {
-        for point in &self.0 {
+        for (_, handle) in &self.0 {
             // Best effort on the way out of a failure that is already being reported.
-            let _ = mount(
-                None::<&str>,
-                point as &Path,
-                None::<&str>,
-                MsFlags::MS_SHARED,
-                None::<&str>,
-            );
+            let _ = make_shared(handle);
         }
     }
+}
+
+/// The mount of `root`, which is at `point`, and those below it.
+fn below<'a>(root: &Root, mounts: &'a [Mount], point: &Path) -> Vec<&'a Mount> {
+    let id = mount::id_anywhere(root.handle()).ok();
+    match id.filter(|id| mounts.iter().any(|mount| mount.id == *id)) {
+        Some(id) => mountinfo::tree(mounts, id),
+        None => mounts.iter().filter(|m| m.point.starts_with(point)).collect(),
+    }
+}
+
+/// A handle on the root of `mount`, which is `root`'s, at `point`, or one below it. A path would lead elsewhere once an image's
+/// folder was swapped for a link.
+fn hold(root: &Root, point: &Path, mount: &Mount) -> io::Result<(u64, OwnedFd)> {
+    let path = mount.point.strip_prefix(point).ok().and_then(Path::to_str);
+    let handle = match path.ok_or(io::ErrorKind::NotFound)? {
+        "" => root.handle().try_clone_to_owned()?,
+        path => root.walk(path)?,
+    };
+    Ok((mount.id, handle))
 }
 
 /// Whether something is put on the file system itself, or on an overmount, and not only on others that are mounted below
@@ -121,7 +131,7 @@ fn carrier<'a>(root: &Root, mounts: &'a [Mount], path: &str) -> Result<&'a Mount
     let handle = handle.map_err(|e| Error::call(format!("open({at})"), e))?;
     let found = match mount::id(&handle) {
         Ok(id) => mounts.iter().find(|m| m.id == id),
-        Err(_) => mountinfo::carrier(mounts, &root.mountpoint()?.join(path)),
+        Err(_) => mountinfo::carrier(mounts, &root.mountpoint_in(mounts)?.join(path)),
     };
     found.ok_or_else(|| {
         Error::place(format!(

@@ -1,0 +1,26 @@
+//! Images, neighbours and bundles that attack: refused with a reason, or right; nothing outside the root file system is touched.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod forms;
+mod fuse;
+mod neighbour;
+mod role;
+mod rootfs;
+
+use std::env;
+use std::process::ExitCode;
+
+use support::Suite;
+
+fn main() -> ExitCode {
+    let mut arguments = env::args().skip(1);
+    if arguments.next().as_deref() == Some("--play") {
+        return role::play(&arguments.collect::<Vec<_>>());
+    }
+    let mut suite = Suite::new();
+    rootfs::add(&mut suite);
+    neighbour::add(&mut suite);
+    suite.run()
+}
