@@ -52,10 +52,6 @@ fn main() -> ExitCode {
         });
     }
     for runtime in RUNTIMES {
-        suite.test(
-            format!("cured::container::symlink::{}", runtime.name),
-            move |bed| container_symlink(bed, runtime),
-        );
         suite.test(format!("cured::log::{}", runtime.name), move |bed| {
             log(bed, runtime)
         });
@@ -229,21 +225,6 @@ fn install(bed: &Bed, text: &str, words: &[&str]) -> TestResult {
         exec "$BRIDGE" install hooks-dir --config "$BED/hook.json" --restart true'"#;
     refused(bed, call, 1, words)?;
     equal("the engine was told", bed.path("hook.json").exists(), false)
-}
-
-/// An image whose /proc is a link: the runtime refuses it, or we do; nothing is mounted on what it points to.
-fn container_symlink(bed: &Bed, runtime: Runtime) -> TestResult {
-    Bundle::new(bed, "b", "echo started")?.write()?;
-    let config = bed.config(&made_up_table(bed)?)?;
-    let text = "rmdir b/rootfs/proc; mkdir b/rootfs/elsewhere; ln -s elsewhere b/rootfs/proc
-        status=0; run wrapped b || status=$?
-        ! grep procemu: /proc/self/mountinfo; exit $status";
-    let output = bed.runtime_script(&runtime, text)?.env("CONFIG", config).run()?;
-    // crun follows the link inside the root filesystem, which is harmless; what counts is that it is one or the other.
-    if output.status.success() {
-        return equal("standard output", output.stdout.as_str(), "started\n");
-    }
-    equal("standard output", output.stdout.as_str(), "")
 }
 
 /// The engine reads the `--log` file, not standard error.

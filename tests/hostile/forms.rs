@@ -62,8 +62,10 @@ start() {
 }
 try() {
     local status=0
-    [ -e b.json ] || cp b/config.json b.json
-    cp b.json b/config.json
+    # With whatever it is.
+    [ -e b.json ] || [ -L b.json ] || cp -a b/config.json b.json
+    rm -f b/config.json
+    cp -a b.json b/config.json
     guard > before
     # Through a pipe, as engines have it.
     (set -o pipefail; { start "$1" 2>&1 >&3 | cat >&2; } 3> out 2> err) || status=$?
@@ -80,7 +82,7 @@ try() {
 pub fn program() -> String {
     format!(
         "{}while read -r id parent device root point rest; do case $root in /procemu:*) case $point in
-            /proc/sys|/proc/sys/*) ;; *) echo outside $point ;; esac ;; esac; done < /proc/self/mountinfo; echo end",
+            /proc/sys|/proc/sys/*|/link/sys/*) ;; *) echo outside $point ;; esac ;; esac; done < /proc/self/mountinfo; echo end",
         print_made_up()
     )
 }

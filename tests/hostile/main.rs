@@ -3,11 +3,17 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod config;
 mod forms;
 mod fuse;
 mod neighbour;
+mod paths;
+mod race;
 mod role;
 mod rootfs;
+mod steps;
+mod swap;
+mod table;
 
 use std::env;
 use std::process::ExitCode;
@@ -21,6 +27,9 @@ fn main() -> ExitCode {
     }
     let mut suite = Suite::new();
     rootfs::add(&mut suite);
+    config::add(&mut suite);
     neighbour::add(&mut suite);
+    paths::add(&mut suite);
+    race::add(&mut suite);
     suite.run()
 }

@@ -3,8 +3,10 @@
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use super::fuse::{self, Manner};
+use super::{race, swap};
 
 /// Plays the role that the first argument names.
 pub fn play(arguments: &[String]) -> ExitCode {
@@ -18,6 +20,13 @@ pub fn play(arguments: &[String]) -> ExitCode {
             };
             fuse::serve(Path::new(point), manner)
         }
+        ["swap", one, other, stop, rest] => {
+            let rest = rest.parse().map(Duration::from_micros);
+            let rest = rest.unwrap_or_default();
+            swap::exchange_until(Path::new(one), Path::new(other), Path::new(stop), rest)
+        }
+        ["steps", script] => race::play_steps(script),
+        ["rounds", table] => race::play_rounds(Path::new(table)),
         _ => Err(io::Error::other("no such role")),
     };
     match outcome {
