@@ -127,7 +127,8 @@ fn values() -> BTreeMap<&'static str, String> {
     KEYS.iter().filter_map(read).collect()
 }
 
-/// Processes whose command line names the bed's folder or id, or whose cgroup does.
+/// Processes whose command line names the bed's folder or id, or whose cgroup does. One that is dead is for the machine's init to
+/// reap, in its own time.
 fn processes_of(bed: &Bed) -> Vec<(i32, String)> {
     let folder = bed.path("").to_string_lossy().into_owned();
     let mut found = Vec::new();
@@ -135,6 +136,10 @@ fn processes_of(bed: &Bed) -> Vec<(i32, String)> {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
+        let status = fs::read_to_string(entry.path().join("status")).unwrap_or_default();
+        if status.contains("\nState:\tZ") || status.contains("\nState:\tX") {
+            continue;
+        }
         let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let command = String::from_utf8_lossy(&command).replace('\0', " ");
         let cgroup = fs::read_to_string(entry.path().join("cgroup")).unwrap_or_default();
