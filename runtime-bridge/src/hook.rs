@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use procemu::{
     Error, ErrorKind, Filesystem, Options, Placement, Plan, Probing, Root, Roots, Shared, Table, Target,
-    Templates, ask_child, reexec_sealed, wait_for_children,
+    Templates, ask_child, errno_text, reexec_sealed, wait_for_children,
 };
 
 use crate::bundle;
@@ -261,7 +261,10 @@ fn from_outside(target: &Target, text: &[u8], order: &Order) -> Result<(), HookE
         Ok(Ok(line)) if line.is_empty() => Ok(()),
         Ok(Ok(line)) => Err(HookError::Inside(line)),
         Ok(Err(_)) => Err(HookError::Inside("no reason given".to_owned())),
-        Err(error) => Err(HookError::Inside(error.to_string())),
+        Err(error) => Err(HookError::Inside(format!(
+            "memfd_create, fork or waitpid(child in the container's namespaces): {}",
+            errno_text(&error)
+        ))),
     }
 }
 
