@@ -8,6 +8,7 @@ mod bundle;
 mod console;
 mod denial;
 mod engine;
+mod faults;
 mod host;
 mod kubelet;
 mod kubelet_pods;
@@ -31,6 +32,10 @@ pub use binaries::{built, nsprep, runtime_bridge};
 pub use bundle::{Bundle, edit_config, move_hook};
 pub use console::{END, notices, terminal};
 pub use denial::{DETACHED, with_denial};
+pub use faults::{
+    FAULTS_PRINTED, FAULTS_RUN, FAULTS_TABLE, Faults, MOUNTS, all_faults, faults_bundle, run_faults,
+    run_kills,
+};
 pub use kubelet::kubelet_keys;
 pub use kubelet_pods::{KUBELET_PODS, kubelet_pods};
 pub use made_up::{MADE_UP, MADE_UP_WRITABLE, made_up_table, made_up_values, print_made_up};

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use procemu::{Error, ErrorKind, Target, ask_child, reexec_sealed, wait_for_children};
+use procemu::{Error, ErrorKind, Target, ask_child, errno_text, reexec_sealed, wait_for_children};
 
 use super::{HookError, Order, State, prepare, rootfs};
 
@@ -50,7 +50,12 @@ fn in_child(order: &Order, work: impl FnOnce() -> Result<(), String>) -> Result<
         let error = work().err();
         serde_json::to_vec(&(error, order.warnings.take())).unwrap_or_default()
     });
-    let answer = answer.map_err(|error| error.to_string())?;
+    let answer = answer.map_err(|error| {
+        format!(
+            "memfd_create, fork or waitpid(child in the container's namespaces): {}",
+            errno_text(&error)
+        )
+    })?;
     let (error, warnings): (Option<String>, Vec<String>) =
         serde_json::from_slice(&answer).map_err(|error| format!("no reason given: {error}"))?;
     order.warnings.replace(warnings);
