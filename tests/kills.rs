@@ -65,6 +65,7 @@ fn killed(bed: &Bed, runtime: Runtime, rounds: (usize, u32)) -> TestResult {
             r#"cmp -s b/config.json old.json || cmp b/config.json new.json
             "$RUNTIME" --root "$BED/state" delete --force "$ID" 2> deleted || true
             for left in $(ls -d /sys/fs/cgroup/$ID* /sys/fs/cgroup/*/$ID* 2> said); do
+                [ "$(stat -f -c %T $left)" != tmpfs ] || {{ rm -r $left; continue; }}
                 turns=0; until rmdir $left; do turns=$((turns + 1)); [ $turns -lt 3000 ]; sleep 0.02; done 2> said; done
             {FAULTS_RUN} > again; cmp again right; cmp b/config.json new.json; cp -p old.json b/config.json"#
         ),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::{
-    Bed, Bundle, FAULTS_PRINTED, FAULTS_TABLE, RUNC_1_5, RUNTIMES, Runtime, Suite, TestResult, edit_config,
+    Bed, Bundle, CRUN, FAULTS_PRINTED, FAULTS_TABLE, RUNC_1_5, Runtime, Suite, TestResult, edit_config,
     equal, faults_bundle, made_up_table, need,
 };
 
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     suite.test("cured::mounts::container", |bed| mounts_container(bed, RUNC_1_5));
     suite.for_runtimes("cured::clocks", clocks);
     suite.for_runtimes("cured::two_at_once", two_at_once);
-    for runtime in RUNTIMES {
+    for runtime in [RUNC_1_5, CRUN] {
         suite.test(format!("bare::crowd::{}", runtime.name), move |bed| {
             crowd(bed, runtime, "rt")
         });

@@ -5,7 +5,7 @@
 # - it fails: with one line of ours on standard error, nothing on standard output, and what $LOOK (bash) prints is what it was;
 # - it succeeds: then $AFTER (bash) has to succeed, which sees whether the result is right ($OUT is its standard output) and puts
 #   everything back; what $LOOK prints has to be what it was.
-# (With $TALKS the line is one of several.)
+# (With $TALKS the line is one of several, and in cases like $ITS_OWN, `call turn errno`, it is a runtime's own.)
 # Says what was otherwise, each different error, and how many runs there were. With $EVERY = n only each n-th run is made, from the
 # $FIRST-th on. Calls in $LACKING (with commas) answer ENOSYS all the time.
 #
@@ -288,10 +288,11 @@ for my $call (sort { $a <=> $b } keys %count) {
             } else {
                 $sum{failed}++;
                 # Behind a runtime our line is among its own.
-                my @ours = grep { /(nsprep|runtime-bridge): |memory allocation of/ } @lines;
+                my $its_own = defined $ENV{ITS_OWN} && $case =~ /$ENV{ITS_OWN}/;
+                my @ours = grep { $its_own || /(nsprep|runtime-bridge): |memory allocation of/ } @lines;
                 print "wrong: $case: more or less than a line (status $status): @lines\n" if @ours == 0 || !$ENV{TALKS} && @lines != 1;
                 print "wrong: $case: printed: ", file($ENV{OUT}), "\n" if -s $ENV{OUT};
-                $said{"$name: $ours[0]"} = 1 if @ours;
+                $said{"$name: $ours[0]"} = 1 if @ours && !$its_own;
             }
             my $now = look();
             if ($now ne $before) {

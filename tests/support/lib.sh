@@ -39,9 +39,9 @@ read_only_proc_sys() {
   mount -o remount,bind,ro /proc/sys
 }
 
-# hide_unified: crun 1.8 takes a mixed cgroup v1 and v2 machine for one it cannot handle. Unmounted here alone; removing the
-# folder would take the mount from every namespace.
-hide_unified() { ! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified; }
+# hide_unified: crun 1.8 takes a mixed cgroup v1 and v2 machine for one it cannot handle. What it makes of the folder instead is not to stay
+# in the file system that it lies in, which is the machine's.
+hide_unified() { ! mountpoint -q /sys/fs/cgroup/unified || mount -t tmpfs hidden /sys/fs/cgroup/unified; }
 
 # cgroup_v1: the hierarchies that runtimes need, which a gVisor sandbox has not mounted.
 cgroup_v1() {
