@@ -60,7 +60,7 @@ fn killed(bed: &Bed, runtime: Runtime, rounds: (usize, u32)) -> TestResult {
         ),
         look: r#"cat /proc/self/mountinfo; ls -A b state; ls -A bridge-state; ls -d /sys/fs/cgroup/$ID* /sys/fs/cgroup/*/$ID* 2> said"#,
         // A runtime that is killed before it has written down its container leaves the cgroups, bare as well, and its delete knows of
-        // none. They are empty as soon as all have ended, or the test ends here.
+        // none. They are empty as soon as all have ended, or the test ends here. (In the folder of a hidden cgroup v2 crun leaves what is none.)
         after: format!(
             r#"cmp -s b/config.json old.json || cmp b/config.json new.json
             "$RUNTIME" --root "$BED/state" delete --force "$ID" 2> deleted || true
