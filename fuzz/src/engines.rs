@@ -2,6 +2,7 @@
 
 use runtime_bridge::fuzzing::{handler, own_file, with_us, without_us};
 use runtime_bridge::install::{HANDLER, Handler, Target};
+use runtime_bridge::report::chain;
 
 const PROGRAM: &str = "/usr/local/bin/procemu-runc";
 
@@ -18,7 +19,7 @@ fn handlers(keyring: bool) -> impl Iterator<Item = Handler> {
 pub fn containerd(data: &[u8]) {
     let target = Target::Containerd;
     let Some(text) = super::text(data) else { return };
-    // Another one of ours, or somebody's own of our name: both are for the first uninstall to look at.
+
     let Some(clean) = cleaned(target, text) else {
         return;
     };
@@ -26,7 +27,7 @@ pub fn containerd(data: &[u8]) {
         let new = match with_us(target, &clean, "version = 3\n", &ours) {
             Ok(new) => new,
             Err(refusal) => {
-                super::one_line(&refusal.to_string());
+                super::one_line(&chain(&refusal));
                 continue;
             }
         };
@@ -58,7 +59,7 @@ pub fn docker(data: &[u8]) {
         let new = match with_us(target, &clean, "", &ours) {
             Ok(new) => new,
             Err(refusal) => {
-                super::one_line(&refusal.to_string());
+                super::one_line(&chain(&refusal));
                 continue;
             }
         };
@@ -130,23 +131,25 @@ fn cleaned(target: Target, text: &str) -> Option<String> {
     let found = match handler(target, text) {
         Ok(found) => found,
         Err(refusal) => {
-            super::one_line(&refusal.to_string());
+            super::one_line(&chain(&refusal));
             return None;
         }
     };
-    match (without_us(target, text, None), found) {
-        (Ok(clean), None) => {
-            // A block of ours in a template goes whatever has become of what is in it.
-            let is_template = matches!(target, Target::K3sV2 | Target::K3sV3);
-            assert!(clean == text || is_template, "there was nothing to take out");
-            Some(clean)
+    let clean = match without_us(target, text, None) {
+        Ok(clean) => clean,
+        Err(refusal) => {
+            super::one_line(&chain(&refusal));
+            return None;
         }
-        (Ok(clean), Some(_)) => Some(clean).filter(|clean| handler(target, clean) == Ok(None)),
-        (Err(refusal), _) => {
-            super::one_line(&refusal.to_string());
-            None
-        }
-    }
+    };
+    // A block of ours in a template goes whatever has become of what is in it.
+    let is_template = matches!(target, Target::K3sV2 | Target::K3sV3);
+    assert!(
+        found.is_some() || clean == text || is_template,
+        "there was nothing to take out"
+    );
+    // What was left of another one may be one now.
+    Some(clean).filter(|clean| without_us(target, clean, None).as_ref() == Ok(clean))
 }
 
 /// Whether a line is more than a table's name: one that is empty may go with what was put into it, or stay.

@@ -21,9 +21,11 @@ pub fn check(data: &[u8]) {
         assert_eq!(found_there, answers(text.as_bytes(), place, kind));
         for layer in &found_there.layers {
             for (path, id) in &layer.mounts {
-                let own = |mount: &&Mount| mount.id == *id && mount.layer.is_some();
-                let mount = found.iter().find(own).expect("a layer is made of mounts");
-                assert!(!path.starts_with('/') && mount.point.starts_with(place));
+                // Numbers may be there twice.
+                let own = |mount: &Mount| {
+                    mount.id == *id && mount.layer.is_some() && mount.point.starts_with(place)
+                };
+                assert!(found.iter().any(own) && !path.starts_with('/'), "{path:?}");
             }
         }
         let last = found

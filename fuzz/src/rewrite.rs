@@ -20,7 +20,7 @@ pub fn check(data: &[u8]) {
     let Some(text) = super::text(data) else { return };
     let spec = match Spec::parse(text) {
         Ok(spec) => spec,
-        Err(error) => return super::one_line(&error.to_string()),
+        Err(error) => return super::one_line(&chain(&error)),
     };
     protected(&spec);
     let owned: BTreeSet<_> = SysctlNamespace::ALL

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use runtime_bridge::fuzzing;
+use runtime_bridge::report::chain;
 use serde_json::Value;
 
 /// What is found is what the text has, and a state without a bundle is refused.
 pub fn check(data: &[u8]) {
     let (id, pid, bundle) = match fuzzing::state(data) {
         Ok(found) => found,
-        Err(error) => return super::one_line(&error.to_string()),
+        Err(error) => return super::one_line(&chain(&error)),
     };
     let value: Value = serde_json::from_slice(data).expect("it was read");
     assert_eq!(value["bundle"].as_str().map(Path::new), Some(bundle.as_path()));

@@ -21,7 +21,20 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         };
         cause = error.source();
     }
-    text
+    one_line(text)
+}
+
+/// `text` with control characters as Rust escapes them: some of it may be quoted from a file, and no line break there is to begin a line
+/// of a log that is not ours.
+fn one_line(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let escaped = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(escaped).collect()
 }
 
 /// How much a line weighs; named as in runc's log.
@@ -56,6 +69,7 @@ impl Report<'_> {
     ///
     /// Reporting never fails: where the log cannot be written, stderr says so as well.
     pub fn tell(&self, level: Level, message: &str) {
+        let message = &one_line(message.to_owned());
         // Nobody is left to tell when stderr is gone too.
         let _ = writeln!(std::io::stderr(), "runtime-bridge: {message}");
         let Some(path) = self.log.and_then(file) else {
@@ -150,6 +164,20 @@ mod tests {
 
     fn at(seconds: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn an_error_is_one_line() {
+        let quoted = std::io::Error::other("unknown field `a\n\u{1b}[2Jb`");
+        let error = crate::document::DocumentError::Duplicate {
+            at: "x\ry".to_owned(),
+            name: "é".to_owned(),
+        };
+        assert_eq!(chain(&quoted), "unknown field `a\\n\\u{1b}[2Jb`");
+        assert_eq!(
+            chain(&error),
+            "x\\ry: duplicate member \"é\", each name may appear once"
+        );
     }
 
     #[test]
