@@ -154,7 +154,7 @@ fn cleaned(target: Target, text: &str) -> Option<String> {
 
 /// Whether a line is more than a table's name: one that is empty may go with what was put into it, or stay.
 fn says_something(line: &str) -> bool {
-    !line.trim().is_empty() && !(line.trim().starts_with('[') && line.trim().ends_with(']'))
+    !(line.trim().is_empty() || line.trim().starts_with('[') && line.trim().ends_with(']'))
 }
 
 /// What containerd makes of its file, of which empty tables say nothing.
