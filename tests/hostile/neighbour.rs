@@ -20,6 +20,7 @@ const CAPABILITIES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KIL
 /// and overwrites it when the process has ended. It says what it could.
 const ATTACK: &str = r#"
 find_it() { for p in /proc/[0-9]*; do case $(cat $p/comm 2> /dev/null) in $1*) it=$p; return 0 ;; esac; done; return 1; }
+until [ -e /share/begin ]; do :; done
 until find_it $1; do [ ! -e /share/over ] || exit 0; done
 cat $it/exe > /dev/null 2>&1 && echo could read exe
 ls $it/root/ > /dev/null 2>&1 && echo could enter root
@@ -49,6 +50,16 @@ try_it() {
     rm -f share/* go
     rt exec "$ID-peer" sh /share.sh "$1" > could 2> could.err & attacker=$!
     run rt b > out 2> err & container=$!
+}
+# Whether the hook waits for its input: it has hidden itself by then, as it could not when it was just executed.
+waits() {
+    local process
+    for process in /proc/[0-9]*; do
+        case $(tr '\0' ' ' 2> /dev/null < $process/cmdline) in
+            "${BED%/}/runtime-bridge"*) ! grep -q pipe_read $process/wchan || return 0 ;;
+        esac
+    done
+    return 1
 }
 "#;
 
@@ -138,6 +149,7 @@ fn within(bed: &Bed, runtime: Runtime, neighbour: Neighbour) -> TestResult {
         "#;
     bed.file("hook.sh", hook.replace("BED/", &bed.path("").to_string_lossy()))?;
     let text = r#"try_it runtime-bridge
+        until_true 'the hook' waits; touch share/begin
         wait_for share/tried; touch go; wait $container || cat err
         touch share/over; wait $attacker; cat could out
         guard | diff before -"#;
@@ -158,6 +170,7 @@ fn from_outside(bed: &Bed, runtime: Runtime, neighbour: Neighbour) -> TestResult
             echo $delay > delay
             cp again.json b/config.json
             try_it memfd:procemu
+            touch share/begin
             wait $container || cat err
             touch share/over; wait $attacker
             [ ! -e share/tried ] || break
@@ -177,7 +190,7 @@ fn from_outside(bed: &Bed, runtime: Runtime, neighbour: Neighbour) -> TestResult
 fn bare(bed: &Bed, runtime: Runtime, neighbour: Neighbour) -> TestResult {
     let hook = "cat > /dev/null; until [ -e BED/go ]; do sleep 0.02; done\n";
     bed.file("hook.sh", hook.replace("BED/", &bed.path("").to_string_lossy()))?;
-    let text = r#"try_it $(basename "$RUNTIME")
+    let text = r#"try_it $(basename "$RUNTIME"); touch share/begin
         wait_for share/tried; touch go; wait $container || cat err
         touch share/over; wait $attacker; sed '/could overwrite/d' could; cat out"#;
     let output = prepared(bed, runtime, neighbour, "createContainer", text)?.succeed()?;
