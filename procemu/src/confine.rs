@@ -37,13 +37,13 @@ impl Privileges {
     pub fn keep(self) -> Result<()> {
         let failed =
             |call: &str, errno: rustix::io::Errno| Error::call(format!("give up privileges: {call}"), errno);
-        let has = capabilities(None).map_err(|e| failed("capget", e))?;
+        let has = capabilities(None).map_err(|e| failed("capget()", e))?;
         let left = CapabilitySets {
             effective: has.effective & self.0,
             permitted: has.permitted & self.0,
             inheritable: CapabilitySet::empty(),
         };
-        set_capabilities(None, left).map_err(|e| failed("capset", e))
+        set_capabilities(None, left).map_err(|e| failed("capset()", e))
     }
 }
 

@@ -53,11 +53,14 @@ fchmod 91 EIO EPERM EROFS
 fchown 93 EIO EPERM EROFS
 statfs 137 EIO ENOMEM EINTR
 fstatfs 138 EIO ENOMEM EINTR
+capget 125 EPERM
+capset 126 EPERM
 prctl 157 EINVAL EPERM
 mount 165 ENOMEM EPERM EACCES EINVAL ENOSPC EBUSY ENODEV
 umount2 166 ENOMEM EPERM EBUSY EINVAL
 getdents64 217 EIO ENOMEM
 waitid 247 EINTR ECHILD
+close_range 436 EMFILE ENOMEM ENOSYS
 openat 257 EMFILE ENFILE ENOMEM EACCES EPERM EINTR EIO
 mkdirat 258 ENOSPC ENOMEM EACCES EROFS EDQUOT
 mknodat 259 ENOSPC ENOMEM EACCES EPERM EDQUOT
@@ -204,6 +207,8 @@ sub is_child {
     open(my $status, '<', "/proc/$pid/status") or return 0;
     my %of = map { /^(\w+):\s+(\d+)/ ? ($1 => $2) : () } <$status>;
     my $from = $of{Tgid} != $pid ? $of{Tgid} : $of{PPid};
+    # One that only makes children may not have been seen either.
+    is_child($from, $starting) if $from > 1;
     $starting->{$pid} = $starting->{$from} // -1;
     return $starting->{$pid} == 0;
 }
