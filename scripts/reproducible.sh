@@ -7,12 +7,15 @@ place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 ${CARGO:-cargo} fetch --quiet --locked
 
-# build FOLDER [TARGET]: of what the working tree has. The crates are unpacked again, in a home of its own.
+# What the working tree has now, once for both.
+git ls-files -z --cached --others --exclude-standard |
+  tar --create --null --files-from=- --ignore-failed-read --file="$place/sources.tar"
+
+# build FOLDER [TARGET]: the crates are unpacked again, in a home of its own.
 build() {
   local sources=$1/sources
   mkdir -p "$sources" "$1/home/registry"
-  git ls-files -z --cached --others --exclude-standard |
-    tar --create --null --files-from=- --ignore-failed-read | tar --extract --directory="$sources"
+  tar --extract --file="$place/sources.tar" --directory="$sources"
   cp -a "$home/registry/cache" "$home/registry/index" "$1/home/registry"
   CARGO_TARGET_DIR=${2:-$sources/target} CARGO_HOME=$1/home CARGO_NET_OFFLINE=true "$sources/scripts/static.sh" --release
 }

@@ -16,7 +16,7 @@ fn main() -> std::process::ExitCode {
 }
 
 /// Runs `target` on each of its files, and on each of their beginnings: a file may be cut off anywhere.
-fn run(name: &str, target: fn(&[u8])) -> Result<(), Failed> {
+fn run(name: &str, target: fuzz::Target) -> Result<(), Failed> {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
     let seeds = files(&fuzz.join("corpus").join(name))?;
     if seeds.is_empty() {

@@ -154,7 +154,9 @@ fn cleaned(target: Target, text: &str) -> Option<String> {
 
 /// Whether a line is more than a table's name: one that is empty may go with what was put into it, or stay.
 fn says_something(line: &str) -> bool {
-    !(line.trim().is_empty() || line.trim().starts_with('[') && line.trim().ends_with(']'))
+    let line = line.trim();
+    let is_name = line.starts_with('[') && line.ends_with(']');
+    !line.is_empty() && !is_name
 }
 
 /// What containerd makes of its file, of which empty tables say nothing.

@@ -109,6 +109,10 @@ fn facts() -> [Facts; 3] {
                 format: "json".to_owned(),
             }),
             readable: false,
+            place: PlaceFacts {
+                missing: keys(&["net/ipv4/tcp_mem"]),
+                ..PlaceFacts::default()
+            },
             ..nothing
         },
     ]
