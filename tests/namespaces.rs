@@ -64,6 +64,7 @@ fn fresh(bed: &Bed, runtime: Runtime) -> TestResult {
         echo net/ipv4/made_up >> "$NOTE"; sed -i '1s/^./-/' "$NOTE"; run_one; hooks
         # Where there was an answer, nobody asks.
         {{ cat /proc/sys/kernel/random/boot_id; awk '$5 == "Live" {{ printf "%s%s", s, $1; s = " " }}' /proc/modules 2> /dev/null || true; echo
+          cat /proc/sys/net/core/fb_tunnels_only_for_init_net || echo
           printf 'net/core/somaxconn\nnet/ipv4/made_up\n'; }} > "$NOTE"
         run_one; hooks"#
     );

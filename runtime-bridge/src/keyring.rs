@@ -9,26 +9,19 @@ use std::io;
 /// to join session keyring`. `root` is the container's root, where that is another user than this process's: the kernel
 /// charges the keyring to it, and each user has a quota of its own.
 ///
-/// Tried in a thread: the kernel keeps keyrings with a thread's credentials, so this program, and the runtime it becomes, keep
-/// theirs.
+/// Tried in a child: the kernel keeps keyrings with a process's credentials, so this program, and the runtime it becomes,
+/// keep theirs.
 pub fn is_refused(root: Option<u32>) -> bool {
-    let Some(root) = root.map(Uid::from_raw) else {
-        let tried = std::thread::Builder::new().spawn(new_one_is_refused);
-        return tried.is_ok_and(|thread| thread.join().unwrap_or(false));
-    };
-    // For another user in a child: libc changes the ids of all threads.
     let answer = ask_child(|| {
         // Without the right to become that user there is no container with its user namespace either.
-        let _ = setresuid(root, root, root);
-        vec![u8::from(new_one_is_refused())]
+        if let Some(root) = root.map(Uid::from_raw) {
+            let _ = setresuid(root, root, root);
+        }
+        let refused = join_new_session_keyring().is_err_and(|error| refuses(&error));
+        vec![u8::from(refused)]
     });
     // A child that cannot be had says nothing about keyrings.
     answer.is_ok_and(|answer| answer == [1])
-}
-
-/// The same for the calling thread, which has a new keyring then.
-fn new_one_is_refused() -> bool {
-    join_new_session_keyring().is_err_and(|error| refuses(&error))
 }
 
 /// A kernel without keyrings (ENOSYS) is no refusal: runc goes on without one by itself.

@@ -77,7 +77,8 @@ pub(crate) fn has(key: &SysctlKey) -> bool {
     key.below_sys().is_some_and(|below| below.starts_with("net/"))
 }
 
-/// What makes the keys of one fresh network namespace those of the next: the boot, the modules, which bring keys along, and what was asked.
+/// What makes the keys of one fresh network namespace those of the next: the boot, the modules, which bring keys along, whether their
+/// tunnels do as well, and what was asked.
 ///
 /// To make such a namespace takes longer than all else that is looked at before a container starts.
 #[derive(Debug)]
@@ -96,7 +97,14 @@ impl Fresh {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         // A kernel without modules has no such file.
         let modules = fs::read_to_string("/proc/modules").unwrap_or_default();
-        Some(Self(format!("{boot}{}\n{asked}", loaded(&modules))))
+        // Documentation/admin-guide/sysctl/net.rst: which namespaces have tunl0 and its like, and so keys with their names.
+        let tunnels =
+            fs::read_to_string("/proc/sys/net/core/fb_tunnels_only_for_init_net").unwrap_or_default();
+        Some(Self(format!(
+            "{boot}{}\n{}\n{asked}",
+            loaded(&modules),
+            tunnels.trim_end()
+        )))
     }
 
     /// Whether all of these keys were there the last time.
