@@ -85,7 +85,7 @@ fn unknown_keys_and_wrong_values_are_refused_with_their_line() {
         ),
         (
             "[policy]\nkeyring = 1\n",
-            "/etc/procemu/bridge.toml:2: unknown field `keyring`, expected one of `no_new_keyring`, `on_failure`, `crun_cgroups`, `cgroup_namespace`, `unified_resources`, `missing_sysctls`, `refused_sysctls`, `templates`",
+            "/etc/procemu/bridge.toml:2: unknown field `keyring`, expected one of `no_new_keyring`, `on_failure`, `crun_cgroups`, `cgroup_namespace`, `unified_resources`, `missing_sysctls`, `refused_sysctls`, `templates`, `seccomp_hook`",
         ),
         (
             "profiles = []\npreset = \"gvizor\"\n",
