@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns, unshare};
-use procemu::{Error, SysctlKey, Table, When};
+use procemu::{Error, SysctlKey, Table, When, ask_child, errno_text};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::spec::Spec;
 use crate::state_file;
@@ -48,25 +50,52 @@ impl Network {
     }
 }
 
-/// What `look` sees from within that network namespace; the calling thread is in its own again then. `None` where the other may not be
-/// made or cannot be joined.
+/// What `look` sees from within that network namespace; the calling thread is in its own then. `None` where the other may not be made or
+/// cannot be joined.
 ///
 /// # Errors
 /// What `look` fails with there, and where there is no way back: a caller that goes on would do so in a foreign namespace.
-pub(crate) fn from_within<T>(
+pub(crate) fn from_within<T: Serialize + DeserializeOwned>(
     network: &Network,
     look: impl FnOnce() -> Result<T, Error>,
 ) -> Result<Option<T>, Error> {
     let own = File::open(OWN).map_err(|e| Error::failed_open(Path::new(OWN), e))?;
+    let seen = |error: Error| error.during("in the container's network namespace");
+    // Who came here by a user namespace may leave this one, and not join it again.
+    if setns(&own, CloneFlags::CLONE_NEWNET).is_err() {
+        return by_child(network, look).map_err(seen);
+    }
     if !network.enter()? {
         return Ok(None);
     }
-    let seen = look().map_err(|error| error.during("in the container's network namespace"));
+    let found = look().map_err(seen);
     setns(&own, CloneFlags::CLONE_NEWNET).map_err(|errno| {
         Error::failed_setns(Path::new(OWN), errno.into())
             .during("back from the container's network namespace")
     })?;
-    seen.map(Some)
+    found.map(Some)
+}
+
+/// The same by a child, which stays there.
+fn by_child<T: Serialize + DeserializeOwned>(
+    network: &Network,
+    look: impl FnOnce() -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    let answer = ask_child(|| {
+        let found = network.enter().and_then(|entered| match entered {
+            true => look().map(Some),
+            false => Ok(None),
+        });
+        serde_json::to_vec(&found.map_err(|error| error.line())).unwrap_or_default()
+    });
+    let answer = answer.map_err(|error| {
+        let what = "memfd_create, fork or waitpid(child process)";
+        Error::input(format!("{what}: {}", errno_text(&error)))
+    })?;
+    match serde_json::from_slice::<Result<Option<T>, String>>(&answer) {
+        Ok(found) => found.map_err(Error::input),
+        Err(error) => Err(Error::input(format!("child process: {error}"))),
+    }
 }
 
 /// The calling thread's.
