@@ -52,8 +52,8 @@ const FILES: &[(&str, &[&str])] = &[
         ],
     ),
     ("named_namespaces", &["in_gvisor"]),
-    // createRuntime hooks are started where prestart hooks are.
-    ("nothing_writable", &["createRuntime"]),
+    // createRuntime hooks are started where prestart hooks are. The spare lies elsewhere there.
+    ("nothing_writable", &["createRuntime", "spare_in_given_proc"]),
     // The spare lies elsewhere there. sysctl(8) is asked for keys that it lacks.
     ("program", &["masks_of_any_sort", "sysctl"]),
     // Its net keys are those of the sandbox's first network namespace: `namespaces` here.
