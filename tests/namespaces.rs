@@ -45,6 +45,8 @@ fn main() -> ExitCode {
 fn fresh(bed: &Bed, runtime: Runtime) -> TestResult {
     let has = r#"echo $(cat /proc/sys/net/ipv4/made_up /proc/sys/net/core/somaxconn)"#;
     Bundle::new(bed, "b", has)?.own_namespace("network").write()?;
+    let given = Bundle::new(bed, "given", "cat /proc/sys/net/core/somaxconn")?.own_namespace("network");
+    given.bind_proc(&bed.path("proc")).host_namespace("pid").write()?;
     let there = bed.table("there.toml", &[("net/core/somaxconn", "{ value = 1 }")])?;
     let made_up = bed.table("made_up.toml", &[("net/ipv4/made_up", "{ value = 7 }")])?;
     let [there, lacking] = [vec![&there], vec![&there, &made_up]]
@@ -57,6 +59,9 @@ fn fresh(bed: &Bed, runtime: Runtime) -> TestResult {
         cp b/config.json b.json
         {there}
         for turn in 1 2; do run_one; hooks; grep net/ "$NOTE"; done
+        # Not of a /proc that is given to a container and lacks one.
+        deprived_proc proc net/core
+        wrapped run --no-new-keyring --bundle given "$ID"
         # Another question.
         {lacking}
         run_one; hooks; grep net/ "$NOTE"
@@ -73,7 +78,7 @@ fn fresh(bed: &Bed, runtime: Runtime) -> TestResult {
     equal(
         "what was said",
         output,
-        format!("4096\n0\n{note}4096\n0\n{note}7 4096\n1\n{note}7 4096\n1\n4096\n0"),
+        format!("4096\n0\n{note}4096\n0\n{note}1\n7 4096\n1\n{note}7 4096\n1\n4096\n0"),
     )
 }
 

@@ -23,7 +23,7 @@ pub fn check(data: &[u8]) {
             for (path, id) in &layer.mounts {
                 // Numbers may be there twice.
                 let own = |mount: &Mount| {
-                    mount.id == *id && mount.layer.is_some() && mount.point.starts_with(place)
+                    mount.id == *id && mount.layer().is_some() && mount.point.starts_with(place)
                 };
                 assert!(found.iter().any(own) && !path.starts_with('/'), "{path:?}");
             }
@@ -31,7 +31,7 @@ pub fn check(data: &[u8]) {
         let last = found
             .iter()
             .filter(|mount| mount.point.starts_with(place))
-            .filter_map(|mount| mount.layer)
+            .filter_map(Mount::layer)
             .max();
         if let (Some(next), true) = (&found_there.next, last.is_some()) {
             assert!(found_there.layers.iter().all(|layer| layer.source != *next));
@@ -40,7 +40,7 @@ pub fn check(data: &[u8]) {
             assert!(
                 found
                     .iter()
-                    .any(|mount| mount.layer.is_none() && mount.point == place.join(mask)),
+                    .any(|mount| mount.layer().is_none() && mount.point == place.join(mask)),
                 "{mask:?}"
             );
         }
@@ -64,7 +64,6 @@ fn write_line(text: &mut String, mount: &Mount) {
         options,
         shared,
         fs,
-        ..
     } = mount;
     let shared = if *shared { "shared:1 " } else { "" };
     let _ = write!(text, "{id} {parent} 0:1 ");

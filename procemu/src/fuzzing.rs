@@ -2,31 +2,12 @@
 //!
 //! No part of the API: may change or go at any time.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::layer::{self, Layer};
 use crate::mountinfo;
 
-/// A line of mountinfo.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mount {
-    /// Mount id.
-    pub id: u64,
-    /// The parent's.
-    pub parent: u64,
-    /// What it shows of its file system.
-    pub root: PathBuf,
-    /// Where.
-    pub point: PathBuf,
-    /// Per-mount options.
-    pub options: String,
-    /// Whether it propagates.
-    pub shared: bool,
-    /// File system type.
-    pub fs: String,
-    /// The layer that it belongs to.
-    pub layer: Option<u64>,
-}
+pub use crate::mountinfo::Mount;
 
 /// What attaching and detaching ask of a whole mountinfo, about what is mounted at one place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,18 +28,7 @@ pub struct Answers {
 
 /// Reads a whole mountinfo.
 pub fn mounts(text: &[u8]) -> Vec<Mount> {
-    let all = mountinfo::parse(text);
-    let mount = |mount: mountinfo::Mount| Mount {
-        layer: mount.layer(),
-        id: mount.id,
-        parent: mount.parent,
-        root: mount.root,
-        point: mount.point,
-        options: mount.options,
-        shared: mount.shared,
-        fs: mount.fs,
-    };
-    all.into_iter().map(mount).collect()
+    mountinfo::parse(text)
 }
 
 /// Reads it, and answers about the file system of type `kind` at `point`.

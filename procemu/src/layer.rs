@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::cut_off::cut_off;
 use crate::error::{Error, Result};
 use crate::mount::{self, remount_read_only, take_off};
-use crate::mountinfo::{self, Mount};
+use crate::mountinfo::{self, Mount, Parents};
 use crate::root::Root;
 use crate::{spare, sys};
 
@@ -100,23 +100,11 @@ pub(crate) fn take(root: &Root, handles: &[(&str, OwnedFd)]) -> Result<()> {
 
 /// A mount of a later layer on one of `layer`'s, or on what that passed through: it would go with it.
 pub(crate) fn later_below<'a>(mounts: &'a [Mount], layer: &Layer) -> Option<(u64, &'a Mount)> {
-    let parents: BTreeMap<u64, u64> = mounts.iter().map(|m| (m.id, m.parent)).collect();
+    let parents = Parents::of(mounts);
     let own = number(&layer.source)?;
     let on_layer = |(_, mount): &(u64, &Mount)| {
-        let mut at = mount.parent;
-        // As many steps as there are mounts: numbers are given again, so a list that was read in parts while mounts came and went
-        // may lead in a circle.
-        for _ in mounts {
-            // The topmost mount's parent is not in the table, or is itself.
-            let Some(parent) = parents.get(&at).filter(|parent| **parent != at) else {
-                return false;
-            };
-            if layer.mounts.iter().any(|(_, id)| *id == at) {
-                return true;
-            }
-            at = *parent;
-        }
-        false
+        let mut carriers = parents.ancestors(mount.id).skip(1);
+        carriers.any(|at| layer.mounts.iter().any(|(_, id)| *id == at))
     };
     mounts
         .iter()

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 
 /// A mount as the kernel lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mount {
+pub struct Mount {
     /// Mount id, unique while the mount lives.
     pub id: u64,
     /// Id of the mount that it is mounted on.
@@ -150,20 +150,27 @@ fn is_filled_by_none(tmpfs: &Mount, mounts: &[Mount], kind: &str) -> bool {
     tmpfs.layer().is_none() && !mounts.iter().any(|m| m.parent == tmpfs.id && m.fs == kind)
 }
 
+/// What lies on what, of a whole mountinfo.
+pub(crate) struct Parents(BTreeMap<u64, u64>);
+
+impl Parents {
+    pub fn of(mounts: &[Mount]) -> Self {
+        Self(mounts.iter().map(|m| (m.id, m.parent)).collect())
+    }
+
+    /// The mount with that id, its parent, and so on. No more than there are: numbers are given again, so a table that was read in parts
+    /// while mounts came and went may lead in a circle.
+    pub fn ancestors(&self, id: u64) -> impl Iterator<Item = u64> {
+        // The topmost mount's parent is not in the table, or is itself.
+        let parent = |at: &u64| self.0.get(at).copied().filter(|parent| parent != at);
+        std::iter::successors(Some(id), parent).take(self.0.len() + 1)
+    }
+}
+
 /// The mount `top` and all below it, by what lies on what: a path may have come to mean something else while the file was read.
 pub(crate) fn tree(mounts: &[Mount], top: u64) -> Vec<&Mount> {
-    let parents: BTreeMap<u64, u64> = mounts.iter().map(|m| (m.id, m.parent)).collect();
-    let is_below = |mount: &&Mount| {
-        let mut at = mount.id;
-        loop {
-            match parents.get(&at) {
-                _ if at == top => return true,
-                // The topmost mount's parent is not in the table, or is itself.
-                Some(parent) if *parent != at => at = *parent,
-                _ => return false,
-            }
-        }
-    };
+    let parents = Parents::of(mounts);
+    let is_below = |mount: &&Mount| parents.ancestors(mount.id).any(|at| at == top);
     mounts.iter().filter(is_below).collect()
 }
 
@@ -214,6 +221,19 @@ mod tests {
         assert!(mounts[0].shared && !mounts[1].shared && !mounts[2].shared);
         assert_eq!(mounts[2].point, Path::new("/proc/key s"));
         assert!(mounts[1].has("ro") && !mounts[0].has("ro"));
+    }
+
+    #[test]
+    fn a_tree_is_told_by_parents_which_may_go_in_a_circle() {
+        let text = "22 20 0:21 / /proc rw - proc proc rw\n90 22 0:40 / /renamed rw - tmpfs none rw\n\
+            91 90 0:41 / /renamed/a rw - tmpfs none rw\n92 93 0:42 / /b rw - tmpfs none rw\n\
+            93 92 0:43 / /c rw - tmpfs none rw\n94 94 0:44 / / rw - tmpfs none rw\n";
+        let mounts = parse(text);
+        let ids = |top| tree(&mounts, top).iter().map(|m| m.id).collect::<Vec<_>>();
+        assert_eq!(ids(22), [22, 90, 91]);
+        assert_eq!(ids(93), [92, 93]);
+        assert_eq!(ids(94), [94]);
+        assert_eq!(ids(7), [0; 0]);
     }
 
     #[test]

@@ -215,9 +215,7 @@ impl Snapshot {
             .map_err(|e| Error::call(format!("snapshot: chmod({layer})"), e))?;
         Ok(root)
     }
-}
 
-impl Snapshot {
     /// Makes all that [`Snapshot::write`] has written into `layer` of `root`, and these two folders, immutable (`FS_IOC_SETFLAGS`
     /// with `FS_IMMUTABLE_FL`, in a tmpfs since Linux 6.6): takes no writes where its mount does, either. Links stay what they are anyway.
     ///

@@ -138,14 +138,20 @@ pub fn facts(
     kind: Kind,
     state_dir: &Path,
 ) -> Result<PlaceFacts, Error> {
-    let look = |table: &Table| from_here(spec, table, written, kind);
+    let (procfs, is_own) = match container_procfs(spec) {
+        Ok((procfs, is_own)) => (Ok(procfs), is_own),
+        Err(error) => (Err(error), false),
+    };
+    let roots = without_absent(Roots::of(procfs, container_sysfs(spec, table)), spec);
+    let look = |table: &Table| from_here(&roots, spec, table, written, kind);
     let is_about_network = table.keys().chain(written).any(network::has);
     let network = match Network::of(spec) {
         // A fresh network namespace has other keys than the first one: look from where the container will.
         Some(network) if is_about_network => network,
         _ => return look(table),
     };
-    let fresh = match network == Network::New && !written.iter().any(network::has) {
+    // A procfs with something over it may lack what others have.
+    let fresh = match network == Network::New && is_own && !written.iter().any(network::has) {
         true => Fresh::of(table),
         false => None,
     };
@@ -166,17 +172,14 @@ pub fn facts(
     Ok(facts)
 }
 
-/// The same, as seen from this process's network namespace.
+/// The same of `roots`, as seen from this process's network namespace.
 fn from_here(
+    roots: &Roots,
     spec: &Spec,
     table: &Table,
     written: &BTreeSet<SysctlKey>,
     kind: Kind,
 ) -> Result<PlaceFacts, Error> {
-    let roots = without_absent(
-        Roots::of(container_procfs(spec), container_sysfs(spec, table)),
-        spec,
-    );
     let plans = roots.plan(table, Probing::Open, |root| {
         Ok(placement(spec, root.filesystem()))
     })?;
@@ -230,18 +233,20 @@ fn is_new(mount: &Mount) -> bool {
     matches!(mount.kind.as_str(), "proc" | "sysfs")
 }
 
-/// The procfs that the container will see: a fresh one, or the one that its configuration binds.
-fn container_procfs(spec: &Spec) -> Result<Root, Error> {
+/// The procfs that the container will see: a fresh one, or the one that its configuration binds; and whether it shows what the
+/// kernel has, and nothing else.
+fn container_procfs(spec: &Spec) -> Result<(Root, bool), Error> {
     match mount_at(spec, Filesystem::Proc) {
-        Some(mount) if !is_new(mount) && mount.source.is_absolute() => Root::procfs(&mount.source),
+        Some(mount) if !is_new(mount) && mount.source.is_absolute() => {
+            Ok((Root::procfs(&mount.source)?, false))
+        }
         // The procfs outside without what is mounted over it shows what a fresh one does, and costs less. In a user
         // namespace neither may be had; then the procfs outside as it is comes nearest.
-        _ => {
+        given => {
             let outside = Root::procfs("/proc")?;
-            outside
-                .unshadowed()
-                .or_else(|_| Root::fresh_procfs())
-                .or(Ok(outside))
+            let own = outside.unshadowed().or_else(|_| Root::fresh_procfs());
+            let is_own = own.is_ok() && given.is_none_or(is_new);
+            Ok((own.unwrap_or(outside), is_own))
         }
     }
 }
