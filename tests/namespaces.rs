@@ -5,7 +5,7 @@ mod support;
 use std::process::ExitCode;
 
 use support::{
-    Bed, Bundle, RUNTIMES, Runtime, Suite, TestResult, equal, made_up_table, made_up_values, move_hook,
+    Bed, Bundle, RUNTIMES, Runtime, Suite, TestResult, equal, made_up_table, made_up_values, move_hook, need,
     print_made_up,
 };
 
@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         }
     }
     suite.for_runtimes("cured::fresh", fresh);
+    suite.for_runtimes("cured::of_a_user", of_a_user);
     suite.test("cured::exec::children", exec_children);
     suite.test("cured::exec::itself", exec_itself);
     suite.run()
@@ -80,6 +81,21 @@ fn fresh(bed: &Bed, runtime: Runtime) -> TestResult {
         output,
         format!("4096\n0\n{note}4096\n0\n{note}1\n7 4096\n1\n{note}7 4096\n1\n4096\n0"),
     )
+}
+
+/// A network namespace that belongs to a user namespace has fewer keys than others, and what it lacks of the table is emulated.
+fn of_a_user(bed: &Bed, runtime: Runtime) -> TestResult {
+    let key = "net/core/xfrm_acq_expires";
+    need::file(&format!("/proc/sys/{key}"))?;
+    Bundle::new(bed, "b", &format!("cat /proc/sys/{key}"))?
+        .own_namespace("network")
+        .user_namespace()
+        .write()?;
+    let config = bed.config(&bed.table("table.toml", &[(key, "{ value = 31 }")])?)?;
+    let script = bed
+        .runtime_script(&runtime, "run wrapped b")?
+        .env("CONFIG", config);
+    equal("the key", script.succeed()?, "31")
 }
 
 fn container(bed: &Bed, runtime: Runtime, stage: Option<&str>) -> TestResult {

@@ -17,6 +17,9 @@ use crate::state_file;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Network {
     New,
+    /// A new one that belongs to another user namespace than this process's: some keys are kept from it (`xfrm_sysctl_init` in the
+    /// kernel's net/xfrm/xfrm_sysctl.c).
+    NewOfUser,
     /// The one at a path.
     At(PathBuf),
 }
@@ -27,9 +30,16 @@ impl Network {
         let namespaces = &spec.linux.namespaces;
         let listed = namespaces.iter().find(|namespace| namespace.kind == "network")?;
         Some(match listed.path.as_os_str().is_empty() {
+            true if spec.lists("user") => Self::NewOfUser,
             true => Self::New,
             false => Self::At(listed.path.clone()),
         })
+    }
+
+    /// Whether the calling thread may come back from there, being in the namespace `own` now.
+    fn has_way_back(&self, own: &File) -> bool {
+        // Who came here by a user namespace may leave this one, and not join it again.
+        *self != Self::NewOfUser && setns(own, CloneFlags::CLONE_NEWNET).is_ok()
     }
 
     /// Whether it can be entered.
@@ -42,6 +52,14 @@ impl Network {
                 Ok(()) => Ok(true),
                 Err(Errno::EPERM | Errno::EINVAL | Errno::ENOSYS) => Ok(false),
                 Err(errno) => Err(Error::failed_unshare("CLONE_NEWNET", errno.into())),
+            },
+            Self::NewOfUser => match unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET) {
+                Ok(()) => Ok(true),
+                Err(errno @ Errno::ENOMEM) => {
+                    Err(Error::failed_unshare("CLONE_NEWUSER|CLONE_NEWNET", errno.into()))
+                }
+                // The container's user namespace may be there already, and no more allowed.
+                Err(_) => Ok(false),
             },
             Self::At(path) => {
                 Ok(File::open(path).is_ok_and(|file| setns(&file, CloneFlags::CLONE_NEWNET).is_ok()))
@@ -61,8 +79,7 @@ pub(crate) fn from_within<T: Serialize + DeserializeOwned>(
 ) -> Result<Option<T>, Error> {
     let own = File::open(OWN).map_err(|e| Error::failed_open(Path::new(OWN), e))?;
     let seen = |error: Error| error.during("in the container's network namespace");
-    // Who came here by a user namespace may leave this one, and not join it again.
-    if setns(&own, CloneFlags::CLONE_NEWNET).is_err() {
+    if !network.has_way_back(&own) {
         return by_child(network, look).map_err(seen);
     }
     if !network.enter()? {
