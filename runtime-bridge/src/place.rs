@@ -14,7 +14,7 @@ use procemu::{
 use serde::{Deserialize, Serialize};
 
 use crate::network::{self, Fresh, Network};
-use crate::refused::refused;
+use crate::refused::{refused, written_through};
 use crate::runtime::Kind;
 use crate::spec::{Mount, Spec};
 
@@ -143,7 +143,12 @@ pub fn facts(
         Err(error) => (Err(error), false),
     };
     let roots = without_absent(Roots::of(procfs, container_sysfs(spec, table)), spec);
-    let look = |table: &Table| from_here(&roots, spec, table, written, kind);
+    // Without a /proc/sys the hook could write none either. Taken before going elsewhere, where none can be had.
+    let through = match !written.is_empty() && has(spec, Filesystem::Proc) {
+        true => written_through(kind),
+        false => None,
+    };
+    let look = |table: &Table| from_here(&roots, spec, table, written, through.as_ref());
     let is_about_network = table.keys().chain(written).any(network::has);
     let network = match Network::of(spec) {
         // A fresh network namespace has other keys than the first one: look from where the container will.
@@ -178,7 +183,7 @@ fn from_here(
     spec: &Spec,
     table: &Table,
     written: &BTreeSet<SysctlKey>,
-    kind: Kind,
+    through: Option<&Root>,
 ) -> Result<PlaceFacts, Error> {
     let plans = roots.plan(table, Probing::Open, |root| {
         Ok(placement(spec, root.filesystem()))
@@ -194,9 +199,8 @@ fn from_here(
         keys.insert(key.clone());
     }
     facts.overmounts = plans.proc.overmounts().map(str::to_owned).collect();
-    // Without a /proc/sys the hook could write none either.
-    if has(spec, Filesystem::Proc) {
-        facts.refused = refused(written, kind);
+    if let Some(procfs) = through {
+        facts.refused = refused(written, procfs);
     }
     Ok(facts)
 }

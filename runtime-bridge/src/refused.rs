@@ -12,21 +12,19 @@ use procemu::{Root, SysctlKey};
 use crate::runtime::Kind;
 use crate::sysctl::is_refusal;
 
-/// Those of `keys` that may not be opened for writing, in the calling process's namespaces.
-pub fn refused(keys: &BTreeSet<SysctlKey>, kind: Kind) -> BTreeSet<SysctlKey> {
-    if keys.is_empty() {
-        return BTreeSet::new();
-    }
-    // Where none can be had, runc takes the /proc that it mounts in the container, which is not there yet.
-    let Some(root) = written_through(kind) else {
-        return BTreeSet::new();
+/// Those of `keys` that may not be opened for writing in `procfs`, from the calling process's namespaces.
+pub fn refused(keys: &BTreeSet<SysctlKey>, procfs: &Root) -> BTreeSet<SysctlKey> {
+    let is_refused = |key: &&SysctlKey| {
+        procfs
+            .open_for_writing(key)
+            .is_err_and(|error| is_refusal(&error))
     };
-    let is_refused = |key: &&SysctlKey| root.open_for_writing(key).is_err_and(|error| is_refusal(&error));
     keys.iter().filter(is_refused).cloned().collect()
 }
 
-/// The procfs that a runtime of this kind writes to.
-fn written_through(kind: Kind) -> Option<Root> {
+/// The procfs that a runtime of this kind writes to. `None` where it can't be had: runc takes the `/proc` then that it mounts in the
+/// container, which is not there yet.
+pub fn written_through(kind: Kind) -> Option<Root> {
     let around = Root::procfs("/proc");
     match kind {
         Kind::Crun => around.ok(),
