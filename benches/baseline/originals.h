@@ -1,4 +1,4 @@
-/* What /proc/sys/kernel has, and mountpoints for it. Looked at once: what is measured afterwards is mounting alone. */
+/* What /proc/sys/kernel, or a folder like it, has, and mountpoints for it. Looked at once: what is measured afterwards is mounting alone. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
@@ -16,9 +16,9 @@ struct original {
 static struct original originals[MOST];
 static int count;
 
-static inline void look(void) {
-  DIR *folder = opendir(FOLDER);
-  must(folder != NULL, "opendir " FOLDER);
+static inline void look(const char *path) {
+  DIR *folder = opendir(path);
+  must(folder != NULL, path);
   for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
     if (entry->d_name[0] == '.')
       continue;

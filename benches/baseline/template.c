@@ -59,7 +59,7 @@ int main(int argc, char **argv) {
   must(argc >= 2, "template SCRATCH NAMESPACED...");
   must(unshare(CLONE_NEWNS) == 0, "unshare");
   must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0, "make / private");
-  look();
+  look(FOLDER);
   make(argv[1], argv + 2);
   for (char line[64]; fgets(line, sizeof line, stdin) != NULL;) {
     struct cost start = now();

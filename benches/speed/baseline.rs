@@ -7,7 +7,14 @@ use std::process::Command;
 pub struct Baselines(PathBuf);
 
 /// All of them.
-const PROGRAMS: [&str; 5] = ["nothing", "become", "bind_loop", "template", "runtime"];
+const PROGRAMS: [&str; 6] = [
+    "nothing",
+    "become",
+    "bind_hook",
+    "bind_loop",
+    "template",
+    "runtime",
+];
 
 impl Baselines {
     /// Compiles them, static, into `folder`.

@@ -5,7 +5,8 @@ use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    FileType, IFlags, Mode as FileMode, OFlags, chmodat, ioctl_setflags, mkdirat, mknodat, openat, symlinkat,
+    AtFlags, FileType, IFlags, Mode as FileMode, OFlags, chmodat, ioctl_setflags, linkat, mkdirat, mknodat,
+    openat, symlinkat,
 };
 use serde::{Deserialize, Serialize};
 
@@ -164,7 +165,7 @@ impl Snapshot {
         let failed = |call: &str, path: &str, errno: std::io::Error| {
             Error::call(format!("snapshot: {call}({path})"), errno)
         };
-        let none = rustix::fs::AtFlags::empty();
+        let none = AtFlags::empty();
         // Filled first, and then shown as procfs shows them: root without CAP_DAC_OVERRIDE adds nothing to what it may not
         // write. The process's umask is not the reader's concern.
         let (filled, shown) = (FileMode::from_raw_mode(0o755), FileMode::from_raw_mode(0o555));
@@ -176,22 +177,25 @@ impl Snapshot {
         let root = make(tmpfs, layer)
             .and_then(|()| openat(tmpfs, layer, flags, FileMode::empty()))
             .map_err(|e| Error::call(format!("snapshot: mkdir({layer})"), e))?;
+        let mut spot = None;
         for node in &self.nodes {
             match node {
                 Node::Folder { path } => {
                     make(root.as_fd(), path).map_err(|e| failed("mkdir", path, e.into()))?;
                 }
-                Node::Spot { path } => {
-                    // Nothing is written to it, so it need not be opened, which costs as much again.
-                    mknodat(
-                        &root,
-                        path,
-                        FileType::RegularFile,
-                        FileMode::from_raw_mode(0o444),
-                        0,
-                    )
-                    .map_err(|e| failed("mknod", path, e.into()))?;
-                }
+                // One file by all their names: an inode is 0.7 KiB in the kernel, and a folder's originals are a hundred.
+                Node::Spot { path } => match spot {
+                    Some(first) => {
+                        linkat(&root, first, &root, path, none).map_err(|e| failed("link", path, e.into()))?
+                    }
+                    None => {
+                        // Nothing is written to it, so it need not be opened, which costs as much again.
+                        let mode = FileMode::from_raw_mode(0o444);
+                        mknodat(&root, path, FileType::RegularFile, mode, 0)
+                            .map_err(|e| failed("mknod", path, e.into()))?;
+                        spot = Some(path);
+                    }
+                },
                 Node::Link { path, target } => {
                     symlinkat(target, &root, path).map_err(|e| failed("symlink", path, e.into()))?;
                 }

@@ -295,6 +295,14 @@ pub(crate) fn join_session_keyring(name: &CStr) -> nix::Result<()> {
     Errno::result(serial).map(drop)
 }
 
+/// Whether the same is refused for nothing but its name, which cannot be read: no filter and no module is against it.
+pub(crate) fn may_join_session_keyring() -> bool {
+    let nowhere = std::ptr::without_provenance::<libc::c_char>(usize::MAX);
+    // SAFETY: the kernel alone looks at the address, which is none of a process's, and says EFAULT.
+    let serial = unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, nowhere) };
+    Errno::result(serial) == Err(Errno::EFAULT)
+}
+
 /// keyctl(KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0): the calling thread's session keyring.
 #[cfg(test)]
 pub(crate) fn session_keyring() -> nix::Result<libc::c_long> {

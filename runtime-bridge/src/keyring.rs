@@ -1,17 +1,20 @@
 //! Whether runtimes can have a session keyring of their own.
 
-use nix::unistd::{Uid, setresuid};
+use nix::unistd::{Uid, getuid, setresuid};
 use procemu::ask_child;
-use procemu::keyring::join_new_session_keyring;
+use procemu::keyring::{is_known_to_fit, join_new_session_keyring};
 use std::io;
 
 /// Whether a new session keyring is refused here, so that a runtime without `--no-new-keyring` would fail with `unable
 /// to join session keyring`. `root` is the container's root, where that is another user than this process's: the kernel
 /// charges the keyring to it, and each user has a quota of its own.
 ///
-/// Tried in a child: the kernel keeps keyrings with a process's credentials, so this program, and the runtime it becomes,
-/// keep theirs.
+/// Where that cannot be told otherwise it is tried, in a child: the kernel keeps keyrings with a process's credentials, so this
+/// program, and the runtime it becomes, keep theirs.
 pub fn is_refused(root: Option<u32>) -> bool {
+    if is_known_to_fit(root.unwrap_or(getuid().as_raw())) {
+        return false;
+    }
     let answer = ask_child(|| {
         // Without the right to become that user there is no container with its user namespace either.
         if let Some(root) = root.map(Uid::from_raw) {

@@ -22,10 +22,14 @@ pub enum Through {
     IdleWrapper,
     /// The same, and the bundle has a hook that does nothing.
     IdleWrapperAndHook,
+    /// The same, with a hook in C that makes the mounts for one key, and looks at nothing.
+    IdleWrapperAndMounts,
     /// By ours, where the container lacks nothing.
     Wrapper,
     /// By ours, where it lacks one key.
     WrapperAndHook,
+    /// The same, with templates.
+    WrapperAndTemplate,
 }
 
 impl Through {
@@ -35,8 +39,10 @@ impl Through {
             Self::Nothing => "bare",
             Self::IdleWrapper => "wrapper that does nothing",
             Self::IdleWrapperAndHook => "wrapper and hook that do nothing",
+            Self::IdleWrapperAndMounts => "wrapper that does nothing, hook that only mounts",
             Self::Wrapper => "ours, nothing lacking",
             Self::WrapperAndHook => "ours, 1 key lacking",
+            Self::WrapperAndTemplate => "ours, 1 key lacking, by template",
         }
     }
 }
@@ -80,9 +86,10 @@ pub struct Stand {
     /// The wrapper, by the name that an engine has for it.
     wrapper: PathBuf,
     become_: PathBuf,
-    /// config.json as an engine would write it, plain and with the idle hook.
+    /// config.json as an engine would write it, plain, with the idle hook and with the one that only mounts.
     plain: String,
     idle: String,
+    mounting: String,
     /// The lines of bridge.toml that say what containers get.
     profiles: &'static str,
     _bed: Bed,
@@ -119,6 +126,12 @@ impl Stand {
         let mut idle = bundle.config.clone();
         let nothing = baselines.path("nothing");
         idle["hooks"]["createContainer"] = json!([{"path": nothing, "args": ["nothing"]}]);
+        let plain = bundle.config.clone();
+        let bundle = had(bundle.write())?;
+        let mut mounting = plain.clone();
+        let rootfs = bundle.join("rootfs");
+        mounting["hooks"]["createContainer"] =
+            json!([{"path": baselines.path("bind_hook"), "args": ["bind_hook", rootfs]}]);
         let wrapper = folder.join(format!("procemu-{command}"));
         symlink(&bench.bridge, &wrapper)?;
         fs::write(folder.join("table.toml"), table)?;
@@ -127,10 +140,11 @@ impl Stand {
             runtime: path.to_owned(),
             wrapper,
             become_: baselines.path("become"),
-            plain: bundle.config.to_string(),
+            plain: plain.to_string(),
             idle: idle.to_string(),
+            mounting: mounting.to_string(),
             profiles: "",
-            bundle: had(bundle.write())?,
+            bundle,
             folder,
             _bed: bed,
         };
@@ -156,6 +170,7 @@ impl Stand {
     pub fn prepare(&self, through: Through) -> Outcome {
         let text = match through {
             Through::IdleWrapperAndHook => &self.idle,
+            Through::IdleWrapperAndMounts => &self.mounting,
             _ => &self.plain,
         };
         let config = self.bundle.join("config.json");
@@ -163,12 +178,18 @@ impl Stand {
         let _ = fs::remove_file(&config);
         fs::write(config, text)?;
         let tables = match through {
-            Through::WrapperAndHook => format!("tables = [{:?}]\n", self.folder.join("table.toml")),
+            Through::WrapperAndHook | Through::WrapperAndTemplate => {
+                format!("tables = [{:?}]\n", self.folder.join("table.toml"))
+            }
             _ => String::new(),
+        };
+        let policy = match through {
+            Through::WrapperAndTemplate => "[policy]\ntemplates = true\n",
+            _ => "",
         };
         let name = self.wrapper.file_name().unwrap_or_default().to_string_lossy();
         let bridge = format!(
-            "{}{tables}state_dir = {:?}\n[runtimes]\n{} = {:?}\n",
+            "{}{tables}state_dir = {:?}\n{policy}[runtimes]\n{} = {:?}\n",
             self.profiles,
             self.folder.join("bridge-state"),
             name.trim_start_matches("procemu-"),
@@ -181,12 +202,14 @@ impl Stand {
     pub fn command(&self, through: Through, arguments: &[&str]) -> Command {
         let mut command = match through {
             Through::Nothing => Command::new(&self.runtime),
-            Through::IdleWrapper | Through::IdleWrapperAndHook => {
+            Through::IdleWrapper | Through::IdleWrapperAndHook | Through::IdleWrapperAndMounts => {
                 let mut command = Command::new(&self.become_);
                 command.arg(&self.runtime);
                 command
             }
-            Through::Wrapper | Through::WrapperAndHook => Command::new(&self.wrapper),
+            Through::Wrapper | Through::WrapperAndHook | Through::WrapperAndTemplate => {
+                Command::new(&self.wrapper)
+            }
         };
         command
             .arg("--root")

@@ -7,10 +7,12 @@ mod lxcfs;
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::symlink;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
+use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
@@ -50,6 +52,9 @@ pub fn measure(bench: &mut Bench) -> Outcome {
     };
     let fuse = namespace()?;
     setns(bare.as_fd(), CloneFlags::CLONE_NEWNS)?;
+    mount_by_hand()?;
+    let by_hand = namespace()?;
+    setns(bare.as_fd(), CloneFlags::CLONE_NEWNS)?;
     let attached = attach()?;
     let ours = namespace()?;
     let times = if bench.options.short { 50 } else { 1000 };
@@ -63,11 +68,13 @@ pub fn measure(bench: &mut Bench) -> Outcome {
     let mut keys = vec![
         key("real", "/proc/sys/kernel/cap_last_cap", &bare),
         key("emulated", "/proc/sys/kernel/made_up", &ours),
+        key("a tmpfs mounted by hand", "/proc/sys/kernel/made_up", &by_hand),
         key("passed through by bind", "/proc/sys/kernel/cap_last_cap", &ours),
         key("real, other folder", "/proc/sys/vm/max_map_count", &bare),
         key("replaced", "/proc/sys/vm/max_map_count", &ours),
         key("real, namespaced", "/proc/sys/kernel/shmmni", &bare),
         key("passed through by link", "/proc/sys/kernel/shmmni", &ours),
+        key("a link made by hand", "/proc/sys/kernel/shmmni", &by_hand),
         key("/proc/uptime", "/proc/uptime", &bare),
     ];
     if let Some(lxcfs) = &lxcfs {
@@ -107,6 +114,26 @@ fn lxcfs(bench: &mut Bench) -> Outcome<Result<Lxcfs, String>> {
 /// The mount namespace of this process, which has one thread.
 fn namespace() -> Outcome<File> {
     Ok(File::open("/proc/self/ns/mnt")?)
+}
+
+/// In a namespace of its own, the least that the kernel needs for either: a file of a tmpfs over the folder, and a link there that leads
+/// to an original in the folder below, which is bound beside it.
+fn mount_by_hand() -> Outcome {
+    const FOLDER: &str = "/proc/sys/kernel";
+    let mount = |source: Option<&str>, target: &str, kind: Option<&str>, flags| {
+        nix::mount::mount(source, target, kind, flags, None::<&str>)
+            .map_err(|e| format!("mount({target}): {e}"))
+    };
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(None, "/", None, MsFlags::MS_REC | MsFlags::MS_PRIVATE)?;
+    let below = File::open(FOLDER)?;
+    mount(Some("by-hand"), FOLDER, Some("tmpfs"), MsFlags::empty())?;
+    std::fs::write(format!("{FOLDER}/made_up"), "40\n")?;
+    let covered = format!("{FOLDER}/covered");
+    std::fs::create_dir(&covered)?;
+    let below = format!("/proc/self/fd/{}", below.as_raw_fd());
+    mount(Some(&below), &covered, None, MsFlags::MS_BIND)?;
+    Ok(symlink("covered/shmmni", format!("{FOLDER}/shmmni"))?)
 }
 
 /// Around this process, as `nsprep exec` does it around a program.

@@ -24,8 +24,10 @@ pub fn measure(bench: &mut Bench) -> Outcome {
             Through::Nothing,
             Through::IdleWrapper,
             Through::IdleWrapperAndHook,
+            Through::IdleWrapperAndMounts,
             Through::Wrapper,
             Through::WrapperAndHook,
+            Through::WrapperAndTemplate,
         ];
         let ways = all.map(|through| {
             let stand = &stand;

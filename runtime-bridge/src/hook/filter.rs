@@ -40,6 +40,7 @@ const CALLS: &[(&str, c_long)] = calls![
     SYS_getrandom,
     SYS_getsockopt,
     SYS_gettid,
+    SYS_linkat,
     SYS_listen,
     SYS_lseek,
     SYS_madvise,
