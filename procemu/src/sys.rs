@@ -4,32 +4,24 @@
 use std::ffi::{CStr, c_int, c_uint, c_ulong};
 use std::io;
 use std::num::NonZeroU32;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr::{null, without_provenance_mut};
 
 use nix::errno::Errno;
 
-/// Whether the kernel knows the capability numbered `n`: prctl(PR_CAPBSET_READ, n) is EINVAL for others.
-pub(crate) fn is_capability(n: u8) -> bool {
-    // SAFETY: PR_CAPBSET_READ takes a number and reads no memory.
-    let answer = unsafe {
-        libc::prctl(
-            libc::PR_CAPBSET_READ,
-            c_ulong::from(n),
-            0 as c_ulong,
-            0 as c_ulong,
-            0 as c_ulong,
-        )
-    };
-    answer >= 0
-}
+// Its kernel's unsigned long is longer than C's: the structures here would be too short.
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "32"))]
+compile_error!("x32 is not supported");
 
 /// Whether setgroups(2) would take that many groups. No group is ever set: none can be read from the given address.
 /// `None` if the caller may not set groups.
 pub(crate) fn setgroups_would_take(count: NonZeroU32) -> Option<bool> {
-    let nowhere = without_provenance_mut::<libc::gid_t>(usize::MAX & !0xffff);
-    // SAFETY: the kernel itself reads the groups, and answers EFAULT for an address that is its own. A count of 0, for which it
-    // would read nothing and succeed, is excluded by type. Called without libc, whose setgroups acts on every thread.
+    // The last page. Nothing is ever mapped there, on no machine: its addresses are those that stand for errors in the kernel
+    // (include/linux/err.h, `IS_ERR_VALUE`). One page more, and 32-bit Arm has code there that everybody may read.
+    let nowhere = without_provenance_mut::<libc::gid_t>(usize::MAX & !0xfff);
+    // SAFETY: the kernel itself reads the groups, before it sets any, and answers EFAULT for an address that nothing is mapped at.
+    // A count of 0, for which it would read nothing and succeed, is excluded by type. Called without libc, whose setgroups acts on
+    // every thread.
     let answer = unsafe { libc::syscall(libc::SYS_setgroups, libc::c_long::from(count.get()), nowhere) };
     match Errno::result(answer) {
         Err(Errno::EFAULT) => Some(true),
@@ -63,7 +55,8 @@ pub(crate) fn shm_limits() -> Option<ShmLimits> {
         unused: [c_ulong; 4],
     }
     let mut info = ShmInfo64::default();
-    // SAFETY: for IPC_INFO the buffer is a `struct shminfo64`, which `info` is, and it is valid for the call.
+    // SAFETY: for IPC_INFO the kernel writes a `struct shminfo64` and no more, nine of its unsigned longs; `info` is one, and a local
+    // variable. It is the longer of two structures, which C libraries ask for (IPC_64).
     let answer = unsafe { libc::shmctl(0, libc::IPC_INFO, (&raw mut info).cast()) };
     Errno::result(answer).ok()?;
     // c_ulong is u32 on 32-bit machines.
@@ -102,7 +95,8 @@ pub(crate) fn msg_limits() -> Option<MsgLimits> {
         seg: u16,
     }
     let mut info = MsgInfo::default();
-    // SAFETY: for IPC_INFO the buffer is a `struct msginfo`, which `info` is, and it is valid for the call.
+    // SAFETY: for IPC_INFO the kernel writes a `struct msginfo` and no more, with the padding at its end; `info` is one, and a local
+    // variable.
     let answer = unsafe { libc::msgctl(0, libc::IPC_INFO, (&raw mut info).cast()) };
     Errno::result(answer).ok()?;
     Some(MsgLimits {
@@ -131,8 +125,9 @@ pub(crate) struct SemLimits {
 /// semctl(0, 0, IPC_INFO, ...).
 pub(crate) fn sem_limits() -> Option<SemLimits> {
     let mut info = SemLimits::default();
-    // SAFETY: for IPC_INFO the fourth argument is the address of a `struct seminfo` (include/uapi/linux/sem.h), which `info` has
-    // the layout of, and it is valid for the call.
+    // SAFETY: for IPC_INFO the kernel writes a `struct seminfo` (include/uapi/linux/sem.h) and no more, ten ints; `info` is one, and a
+    // local variable. C has a union there, which is passed as the pointer in it is; but by its address on 32-bit PowerPC, whose C library
+    // takes the first bytes of `info` for the pointer then: null, and EFAULT.
     let answer = unsafe { libc::semctl(0, 0, libc::IPC_INFO, &raw mut info) };
     Errno::result(answer).ok()?;
     Some(info)
@@ -144,25 +139,11 @@ pub(crate) fn init_process_limit() -> Option<u64> {
         rlim_cur: 0,
         rlim_max: 0,
     };
-    // SAFETY: no new limit is given, and `limit` is valid for the call.
+    // SAFETY: a null pointer gives no new limit; the old one is written to a local variable of the C library's own type.
     let answer = unsafe { libc::prlimit(1, libc::RLIMIT_NPROC, null(), &raw mut limit) };
     Errno::result(answer).ok()?;
     #[allow(clippy::useless_conversion)]
     (limit.rlim_cur != libc::RLIM_INFINITY).then(|| limit.rlim_cur.into())
-}
-
-/// socket(2), close-on-exec.
-pub(crate) fn open_socket(domain: c_int, kind: c_int, protocol: c_int) -> Result<OwnedFd, Errno> {
-    // SAFETY: socket takes numbers and reads no memory.
-    let fd = Errno::result(unsafe { libc::socket(domain, kind | libc::SOCK_CLOEXEC, protocol) })?;
-    // SAFETY: the kernel has just given us this descriptor, and nobody else knows of it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// listen(2).
-pub(crate) fn listen(socket: BorrowedFd<'_>, backlog: c_int) -> Result<(), Errno> {
-    // SAFETY: listen takes numbers and reads no memory.
-    Errno::result(unsafe { libc::listen(socket.as_raw_fd(), backlog) }).map(drop)
 }
 
 /// The backlog of a listening TCP socket, which the kernel tells in `tcpi_sacked` (net/ipv4/tcp.c `tcp_get_info`).
@@ -182,7 +163,8 @@ pub(crate) fn backlog(socket: BorrowedFd<'_>) -> Option<u32> {
     let mut info = TcpInfo::default();
     let size = libc::socklen_t::try_from(size_of::<TcpInfo>()).expect("the structure has 32 bytes");
     let mut length = size;
-    // SAFETY: `info` has `length` bytes, all of which may be written, and both are valid for the call.
+    // SAFETY: the kernel writes `length` bytes at most, which `info` has, and to `length` how many; both are local variables, of
+    // integers, for which all bytes are valid.
     let answer = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),
@@ -215,7 +197,8 @@ pub(crate) fn mount_setattr(mount: impl AsFd, set: u64, propagation: u64, recurs
         ..MountAttr::default()
     };
     let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
-    // SAFETY: the path is a NUL-terminated literal, `attr` lives across the call and its size is passed with it.
+    // SAFETY: the path is a literal that ends with NUL; of `attr` the kernel reads as many bytes as it is told; both, and the descriptor
+    // that `mount` holds, outlive the call.
     let result = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
@@ -242,16 +225,17 @@ pub(crate) fn mount_setattr(mount: impl AsFd, set: u64, propagation: u64, recurs
 /// The errno of fork or waitpid.
 pub(crate) fn in_child(work: impl FnOnce() -> i32) -> io::Result<nix::sys::wait::WaitStatus> {
     use nix::unistd::ForkResult;
+    // Dropped by a panic alone, which must not unwind into what the parent does.
     struct Leave;
     impl Drop for Leave {
         fn drop(&mut self) {
-            // SAFETY: _exit takes no pointer and does not return; reached only by a panic unwinding in the child.
-            unsafe { libc::_exit(101) }
+            leave(101)
         }
     }
-    // SAFETY: in a child of a multi-threaded process only the calling thread lives on; a lock that another thread
-    // held stays locked for ever. The callers are single-threaded programs or, in a library user's hands, run
-    // closures that take no lock shared with other threads (documented at the public functions that fork).
+    // SAFETY: in a child of a process with several threads only the calling one lives on; a lock that another thread held stays
+    // locked for ever. Those of malloc the C library's fork puts in order. All others are the caller's
+    // promise: the programs have one thread, or all but the calling one wait for it to end; the public functions that fork ask a
+    // library's user for the same. To break it is to wait for ever, in the child.
     match unsafe { nix::unistd::fork() }? {
         ForkResult::Parent { child } => loop {
             match nix::sys::wait::waitpid(child, None) {
@@ -261,18 +245,24 @@ pub(crate) fn in_child(work: impl FnOnce() -> i32) -> io::Result<nix::sys::wait:
         },
         ForkResult::Child => {
             let _leave = Leave;
-            let code = work();
-            // SAFETY: _exit takes no pointer and does not return.
-            unsafe { libc::_exit(code) }
+            leave(work())
         }
     }
 }
 
+/// _exit(2): nothing is flushed, and nothing else runs that was to run at the end.
+fn leave(code: i32) -> ! {
+    // SAFETY: _exit takes a number, reads no memory and does not return.
+    unsafe { libc::_exit(code) }
+}
+
 /// Closes every descriptor but the standard ones. close_range(2), Linux 5.9; before, one by one.
 ///
-/// For a process that has opened none itself.
+/// For a process that has opened none itself: who owns a descriptor here would have somebody else's later. `confine::alone` asks its
+/// callers for that.
 pub(crate) fn close_inherited() -> io::Result<()> {
-    // SAFETY: close_range takes numbers. What it closes was opened by another program, before this one: nothing here knows of it.
+    // SAFETY: close_range takes numbers and reads no memory. What it closes was opened by another program, before this one: nothing
+    // here owns it or has borrowed it.
     let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, c_uint::MAX, 0) };
     match Errno::result(closed) {
         Err(Errno::ENOSYS) => {}
@@ -282,7 +272,7 @@ pub(crate) fn close_inherited() -> io::Result<()> {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<c_int>().ok());
     // The list itself is closed by then, and its number is nobody's.
     for fd in listed.filter(|fd| *fd > 2).collect::<Vec<_>>() {
-        // SAFETY: as above.
+        // SAFETY: close takes a number; the rest as above.
         unsafe { libc::close(fd) };
     }
     Ok(())
@@ -321,7 +311,7 @@ pub(crate) fn session_keyring() -> nix::Result<libc::c_long> {
 /// signal(2): ignored, or the default.
 pub(crate) fn set_ignored(signal: c_int, ignored: bool) {
     let action = if ignored { libc::SIG_IGN } else { libc::SIG_DFL };
-    // SAFETY: neither action is a function of ours, and both are valid for the signals that are given here.
+    // SAFETY: neither action is a function, so nothing of ours runs in a handler; a number that is no signal's is refused.
     unsafe { libc::signal(signal, action) };
 }
 
@@ -350,18 +340,20 @@ mod before_main {
         STARTED.get().copied().unwrap_or_default()
     }
 
-    // SAFETY: the section is an array of C functions without a result, which the C library calls before `main`, one after the other;
-    // what they are given they may leave alone. This one makes calls that change nothing.
+    // SAFETY: the section is an array of C functions without a result, which the C library calls before `main`, one after the other
+    // and in one thread; what they are given they may leave alone. This one makes calls that change nothing, cannot panic, and needs
+    // nothing of Rust's runtime, which is not there yet.
     #[used]
     // Miri knows no sigaction(2).
     #[cfg_attr(not(miri), unsafe(link_section = ".init_array"))]
     static LOOK: extern "C" fn() = look;
 
     extern "C" fn look() {
-        // SAFETY: F_GETFD takes numbers alone.
+        // SAFETY: F_GETFD takes numbers alone, and answers EBADF for one that is no descriptor's.
         let closed = [0, 1, 2].map(|fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0);
         let mut pipe = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: no new action is given, `pipe` is valid for the call, and all zeroes are a valid `sigaction`.
+        // SAFETY: a null pointer gives no new action; the old one is written to a local variable of the C library's own type, for which
+        // all zeroes are valid as well, should the call be refused.
         let pipe = unsafe {
             libc::sigaction(libc::SIGPIPE, null(), pipe.as_mut_ptr());
             pipe.assume_init()

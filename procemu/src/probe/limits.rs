@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::os::unix::fs::MetadataExt;
 
 use nix::unistd::{SysconfVar, sysconf};
+use rustix::thread::{CapabilitySet, capability_is_in_bounding_set};
 
 use crate::sys;
 
@@ -22,11 +23,9 @@ const NR_OPEN: u64 = 1 << 20;
 
 /// The highest capability that the bounding set knows.
 pub(super) fn cap_last_cap() -> Option<u64> {
-    // A capability set is 64 bits wide.
-    (0..64)
-        .take_while(|&n| sys::is_capability(n))
-        .last()
-        .map(u64::from)
+    // prctl(PR_CAPBSET_READ, n) is EINVAL for those that the kernel does not know. A capability set is 64 bits wide.
+    let known = |n: &u64| capability_is_in_bounding_set(CapabilitySet::from_bits_retain(1 << *n)).is_ok();
+    (0..64).take_while(known).last()
 }
 
 /// The most supplementary groups.

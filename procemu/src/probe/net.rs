@@ -2,17 +2,19 @@
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use caps::{CapSet, Capability};
 use nix::errno::Errno;
+use rustix::io;
+use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, ipproto, listen, socket_with};
 
 use super::limits::last_that;
 use crate::sys;
 
 pub(super) fn somaxconn() -> Option<u64> {
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
-    sys::listen(socket.as_fd(), i32::MAX).ok()?;
+    listen(&socket, i32::MAX).ok()?;
     // gVisor answers 0 here, which no listening socket has.
     sys::backlog(socket.as_fd())
         .filter(|&backlog| backlog > 0)
@@ -62,20 +64,24 @@ impl Drop for PutAside {
 }
 
 pub(super) fn ping_group_range() -> Option<String> {
-    match sys::open_socket(libc::AF_INET, libc::SOCK_DGRAM, libc::IPPROTO_ICMP) {
+    match open(SocketType::DGRAM, ipproto::ICMP) {
         Ok(_) => Some("0\t2147483647".to_owned()),
-        Err(Errno::EACCES | Errno::EPERM) => Some("1\t0".to_owned()),
+        Err(io::Errno::ACCESS | io::Errno::PERM) => Some("1\t0".to_owned()),
         Err(_) => None,
     }
 }
 
 pub(super) fn mptcp_enabled() -> Option<u64> {
-    match sys::open_socket(libc::AF_INET, libc::SOCK_STREAM, libc::IPPROTO_MPTCP) {
+    match open(SocketType::STREAM, ipproto::MPTCP) {
         Ok(_) => Some(1),
         // Switched off; compiled out; or from before MPTCP.
-        Err(Errno::ENOPROTOOPT | Errno::EPROTONOSUPPORT | Errno::EINVAL) => Some(0),
+        Err(io::Errno::NOPROTOOPT | io::Errno::PROTONOSUPPORT | io::Errno::INVAL) => Some(0),
         Err(_) => None,
     }
+}
+
+fn open(kind: SocketType, protocol: Protocol) -> io::Result<OwnedFd> {
+    socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, Some(protocol))
 }
 
 pub(super) fn disable_ipv6() -> Option<u64> {
