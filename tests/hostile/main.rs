@@ -14,6 +14,7 @@ mod rootfs;
 mod steps;
 mod swap;
 mod table;
+mod volumes;
 
 use std::env;
 use std::process::ExitCode;
@@ -31,5 +32,6 @@ fn main() -> ExitCode {
     neighbour::add(&mut suite);
     paths::add(&mut suite);
     race::add(&mut suite);
+    volumes::add(&mut suite);
     suite.run()
 }
