@@ -310,7 +310,8 @@ fn undo(attached: Attached, error: Error) -> Error {
 }
 
 fn target(root: &Root, piece: &Piece) -> Result<OwnedFd> {
-    root.walk(&piece.target)
+    let found = root
+        .walk(&piece.target)
         .and_then(|fd| {
             let link = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode);
             if link == rustix::fs::FileType::Symlink {
@@ -319,7 +320,9 @@ fn target(root: &Root, piece: &Piece) -> Result<OwnedFd> {
                 Ok(fd)
             }
         })
-        .map_err(|e| Error::call(format!("open({})", root.show(&piece.target)), e))
+        .map_err(|e| Error::call(format!("open({})", root.show(&piece.target)), e))?;
+    propagation::refuse_shared(root, &piece.target, &found)?;
+    Ok(found)
 }
 
 fn move_into(root: &Root, piece: &Piece) -> Result<OwnedFd> {

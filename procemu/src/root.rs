@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, fstat, fstatfs, openat, readlinkat, statat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, RawDir, fstat, fstatfs, makedev, openat, readlinkat, statat,
+};
 use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
 
@@ -250,10 +252,10 @@ impl Root {
         Ok(handles.pop())
     }
 
-    /// Opens `path` as a reader would, links of ours followed. Never blocks and never becomes a terminal.
+    /// Opens `path` as a reader would, links of ours followed.
     ///
     /// # Errors
-    /// The errno of the open.
+    /// The errno of the open; `InvalidInput` for what is neither a regular file nor a mask.
     pub(crate) fn open_file(&self, path: &str, access: OFlags) -> io::Result<fs::File> {
         let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
         self.open_in(self.folder(parent)?, path, access)
@@ -262,16 +264,25 @@ impl Root {
     /// The same where the folder that `path` lies in is open already: `dir`.
     pub(crate) fn open_in(&self, dir: impl AsFd, path: &str, access: OFlags) -> io::Result<fs::File> {
         let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
-        let flags = access | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+        // The kernel would follow a link out of here: what is mounted below /sys may be anybody's.
         let target = || self.resolve(path, true)?.ok_or_else(|| Errno::ISDIR.into());
         if access.contains(OFlags::PATH) {
             return target().map(fs::File::from);
         }
-        match openat(dir, name, flags | OFlags::NOFOLLOW, Mode::empty()) {
-            // The kernel would follow it out of here: what is mounted below /sys may be anybody's.
-            Err(Errno::LOOP) => Ok(openat(CWD, by_fd(&target()?), flags, Mode::empty())?.into()),
-            other => Ok(other?.into()),
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut found = openat(dir, name, flags, Mode::empty())?;
+        if is(&found, FileType::Symlink)? {
+            found = target()?;
         }
+        // A volume may put a device or a FIFO there, and there are devices that do something when they are opened. /dev/null is a mask.
+        let stat = fstat(&found)?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => {}
+            FileType::CharacterDevice if stat.st_rdev == makedev(1, 3) => {}
+            _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+        }
+        let flags = access | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        Ok(openat(CWD, by_fd(&found), flags, Mode::empty())?.into())
     }
 
     /// Whether the file at `path` is the kernel's own, not one of an overmount.

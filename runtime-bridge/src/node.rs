@@ -9,12 +9,16 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Where this program is put. Nobody else has a folder there, and it takes writes where `/usr` does not.
 const PROGRAM: &str = "/opt/procemu/bin/runtime-bridge";
+
+/// Who may not read the program of a process, may not look into that process either: a container's root, in a user namespace.
+const MODE: u32 = 0o711;
 
 /// Where its configuration is put.
 const FILES: &str = "/etc/procemu";
@@ -131,10 +135,11 @@ fn contents(folder: &Path) -> Result<Vec<(OsString, String)>, NodeError> {
 
 /// Whole or not at all; what runs from the old file goes on running from it.
 fn put_program(path: &Path, content: &[u8]) -> Result<(), NodeError> {
-    if fs::read(path).is_ok_and(|there| there == content) {
+    let has_mode = |there: fs::Metadata| there.mode() & 0o7777 == MODE;
+    if fs::metadata(path).is_ok_and(has_mode) && fs::read(path).is_ok_and(|there| there == content) {
         return Ok(());
     }
-    install::replace(path, content, 0o755, None)?;
+    install::replace(path, content, MODE, None)?;
     println!("{} is changed", path.display());
     Ok(())
 }

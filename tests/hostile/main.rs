@@ -6,6 +6,7 @@ mod support;
 mod config;
 mod forms;
 mod fuse;
+mod interfere;
 mod neighbour;
 mod paths;
 mod race;
@@ -14,6 +15,8 @@ mod rootfs;
 mod steps;
 mod swap;
 mod table;
+mod tracer;
+mod volumes;
 
 use std::env;
 use std::process::ExitCode;
@@ -29,7 +32,9 @@ fn main() -> ExitCode {
     rootfs::add(&mut suite);
     config::add(&mut suite);
     neighbour::add(&mut suite);
+    interfere::add(&mut suite);
     paths::add(&mut suite);
     race::add(&mut suite);
+    volumes::add(&mut suite);
     suite.run()
 }

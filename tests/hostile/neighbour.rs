@@ -1,6 +1,7 @@
 //! A container beside the one that is prepared, in the same pid namespace, as in a pod with `shareProcessNamespace`: it may look
 //! into no process of ours, and overwrite no program of ours.
 
+use std::fs;
 use std::path::Path;
 
 use serde_json::json;
@@ -37,7 +38,8 @@ true
 /// The hook of a bundle, made to wait in the container's namespaces until `go` is there: by `$BED/hook.sh`.
 const PREPARE: &str = r#"
 cp "$BRIDGE" program; mv program runtime-bridge; export BRIDGE="$BED/runtime-bridge"
-mkdir share
+chmod $MODE runtime-bridge
+mkdir -m 777 share
 rt() { setpriv $DROP "$RUNTIME" --root "$BED/state" "$@"; }
 up rt peer
 sed -i "s|/proc/SANDBOX/|/proc/$(cat peer.pid)/|" b/config.json
@@ -65,13 +67,15 @@ waits() {
 
 /// Which neighbour it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Neighbour {
+pub enum Neighbour {
     /// One as engines make them.
     Usual,
     /// One with every capability that the runtime has, itself in a container without CAP_SYS_PTRACE.
     Nested,
     /// One with every capability that there is.
     Privileged,
+    /// The same in a user namespace, in which the new container is too.
+    User,
 }
 
 /// Adds the tests.
@@ -81,6 +85,7 @@ pub fn add(suite: &mut Suite) {
             ("usual", Neighbour::Usual),
             ("nested", Neighbour::Nested),
             ("privileged", Neighbour::Privileged),
+            ("user", Neighbour::User),
         ];
         for (name, neighbour) in neighbours {
             // runc 1.5 does without CAP_SYS_PTRACE in no other container's pid namespace: `open container mntns: permission denied`.
@@ -108,38 +113,71 @@ pub fn add(suite: &mut Suite) {
 }
 
 fn capabilities(neighbour: Neighbour) -> TestResult<Vec<String>> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
+    let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
     let mask = u64::from_str_radix(line.unwrap_or_default().trim(), 16).unwrap_or_default();
     let names = CAPABILITIES.split_whitespace().enumerate();
     let has = names.filter(|(number, name)| {
-        mask >> number & 1 == 1 && (neighbour == Neighbour::Privileged || *name != "SYS_PTRACE")
+        mask >> number & 1 == 1 && (neighbour != Neighbour::Nested || *name != "SYS_PTRACE")
     });
     Ok(has.map(|(_, name)| format!("CAP_{name}")).collect())
 }
 
-fn prepared(bed: &Bed, runtime: Runtime, neighbour: Neighbour, form: &str, text: &str) -> TestResult<Script> {
-    need::command("setpriv")?;
+/// The container `peer`, which shows the folder `share` of the bed.
+pub fn peer(bed: &Bed, neighbour: Neighbour) -> TestResult<Bundle> {
     let mut peer = Bundle::new(bed, "peer", "sleep 100")?.unprotected();
+    // In a user namespace a runtime makes no mountpoints in the image.
+    for folder in ["share", "lib", "lib64", "usr/lib"] {
+        fs::create_dir_all(bed.path("peer/rootfs").join(folder))?;
+    }
+    for file in ["share.sh", "self"] {
+        fs::write(bed.path("peer/rootfs").join(file), "")?;
+    }
     if neighbour != Neighbour::Usual {
         for set in ["bounding", "effective", "permitted"] {
             peer.config["process"]["capabilities"][set] = json!(capabilities(neighbour)?);
         }
     }
+    if neighbour == Neighbour::User {
+        peer = peer.user_namespace();
+    }
+    Ok(peer.bind(&bed.path("share"), "/share", &["bind"]))
+}
+
+/// `bundle` in the namespaces of that container.
+pub fn beside(bundle: Bundle, runtime: Runtime, neighbour: Neighbour) -> Bundle {
+    let join = |bundle: Bundle, kind: &str, file: &str| {
+        bundle.join_namespace(kind, Path::new(&format!("/proc/SANDBOX/ns/{file}")))
+    };
+    let bundle = join(bundle, "pid", "pid");
+    if neighbour != Neighbour::User {
+        return bundle;
+    }
+    let mut bundle = join(join(bundle.user_namespace(), "user", "user"), "network", "net");
+    if runtime == RUNC_1_5 {
+        // It takes them from the namespace.
+        for ids in ["uidMappings", "gidMappings"] {
+            bundle.config["linux"][ids] = json!(null);
+        }
+    }
+    bundle
+}
+
+fn prepared(bed: &Bed, runtime: Runtime, neighbour: Neighbour, form: &str, text: &str) -> TestResult<Script> {
+    need::command("setpriv")?;
     let attack = bed.file("attack.sh", ATTACK)?;
-    let share = bed.path("share");
-    peer.bind(&attack, "/share.sh", &["bind"])
-        .bind(&share, "/share", &["bind"])
+    peer(bed, neighbour)?
+        .bind(&attack, "/share.sh", &["bind"])
         .write()?;
-    bundle(bed)?
-        .join_namespace("pid", Path::new("/proc/SANDBOX/ns/pid"))
-        .write()?;
+    beside(bundle(bed)?, runtime, neighbour).write()?;
     let drop = match neighbour {
         Neighbour::Nested => "--bounding-set=-sys_ptrace",
         _ => "--inh-caps=-all",
     };
     let text = format!("{PREPARE}{text}");
-    Ok(script(bed, runtime, &text)?.env("DROP", drop).env("FORM", form))
+    let script = script(bed, runtime, &text)?.env("DROP", drop).env("FORM", form);
+    // As it is to be installed: who cannot read the program cannot look into it, in whatever user namespace.
+    Ok(script.env("MODE", "711"))
 }
 
 /// A hook that the runtime starts in the container's mount namespace itself: it waits for its input.

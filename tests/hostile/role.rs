@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::fuse::{self, Manner};
-use super::{race, swap};
+use super::{interfere, race, swap, tracer};
 
 /// Plays the role that the first argument names.
 pub fn play(arguments: &[String]) -> ExitCode {
@@ -26,6 +26,8 @@ pub fn play(arguments: &[String]) -> ExitCode {
             swap::exchange_until(Path::new(one), Path::new(other), Path::new(stop), rest)
         }
         ["steps", script] => race::play_steps(script),
+        ["trace", manner, over, names] => tracer::trace(manner == "writes", Path::new(over), names),
+        ["mount", over, names] => interfere::mount_over(Path::new(over), names),
         ["rounds", table] => race::play_rounds(Path::new(table)),
         _ => Err(io::Error::other("no such role")),
     };

@@ -106,6 +106,25 @@ fn hold(root: &Root, point: &Path, mount: &Mount) -> io::Result<(u64, OwnedFd)> 
     Ok((mount.id, handle))
 }
 
+/// Refuses to put something on `target`, the topmost mount at `path`, if that is in a peer group: what was cut off is not what is there now.
+/// In a volume below `/sys` others mount and unmount at any time. Of procfs all is private, so nothing comes.
+pub(super) fn refuse_shared(root: &Root, path: &str, target: &OwnedFd) -> Result<()> {
+    if root.filesystem().is_proc() {
+        return Ok(());
+    }
+    // A kernel that tells no id tells nothing.
+    let Ok(id) = mount::id(target) else {
+        return Ok(());
+    };
+    match mountinfo::read()?.iter().find(|mount| mount.id == id) {
+        Some(mount) if !mount.shared => Ok(()),
+        _ => Err(Error::place(format!(
+            "{}: its mounts change while it is looked at",
+            root.show(path)
+        ))),
+    }
+}
+
 /// Whether something is put on the file system itself, or on an overmount, and not only on others that are mounted below
 /// it, such as cgroups: what covers those is no reason for the kernel to refuse a new sysfs.
 pub(super) fn covers(order: &Order<'_>) -> Result<bool> {
