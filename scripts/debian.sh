@@ -72,9 +72,11 @@ if [ ! -x "$folder/$program" ]; then
     any:?* | "$version:$version"[.+-]*) ;;
     *) skip "needs Debian 12's package $package, this machine's is ${found:-none}" ;;
   esac
-  # What else this machine lacks of it.
+  # And what else this machine lacks of it.
   [ "$version" != any ] || mapfile -t packages < <(
-    apt-get install --simulate --no-install-recommends "$package" 2> /dev/null | sed -n 's/^Inst \([^ ]*\) .*/\1/p'
+    echo "$package"
+    apt-get install --simulate --no-install-recommends "$package" 2> /dev/null |
+      sed -n 's/^Inst \([^ ]*\) .*/\1/p' | grep -vxF "$package"
   )
   echo "debian: unpacking $package $found" >&2
   mkdir -p "${folder%/*}"

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use procemu::{Filesystem, Mode, Preset, Probe, Profile, SysctlKey, Table, ValueSource, When, json_schema};
+use procemu::{
+    Entry, Filesystem, Mode, Preset, Probe, Profile, SysctlKey, Table, ValueSource, When, json_schema,
+};
 
 fn docs(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(file)
@@ -98,7 +100,9 @@ fn a_key_has_the_same_value_in_every_profile() {
     for profile in others() {
         for (key, entry) in &profile.table() {
             for other in others() {
-                if let Some(found) = other.table().get(key) {
+                // What is asked of the kernel in the same way may be another the next moment.
+                let same = |found: &&Entry| found.source == entry.source && found.fallback == entry.fallback;
+                if let Some(found) = other.table().get(key).filter(|found| !same(found)) {
                     let place = format!("{key}: {} and {}", profile.name(), other.name());
                     assert_eq!(entry.resolve(key, None), found.resolve(key, None), "{place}");
                 }

@@ -15,7 +15,7 @@ pub fn add(suite: &mut Suite) {
 fn run(bed: &Bed, tree: &std::path::Path, text: &str) -> TestResult<String> {
     need::command("strace")?;
     let text = format!(
-        r#"{LACK}lack $("$NSPREP" profiles container | sed -n 's/^"\([^"]*\)".*/\1/p' | while read -r key; do
+        r#"{LACK}lack vm/max_map_count $("$NSPREP" profiles container | sed -n 's/^"\([^"]*\)".*/\1/p' | while read -r key; do
             [ ! -e "/proc/sys/$key" ] || echo "$key"
         done)
         ip link set lo up
