@@ -1,7 +1,7 @@
 //! Programs that fail, or do less, without their keys, and do not with their profile.
 
 use super::place::{LACK, tried};
-use super::support::{Bed, Suite, TestResult, equal, need, same_lines, section};
+use super::support::{Bed, Suite, TestResult, equal, fail, need, same_lines, section};
 
 /// Adds the tests.
 pub fn add(suite: &mut Suite) {
@@ -10,6 +10,7 @@ pub fn add(suite: &mut Suite) {
     suite.test("cured::go_backlog", go_backlog);
     suite.test("cured::redis_check", redis_check);
     suite.test("cured::redis_backlog", redis_backlog);
+    suite.test("cured::systemd", systemd);
     suite.test("cured::sysctl_missing", |bed| {
         sysctl(bed, SYSCTL_MISSING, "--load /etc/sysctl.d/*.conf")
     });
@@ -108,6 +109,29 @@ fn redis_backlog(bed: &Bed) -> TestResult {
     equal("bare", tried.bare, ["no warning"])?;
     let said = "backlog setting of 3000 cannot be enforced because /proc/sys/net/core/somaxconn is set to the lower value of 2000.";
     equal("cured", tried.cured, [said])
+}
+
+/// A user's manager, which only says what it would do: of how many tasks a unit may have 15 percent.
+fn systemd(bed: &Bed) -> TestResult {
+    need::root()?;
+    if need::file("/lib/systemd/systemd").is_err() {
+        return need::skip("needs systemd, as Debian's package of that name has it");
+    }
+    let text = r#"lack kernel/pid_max kernel/threads-max
+        mkdir home run; chown 65534:65534 home run
+        try() {
+            # Where a file is missing there is nothing to print.
+            "$@" cat /proc/sys/kernel/pid_max /proc/sys/kernel/threads-max 2> /dev/null || true
+            "$@" setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$BED/home" XDG_RUNTIME_DIR="$BED/run" \
+                /lib/systemd/systemd --user --test --no-pager 2> /dev/null | sed -n 's/^\t*TasksMax: //p' | sort -n | head -n 1
+        }"#;
+    let tried = tried(bed, "systemd", |script| script, text)?;
+    equal("bare", tried.bare, [(4_194_304 * 15 / 100).to_string()])?;
+    let numbers: Result<Vec<u64>, _> = tried.cured.iter().map(|line| line.parse()).collect();
+    match numbers?[..] {
+        [pid_max, threads_max, tasks] => equal("cured", tasks, (pid_max - 1).min(threads_max) * 15 / 100),
+        _ => fail(format!("cured: {:?}", tried.cured)),
+    }
 }
 
 /// What Debian 12 has in /usr/lib/sysctl.d, by systemd and procps; what Kubernetes' pages tell to put into /etc/sysctl.d.
