@@ -2,7 +2,7 @@
 CARGO ?= cargo
 export CARGO
 
-.PHONY: build demo demo-gvisor test fuzz sanitize miri reproducible e2e-gvisor e2e-engines lint bench bench-short bench-gvisor setup
+.PHONY: build demo demo-gvisor test fuzz sanitize miri reproducible e2e-gvisor e2e-engines e2e-profiles lint bench bench-short bench-gvisor setup
 
 build:
 	$(CARGO) build --workspace --locked
@@ -55,6 +55,11 @@ e2e-gvisor:
 e2e-engines:
 	scripts/setup.sh test engines
 	scripts/test.sh --features procemu-tests/engines $(patsubst tests/engines/%.rs,--test engines_%,$(wildcard tests/engines/*.rs))
+
+# The profiles of large programs, Chromium's and podman's: docs/profiles.md.
+e2e-profiles:
+	scripts/setup.sh test profiles
+	scripts/test.sh --features procemu-tests/profiles --test profiles_large
 
 lint:
 	scripts/setup.sh lint

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Unpack a program of Debian 12's, with what it needs of other packages, and print its path: debian.sh NAME
-#   docker (prints dockerd's; docker, containerd and its shim lie in usr/bin), podman, lxcfs, proot
+#   docker (prints dockerd's; docker, containerd and its shim lie in usr/bin), podman, lxcfs, proot,
+#   bubblewrap, ping, postgresql, redis, chromium
 # Unpacked and not installed: the packages' scripts would start it on this machine, and add groups and services. What is
 # printed lies in a tree as the packages have it (usr, etc), to be laid over the machine's own in a mount namespace. Where it
 # cannot be had this says so and succeeds.
@@ -26,7 +27,33 @@ case $name in
     version=5.1.0 program=usr/bin/proot
     packages=(proot libtalloc2)
     ;;
-  *) echo "debian: unknown program '$name', expected docker, podman, lxcfs or proot" >&2; exit 2 ;;
+  bubblewrap)
+    version=0.8.0 program=usr/bin/bwrap
+    packages=(bubblewrap)
+    ;;
+  ping)
+    version=20221126 program=bin/ping
+    packages=(iputils-ping)
+    ;;
+  # Its security updates are minor versions of it.
+  postgresql)
+    version=15 program=usr/lib/postgresql/15/bin/postgres
+    packages=(postgresql-15 libpq5)
+    ;;
+  redis)
+    version=7.0.15 program=usr/bin/redis-server
+    packages=(redis-server redis-tools libjemalloc2 liblzf1)
+    ;;
+  # Of no version for long: whatever there is. 130 MB.
+  chromium)
+    version=any program=usr/lib/chromium/chromium
+    packages=(chromium)
+    ;;
+  *)
+    echo "debian: unknown program '$name', expected docker, podman, lxcfs, proot, bubblewrap, ping, postgresql, redis or" \
+      "chromium" >&2
+    exit 2
+    ;;
 esac
 skip() { echo "debian: skipped $name $version: $*" >&2; exit 0; }
 
@@ -40,10 +67,17 @@ if [ ! -x "$folder/$program" ]; then
     apt-get update -qq || true
     found=$(candidate)
   fi
-  case $found in
-    "$version"[+-]*) ;;
+  # Without the epoch, which is no version.
+  case $version:${found#*:} in
+    any:?* | "$version:$version"[.+-]*) ;;
     *) skip "needs Debian 12's package $package, this machine's is ${found:-none}" ;;
   esac
+  # And what else this machine lacks of it.
+  [ "$version" != any ] || mapfile -t packages < <(
+    echo "$package"
+    apt-get install --simulate --no-install-recommends "$package" 2> /dev/null |
+      sed -n 's/^Inst \([^ ]*\) .*/\1/p' | grep -vxF "$package"
+  )
   echo "debian: unpacking $package $found" >&2
   mkdir -p "${folder%/*}"
   work=$(mktemp -d "${folder%/*}/unpack.XXXXXX")

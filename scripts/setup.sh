@@ -1,5 +1,5 @@
 #!/bin/bash
-# Install what `make lint` and `make test` need and this machine lacks: setup.sh [lint|test|fuzz|bench|gvisor|engines]...
+# Install what `make lint` and `make test` need and this machine lacks: setup.sh [lint|test|fuzz|bench|gvisor|engines|profiles]...
 # A thing that is already there costs nothing; a thing that cannot be had is said so, and the tests that need it are skipped.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
@@ -65,6 +65,8 @@ for part in "${@:-test}"; do
       # One command each: in `a && b` errors inside a would not end the script.
       install_packages
       "$here/tools.sh" runc > /dev/null
+      # 19 MB, once.
+      for program in bubblewrap ping postgresql redis; do "$here/debian.sh" "$program" > /dev/null; done
       ;;
     # What we are compared with.
     bench) for program in lxcfs proot; do "$here/debian.sh" "$program" > /dev/null; done ;;
@@ -80,6 +82,8 @@ for part in "${@:-test}"; do
       done
       for program in docker podman; do "$here/debian.sh" "$program" > /dev/null; done
       ;;
-    *) echo "setup: unknown part '$part', expected lint, test, fuzz, bench, gvisor or engines" >&2; exit 2 ;;
+    # 150 MB, once.
+    profiles) for program in chromium podman; do "$here/debian.sh" "$program" > /dev/null; done ;;
+    *) echo "setup: unknown part '$part', expected lint, test, fuzz, bench, gvisor, engines or profiles" >&2; exit 2 ;;
   esac
 done

@@ -43,14 +43,22 @@ impl ProfileError {
 impl Profile {
     /// Every profile.
     pub const ALL: &'static [Self] = profiles![
+        "bubblewrap",
+        "chromium",
+        "cni",
         "container",
         "crun",
         "dockerd",
+        "full",
+        "go",
         "gvisor",
         "kube-proxy",
         "kubelet",
         "podman",
-        "runc"
+        "redis",
+        "runc",
+        "sysctl",
+        "systemd"
     ];
 
     /// The names of all profiles.

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use procemu::{Filesystem, Mode, Preset, Probe, Profile, SysctlKey, Table, ValueSource, When, json_schema};
+use procemu::{
+    Entry, Filesystem, Mode, Preset, Probe, Profile, SysctlKey, Table, ValueSource, When, json_schema,
+};
 
 fn docs(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(file)
@@ -54,20 +56,28 @@ fn profile_names_are_listed_where_one_is_wrong() {
     assert_eq!(
         names,
         [
+            "bubblewrap",
+            "chromium",
+            "cni",
             "container",
             "crun",
             "dockerd",
+            "full",
+            "go",
             "gvisor",
             "kube-proxy",
             "kubelet",
             "podman",
-            "runc"
+            "redis",
+            "runc",
+            "sysctl",
+            "systemd"
         ]
     );
     let error = Profile::get("kublet").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "there is no profile \"kublet\"; the profiles are container, crun, dockerd, gvisor, kube-proxy, kubelet, podman, runc"
+        "there is no profile \"kublet\"; the profiles are bubblewrap, chromium, cni, container, crun, dockerd, full, go, gvisor, kube-proxy, kubelet, podman, redis, runc, sysctl, systemd"
     );
 }
 
@@ -80,6 +90,47 @@ fn every_preset_has_the_profile_of_its_name() {
     assert_eq!(
         error.to_string(),
         "there is no preset \"gvizor\"; the presets are gvisor"
+    );
+}
+
+/// Profiles are combined: the later one's entry must not say something else of the same key. The kubelet's are values that it writes.
+#[test]
+fn a_key_has_the_same_value_in_every_profile() {
+    let others = || Profile::ALL.iter().filter(|profile| profile.name() != "kubelet");
+    for profile in others() {
+        for (key, entry) in &profile.table() {
+            for other in others() {
+                // What is asked of the kernel in the same way may be another the next moment.
+                let same = |found: &&Entry| found.source == entry.source && found.fallback == entry.fallback;
+                if let Some(found) = other.table().get(key).filter(|found| !same(found)) {
+                    let place = format!("{key}: {} and {}", profile.name(), other.name());
+                    assert_eq!(entry.resolve(key, None), found.resolve(key, None), "{place}");
+                }
+            }
+        }
+    }
+}
+
+/// It describes a machine that is not there: it takes no writes, stands in for nothing, and what the host has is the host's.
+#[test]
+fn the_profile_full_claims_nothing() {
+    let known = Profile::get("container").unwrap();
+    let full = Profile::get("full").unwrap();
+    for (key, entry) in &full {
+        assert_eq!((entry.mode, entry.when), (Mode::ReadOnly, When::Missing), "{key}");
+        assert!(
+            entry.source == ValueSource::Host || known.get(key) == Some(entry),
+            "{key}: {:?}",
+            entry.source
+        );
+    }
+    let folders: std::collections::BTreeSet<_> = full
+        .keys()
+        .filter_map(|key| key.below_sys()?.split('/').next())
+        .collect();
+    assert_eq!(
+        folders.into_iter().collect::<Vec<_>>(),
+        ["fs", "kernel", "net", "user", "vm"]
     );
 }
 
@@ -141,8 +192,9 @@ fn the_schema_refuses_what_reading_refuses() {
 }
 
 #[test]
-fn the_page_about_tables_names_every_probe_profile_and_field() {
+fn the_pages_name_every_probe_profile_and_field() {
     let page = std::fs::read_to_string(docs("tables.md")).unwrap();
+    let page = page + &std::fs::read_to_string(docs("profiles.md")).unwrap();
     let fields = json_schema()["$defs"]["Entry"]["properties"]
         .as_object()
         .unwrap()
@@ -154,7 +206,7 @@ fn the_page_about_tables_names_every_probe_profile_and_field() {
     for name in names.chain(fields.into_iter().map(|(name, _)| name)) {
         assert!(
             page.contains(&format!("| `{name}` |")),
-            "docs/tables.md has no row for {name}"
+            "docs/tables.md and docs/profiles.md have no row for {name}"
         );
     }
 }

@@ -5,6 +5,7 @@ mod support;
 
 use std::process::ExitCode;
 
+use procemu::Profile;
 use support::{
     Bed, GVISOR, GVISOR_LACKING, Suite, TestResult, equal, kubelet_keys, made_up_table, made_up_values,
     print_made_up,
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         equal("value", lacks.succeed()?, has.succeed()?)
     });
     suite.test("program::made_up", made_up);
+    suite.test("program::full", full);
     suite.test("program::no_cap_sys_admin", no_cap_sys_admin);
     suite.test("program::user_namespace_inside", user_namespace_inside);
     suite.test("program::originals_intact", originals_intact);
@@ -50,6 +52,21 @@ fn main() -> ExitCode {
     suite.test("sysfs::nested", sysfs_nested);
     suite.test("sysfs::root", sysfs_root);
     suite.run()
+}
+
+/// Every key of a usual Linux that can be shown is there, beside those that the sandbox has.
+fn full(bed: &Bed) -> TestResult {
+    let keys: Vec<_> = Profile::get("full")?
+        .keys()
+        .map(|key| format!("/proc/{}", key.path()))
+        .collect();
+    bed.file("keys", keys.join("\n") + "\n")?;
+    let text = r#"find /proc/sys -type f | sort > before
+        missing=$(sort "$KEYS" | comm -23 - before | wc -l); [ "$missing" -gt 100 ] || echo "only $missing keys are missing"
+        "$NSPREP" exec --profile full -- sh -ec 'xargs cat < "$KEYS" > /dev/null; xargs stat -L < before > /dev/null
+            "$NSPREP" verify --profile full | grep -v "^ok" || echo verified'"#;
+    let script = bed.sandbox(GVISOR, text)?.env("KEYS", bed.path("keys"));
+    equal("full", script.succeed()?, "verified")
 }
 
 /// The keys are there for the program and all that it starts, and nowhere else.

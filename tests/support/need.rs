@@ -114,11 +114,16 @@ pub fn tool_at(name: &str, version: &str) -> TestResult<PathBuf> {
 }
 
 /// What `scripts/debian.sh` unpacks: the version, and a program of it.
-const UNPACKED: [(&str, &str, &str); 4] = [
+const UNPACKED: [(&str, &str, &str); 9] = [
     ("docker", "20.10.24", "usr/sbin/dockerd"),
     ("podman", "4.3.1", "usr/bin/podman"),
     ("lxcfs", "5.0.3", "usr/bin/lxcfs"),
     ("proot", "5.1.0", "usr/bin/proot"),
+    ("bubblewrap", "0.8.0", "usr/bin/bwrap"),
+    ("ping", "20221126", "bin/ping"),
+    ("postgresql", "15", "usr/lib/postgresql/15/bin/postgres"),
+    ("redis", "7.0.15", "usr/bin/redis-server"),
+    ("chromium", "any", "usr/lib/chromium/chromium"),
 ];
 
 /// The tree that `scripts/debian.sh` unpacks.
