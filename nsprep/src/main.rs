@@ -2,6 +2,7 @@
 
 mod bundle;
 mod capture;
+mod doctor;
 mod exec;
 mod exit;
 mod layers;
@@ -26,11 +27,12 @@ struct Cli {
 
 const EXIT_CODES: &str = "Exit codes:
   0    done
-  1    verify found differences
+  1    verify found differences; doctor found something, or does not know the text
   2    the command line, a table, a bundle or a path is wrong; nothing was tried
   3    the place or the process's privileges do not allow it; nothing was changed
   4    a step failed; what had been done was undone
-  125  exec: failed before CMD; 126: CMD cannot be executed; 127: CMD not found; else CMD's own";
+  125  exec: failed before CMD; 126: CMD cannot be executed; 127: CMD not found; else CMD's own
+       (doctor -- CMD likewise)";
 
 #[derive(Subcommand, Debug)]
 enum Commands {
@@ -48,6 +50,8 @@ enum Commands {
     Verify(layers::TableInPlace),
     /// Make a bundle self-sufficient for a plain `runc run`: hook and rewrite in its config.json
     Bundle(bundle::Bundle),
+    /// Say what programs and containers will miss here and how to cure it, explain an error, or watch CMD
+    Doctor(doctor::Doctor),
     /// Write a table from this kernel's /proc/sys
     Capture(capture::Capture),
     /// List the built-in profiles and presets, or print one
@@ -69,6 +73,7 @@ fn main() -> Exit {
         Commands::Detach(args) => args.run(),
         Commands::Verify(args) => args.verify(),
         Commands::Bundle(args) => args.run(),
+        Commands::Doctor(args) => args.run(),
         Commands::Capture(args) => args.run(),
         Commands::Profiles(args) => args.run(),
         Commands::Schema => output::print_json(&procemu::json_schema()).map(|()| Exit::Done),
