@@ -22,7 +22,7 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use procemu::{Profile, errno_text};
+use procemu::errno_text;
 
 use crate::exec::become_command;
 use crate::exit::{Exit, Failure};
@@ -88,7 +88,16 @@ impl Doctor {
             exit: Exit::ExecFailed,
             line: format!("doctor: {what}: {}", errno_text(error)),
         };
-        // What cannot be written is told before CMD has done anything.
+        // What is wrong is told before CMD has done anything.
+        let exists = |name: &str| programs::on_path(name).is_some();
+        let subjects = subjects::choose(&self.named, &[], exists).map_err(Failure::usage)?;
+        let named: Vec<&str> = match self.named.is_empty() {
+            true => Vec::new(),
+            false => subjects
+                .into_iter()
+                .flat_map(|subject| subject.profiles)
+                .collect(),
+        };
         let created = |path: &PathBuf| match File::create(path) {
             Ok(file) => Ok((path.clone(), file)),
             Err(error) => Err(failed(&path.display().to_string(), &error)),
@@ -98,11 +107,6 @@ impl Doctor {
         let shown = self.command[0].to_string_lossy();
         match watched.refused {
             Ok(refused) => {
-                let named: Vec<&str> = self
-                    .named
-                    .iter()
-                    .filter_map(|name| Some(Profile::find(name).ok()?.name()))
-                    .collect();
                 let proposed = propose::proposed(&refused, &named);
                 let text = match self.json {
                     true => report::proposal(&proposed),
@@ -202,7 +206,11 @@ impl Found {
         let exists = |name: &str| programs::on_path(name).is_some();
         let subjects = subjects::choose(named, &programs, exists).map_err(Failure::usage)?;
         let place = look::surroundings();
-        let profiles = keys::profiles();
+        let asked: Vec<&str> = subjects
+            .iter()
+            .flat_map(|subject| subject.profiles.iter().copied())
+            .collect();
+        let profiles = keys::profiles(&asked);
         let missing_of_pods = keys::missing_of_pods();
         let facts = Facts {
             place: &place,

@@ -12,6 +12,8 @@ use super::wanted::Proposal;
 pub struct Explanation {
     /// Which error; the same in all versions.
     pub id: &'static str,
+    /// The line of a longer text that it is about.
+    pub line: Option<String>,
     /// What fails.
     pub what: String,
     /// Why.
@@ -24,8 +26,23 @@ pub struct Explanation {
     pub cure: Vec<String>,
 }
 
-/// What is known of `text`. `is_here` tells whether this place has a key.
+/// What is known of `text`: of its first line that is known, else of the whole. `is_here` tells whether this place has a key.
 pub fn explain(text: &str, is_here: impl Fn(&SysctlKey) -> Option<bool>) -> Option<Explanation> {
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+    if lines().nth(1).is_none() {
+        return of_one(text, &is_here);
+    }
+    let known = |line: &str| {
+        let known = of_one(line, &is_here)?;
+        Some(Explanation {
+            line: Some(line.to_owned()),
+            ..known
+        })
+    };
+    lines().find_map(known).or_else(|| of_one(text, &is_here))
+}
+
+fn of_one(text: &str, is_here: &impl Fn(&SysctlKey) -> Option<bool>) -> Option<Explanation> {
     let lower = text.to_lowercase();
     let key = key_in(text);
     let here = key.as_ref().and_then(is_here);
@@ -33,6 +50,7 @@ pub fn explain(text: &str, is_here: impl Fn(&SysctlKey) -> Option<bool>) -> Opti
     if let Some(known) = KNOWN.iter().find(fits) {
         return Some(Explanation {
             id: known.id,
+            line: None,
             what: known.what.to_owned(),
             why: known.why.to_owned(),
             key,
@@ -54,6 +72,7 @@ pub fn explain(text: &str, is_here: impl Fn(&SysctlKey) -> Option<bool>) -> Opti
             Refusal::Denied | Refusal::ReadOnly => "key_not_writable",
             Refusal::Stuck => "key_stuck",
         },
+        line: None,
         what: what(&key, refusal),
         why: why(refusal, here).to_owned(),
         cure: cure(&key, &proposal),

@@ -247,3 +247,16 @@ fn the_rest_is_not_known() {
         assert_eq!(explain(text, |_| None), None, "{text}");
     }
 }
+
+#[test]
+fn of_a_log_the_first_line_that_is_known_counts() {
+    let log =
+        "starting\n  crun: unknown version specified\nunable to join session keyring: disk quota exceeded\n";
+    let found = known(log);
+    assert_eq!(found.id, "spec_version");
+    assert_eq!(found.line.as_deref(), Some("crun: unknown version specified"));
+    assert_eq!(known("unknown version specified\n").line, None);
+    // In several lines, none of which says it all.
+    let apart = known("cannot open\n/proc/sys/fs/made_up:\nNo such file or directory");
+    assert_eq!((apart.id, apart.line), ("key_missing", None));
+}

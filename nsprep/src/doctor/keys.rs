@@ -9,8 +9,6 @@ use procemu::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::place::{Kind, Place};
-
 /// Which `/proc` was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -62,14 +60,19 @@ pub struct ProfileState {
 /// The keys that containerd 2 writes into every pod with a network of its own (pkg/cri, `enable_unprivileged_ports`, `..._icmp`).
 const OF_PODS: [&str; 2] = ["net/ipv4/ip_unprivileged_port_start", "net/ipv4/ping_group_range"];
 
-/// All profiles, looked for where their programs look. runc is the one that reads in the container.
-pub fn profiles() -> Vec<ProfileState> {
+/// All profiles, looked for where their programs look. runc is the one that reads in the container. Only for those that are
+/// `asked` about anything is written, which is each key's own value.
+pub fn profiles(asked: &[&str]) -> Vec<ProfileState> {
     let states = Profile::ALL.iter().map(|profile| {
         let view = match profile.name() {
             "runc" => View::Container,
             _ => View::Here,
         };
-        look(profile.name(), profile.table(), view)
+        let probing = match asked.contains(&profile.name()) {
+            true => Probing::WriteBack,
+            false => Probing::Open,
+        };
+        look(profile.name(), profile.table(), view, probing)
     });
     states.collect()
 }
@@ -78,7 +81,7 @@ pub fn profiles() -> Vec<ProfileState> {
 pub fn missing_of_pods() -> Vec<SysctlKey> {
     let keys = OF_PODS.iter().filter_map(|key| key.parse().ok());
     let table: Table = keys.map(|key| (key, Entry::literal(0))).collect();
-    let state = look("", table, View::Container);
+    let state = look("", table, View::Container, Probing::Open);
     state.lacking.into_iter().map(|lacking| lacking.key).collect()
 }
 
@@ -97,10 +100,10 @@ pub fn is_here(key: &SysctlKey) -> Option<bool> {
     }
 }
 
-fn look(profile: &str, mut table: Table, view: View) -> ProfileState {
+fn look(profile: &str, mut table: Table, view: View, probing: Probing) -> ProfileState {
     let keys = table.len();
     let found = match view {
-        View::Here => here(&mut table),
+        View::Here => here(&mut table, probing),
         View::Container => in_container(&table),
     };
     let (lacking, problem) = match found {
@@ -117,13 +120,16 @@ fn look(profile: &str, mut table: Table, view: View) -> ProfileState {
 }
 
 /// What `nsprep exec` would attach.
-fn here(table: &mut Table) -> Result<Vec<KeyState>, String> {
-    let place = Place::here().map_err(|failure| failure.line)?;
-    let prepared = place
-        .prepare(table, &place.roots)
-        .map_err(|failure| failure.line)?;
-    let wanted = prepared.plans.emulated().map(|(key, _)| key.clone()).collect();
-    states(&place.roots, table, wanted)
+fn here(table: &mut Table, probing: Probing) -> Result<Vec<KeyState>, String> {
+    table.apply_sysctls(&Default::default());
+    let roots = Roots::open();
+    let placement = |_: &Root| Ok(Placement::Program { writes: true });
+    let plans = roots.plan(table, probing, placement);
+    let plans = plans.map_err(|error| error.line())?;
+    // A value that cannot be had would be found out too late.
+    plans.compile(table, Some(&roots)).map_err(|error| error.line())?;
+    let wanted = plans.emulated().map(|(key, _)| key.clone()).collect();
+    states(&roots, table, wanted)
 }
 
 /// The same in a container that is being made: in a child, for its network namespace.
@@ -133,20 +139,17 @@ fn in_container(table: &Table) -> Result<Vec<KeyState>, String> {
         let _ = unshare(CloneFlags::CLONE_NEWNET);
         // Where no new procfs can be made, a container's is taken for this one.
         let proc = Root::fresh_procfs().or_else(|_| Root::procfs("/proc"));
-        let place = Place {
-            roots: Roots::of(proc, Root::sysfs("/sys")),
-            kind: Kind::Container,
-        };
+        let roots = Roots::of(proc, Root::sysfs("/sys"));
         let open = |_: &Root| {
             Ok(Placement::Container {
                 read_only: Vec::new(),
                 masked: Vec::new(),
             })
         };
-        let plans = place.roots.plan(table, Probing::Open, open);
+        let plans = roots.plan(table, Probing::Open, open);
         let plans = plans.map_err(|error| error.line())?;
         let wanted = plans.emulated().map(|(key, _)| key.clone()).collect();
-        states(&place.roots, table, wanted)
+        states(&roots, table, wanted)
     };
     let answer = ask_child(|| serde_json::to_vec(&look()).unwrap_or_default());
     let answer = answer.map_err(|error| error.to_string())?;

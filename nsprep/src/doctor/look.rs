@@ -28,6 +28,7 @@ pub fn surroundings() -> Surroundings {
         detached_procfs_refuses: detached_procfs_refuses(),
         cgroups: Cgroups {
             version: clues.cgroups(),
+            v2_known: has_filesystem("cgroup2"),
             fail_crun: cgroups::fail_crun(),
             mixed: !read("/sys/fs/cgroup/unified/cgroup.controllers")
                 .trim()
@@ -40,13 +41,18 @@ pub fn surroundings() -> Surroundings {
         },
         user_namespaces_refused: user_namespaces_refused(),
         security: security(),
-        fuse: Path::new("/dev/fuse").exists()
-            && read("/proc/filesystems")
-                .lines()
-                .any(|line| line.trim_start_matches("nodev").trim() == "fuse"),
+        fuse: Path::new("/dev/fuse").exists() && has_filesystem("fuse"),
         dev_kmsg: Path::new("/dev/kmsg").exists(),
         memfd_noexec: read("/proc/sys/vm/memfd_noexec").trim().parse().ok(),
     }
+}
+
+/// Whether `/proc/filesystems` has it.
+fn has_filesystem(name: &str) -> bool {
+    let known = read("/proc/filesystems");
+    known
+        .lines()
+        .any(|line| line.split_whitespace().last() == Some(name))
 }
 
 /// What cannot be read says nothing.

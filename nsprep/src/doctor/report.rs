@@ -102,6 +102,9 @@ pub fn findings(findings: &[Finding]) -> String {
 /// What is known of an error.
 pub fn explanation(known: &Explanation) -> String {
     let mut text = String::new();
+    if let Some(line) = &known.line {
+        field(&mut text, "text", &cut(line, 4 * WIDTH));
+    }
     field(&mut text, "what", &known.what);
     field(&mut text, "why", &known.why);
     if let (Some(key), Some(here)) = (&known.key, known.here) {
@@ -142,12 +145,8 @@ fn write_finding(text: &mut String, number: usize, finding: &Finding) -> std::fm
             State::Stuck => "stuck",
             State::Zero => "zero",
         };
-        // The place in the source, which is what docs end with, is for `nsprep profiles`.
-        let line = format!("{state:<8}{}  {}", key.key, key.doc);
-        let mut line: String = line.chars().take(WIDTH - 11).collect();
-        if line.len() < state.len() + key.key.to_string().len() + key.doc.len() {
-            line.truncate(line.trim_end().len());
-        }
+        // The whole of it is in `nsprep profiles` and in JSON.
+        let line = cut(&format!("{state:<8}{}  {}", key.key, key.doc), WIDTH - 11);
         writeln!(text, "           {DIM}{line}{DIM:#}")?;
     }
     if let more @ 1.. = finding.keys.len().saturating_sub(KEYS_SHOWN) {
@@ -176,6 +175,16 @@ fn cure(text: &mut String, cure: &[String]) {
     }
 }
 
+/// At most `width` characters, of whole words, with dots for the rest.
+fn cut(line: &str, width: usize) -> String {
+    if line.chars().count() <= width {
+        return line.to_owned();
+    }
+    let some: String = line.chars().take(width.saturating_sub(3)).collect();
+    let end = some.rfind(' ').unwrap_or(some.len());
+    format!("{} ...", some[..end].trim_end_matches([' ', ',', ';', ':']))
+}
+
 /// The words of `value` in lines of at most `width` characters; a longer word has a line of its own.
 fn wrapped(value: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
@@ -202,6 +211,12 @@ mod tests {
         assert_eq!(wrapped("a bb ccc", 4), ["a bb", "ccc"]);
         assert_eq!(wrapped("long-word a", 4), ["long-word", "a"]);
         assert_eq!(wrapped("", 4), [""]);
+    }
+
+    #[test]
+    fn what_is_cut_has_whole_words() {
+        assert_eq!(cut("one two", 7), "one two");
+        assert_eq!(cut("one two, three", 13), "one two ...");
     }
 
     #[test]

@@ -69,6 +69,8 @@ pub enum Version {
 pub struct Cgroups {
     /// Which are mounted.
     pub version: Version,
+    /// Whether the kernel has cgroup v2.
+    pub v2_known: bool,
     /// Whether none can be made or frozen, so that crun fails.
     pub fail_crun: bool,
     /// Whether a cgroup v2 beside v1 has controllers, which crun cannot handle.

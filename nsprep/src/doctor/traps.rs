@@ -141,6 +141,7 @@ mod tests {
         Surroundings {
             cgroups: Cgroups {
                 version: surroundings::Version::V2,
+                v2_known: true,
                 fail_crun: false,
                 mixed: false,
                 namespaces: true,

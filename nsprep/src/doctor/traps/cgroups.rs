@@ -70,6 +70,10 @@ pub fn cgroup_namespace(facts: &Facts) -> Option<Finding> {
     ))
 }
 
+/// Each controller by itself.
+const V1: &str = "mount -t tmpfs tmpfs /sys/fs/cgroup; for c in cpu cpuacct cpuset memory pids devices; do mkdir /sys/fs/cgroup/$c; \
+                  mount -t cgroup -o $c cgroup /sys/fs/cgroup/$c; done";
+
 /// None at all.
 pub fn no_cgroups(facts: &Facts) -> Option<Finding> {
     if facts.place.cgroups.version != surroundings::Version::None {
@@ -84,10 +88,14 @@ pub fn no_cgroups(facts: &Facts) -> Option<Finding> {
         "no cgroups are mounted at /sys/fs/cgroup",
         "runc and the kubelet end: failed to find cgroup mounts",
     )?;
-    let gvisor = "# gVisor: start the sandbox with --in-sandbox-cgroup=v2, or mount cgroup v1 controller by controller (docs/gvisor.md)";
-    let finding = finding.cured_by("mount -t cgroup2 cgroup2 /sys/fs/cgroup");
+    if facts.place.cgroups.v2_known {
+        return Some(finding.cured_by("mount -t cgroup2 cgroup2 /sys/fs/cgroup"));
+    }
+    let finding = finding.cured_by(V1);
     Some(match facts.is_inside("gvisor") {
-        true => finding.cured_by(gvisor),
+        true => finding.cured_by(
+            "# or start the sandbox with --in-sandbox-cgroup=v2, which is less to do: docs/gvisor.md",
+        ),
         false => finding,
     })
 }
