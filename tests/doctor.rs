@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 use support::{
-    Bed, Bundle, CRUN, Output, RUNC_1_5, Runtime, Script, Suite, TestResult, equal, fail, kubelet_keys, need,
-    page_prints, section, typed_page,
+    Bed, Bundle, CRUN, DETACHED, Output, RUNC_1_5, Runtime, Script, Suite, TestResult, equal, fail,
+    kubelet_keys, need, page_prints, section, typed_page, with_denial,
 };
 
 const PAGE: &str = include_str!("../docs/doctor.md");
@@ -22,6 +22,8 @@ fn main() -> ExitCode {
     suite.test("lacking::read_only", read_only_proc_sys);
     suite.test("trap::hybrid", hybrid);
     suite.test("trap::session_keyring", session_keyring);
+    suite.test("trap::detached_procfs", detached_procfs);
+    suite.test("bridged", bridged);
     suite.for_runtimes("explain::cap_last_cap", explain_cap_last_cap);
     suite.for_runtimes("explain::sysctl", explain_sysctl);
     suite.test("explain::spec_version", explain_spec_version);
@@ -194,6 +196,51 @@ fn hybrid(bed: &Bed) -> TestResult {
         .replace("run --bundle", "--root $BED/state run --bundle")
         .replace(" ID", " $ID");
     equal("said", script(bed, &cure)?.succeed()?, "started")
+}
+
+/// Where writing by a procfs that is mounted nowhere is denied, as AppArmor does it in LXC, runc fails and the cure helps.
+fn detached_procfs(bed: &Bed) -> TestResult {
+    let runc = RUNC_1_5.path()?;
+    Bundle::new(bed, "b", "cat /proc/sys/net/ipv4/ip_unprivileged_port_start")?
+        .own_namespace("network")
+        .sysctl("net.ipv4.ip_unprivileged_port_start", "77")
+        .write()?;
+    let folder = runc.parent().unwrap_or(&runc).display().to_string();
+    let denied = |command: &str| -> TestResult<Output> {
+        let text = format!("export PATH=\"{folder}:$PATH\"\ndenied \"$DETACHED\" {command}");
+        let script = with_denial(bed, script(bed, &text)?)?;
+        script.env("DETACHED", DETACHED).env("RUNTIME", &runc).run()
+    };
+    denied("run rt b")?.fails_with("reopen fd")?;
+    let output = denied("nsprep doctor --for runc --json")?;
+    let Ok(found) = serde_json::from_str::<Value>(&output.stdout) else {
+        return output.fail("no JSON");
+    };
+    let cure = cure(of_id(&found, "detached_procfs")?)?
+        .replace("BUNDLE", "\"$BED/b\"")
+        .replace("--exec", "--config \"$CONFIG\" --exec")
+        .replace(" run ", " --root \"$BED/state\" run --no-new-keyring ")
+        .replace(" ID", " \"$ID\"");
+    equal("value", denied(&cure)?.success()?, "77")?;
+    let (_, elsewhere) = diagnosis(bed, "", "--for runc")?;
+    equal(
+        "found elsewhere",
+        of_id(&elsewhere, "detached_procfs").is_ok(),
+        false,
+    )
+}
+
+/// What stands for a runtime is seen through.
+fn bridged(bed: &Bed) -> TestResult {
+    let runc = RUNC_1_5.path()?;
+    let place = format!(
+        "mkdir bin; ln -s \"$BRIDGE\" bin/runc; export PATH=\"$BED/bin:{}:$PATH\"",
+        runc.parent().unwrap_or(&runc).display()
+    );
+    let (_, found) = diagnosis(bed, &place, "--for runc")?;
+    let program = &found["programs"][0];
+    equal("bridged", &program["bridged"], &Value::Bool(true))?;
+    equal("version", program["version"].as_str(), Some("1.5.2"))
 }
 
 /// A user whose quota of keys is used up: a user namespace has one of its own, and root in it may be nobody outside.
