@@ -22,7 +22,7 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use procemu::errno_text;
+use procemu::{errno_text, wait_for_children};
 
 use crate::exec::become_command;
 use crate::exit::{Exit, Failure};
@@ -112,10 +112,13 @@ impl Doctor {
                     true => report::proposal(&proposed),
                     false => propose::table(&proposed),
                 };
-                let with_entry = proposed.iter().filter(|one| one.profile.is_some()).count();
-                let keys = proposed.len();
+                let had = proposed.iter().filter(|one| one.profile.is_some()).count();
+                let keys = match proposed.len() {
+                    1 => "1 key".to_owned(),
+                    count => format!("{count} keys"),
+                };
                 eprintln!(
-                    "nsprep: doctor: {shown} and its children were refused {keys} keys; built-in profiles have {with_entry}"
+                    "nsprep: doctor: {shown} and its children were refused {keys}; built-in profiles have {had}"
                 );
                 match output {
                     Some((path, mut file)) => {
@@ -123,7 +126,7 @@ impl Doctor {
                         written.map_err(|error| failed(&path.display().to_string(), &error))?;
                         eprintln!("nsprep: doctor: the table is in {}", path.display());
                     }
-                    None if keys > 0 || self.json => eprint!("{text}"),
+                    None if !proposed.is_empty() || self.json => eprint!("{text}"),
                     None => {}
                 }
             }
@@ -202,6 +205,8 @@ struct Found {
 
 impl Found {
     fn look(named: &[String]) -> Result<Self, Failure> {
+        // Much is asked of children, whose ends a caller that ignores them would not let this process see.
+        wait_for_children();
         let programs = programs::found();
         let exists = |name: &str| programs::on_path(name).is_some();
         let subjects = subjects::choose(named, &programs, exists).map_err(Failure::usage)?;

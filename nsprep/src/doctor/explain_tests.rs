@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// Each with what it is.
@@ -259,4 +261,33 @@ fn of_a_log_the_first_line_that_is_known_counts() {
     // In several lines, none of which says it all.
     let apart = known("cannot open\n/proc/sys/fs/made_up:\nNo such file or directory");
     assert_eq!((apart.id, apart.line), ("key_missing", None));
+}
+
+/// Pieces of which errors are made, and what is none.
+const PIECES: [&str; 14] = [
+    "/proc/",
+    "/sys/",
+    "fscontext:proc/./sys/",
+    "sys",
+    "sysctl ",
+    "net.ipv4",
+    "=",
+    ":",
+    " ",
+    "\n",
+    "\u{e9}/",
+    "`",
+    "permission denied",
+    "no such file or directory",
+];
+
+proptest! {
+    #[test]
+    fn no_text_is_too_much(text in any::<String>(), pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..12)) {
+        for text in [text, pieces.concat()] {
+            if let Some(found) = explain(&text, |_| None) {
+                prop_assert!(!found.cure.is_empty());
+            }
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use nix::sched::{CloneFlags, unshare};
@@ -134,20 +135,21 @@ fn input(error: procemu::KeyError) -> procemu::Error {
     procemu::Error::input(error.to_string())
 }
 
-/// What a child says; nothing where it succeeded.
+/// Why what a child tries is refused; nothing where it succeeds. That there can be no child is a reason as well.
 fn answered(ask: impl FnOnce() -> Option<String>) -> Option<String> {
-    let answer = ask_child(|| ask().unwrap_or_default().into_bytes());
-    match answer {
-        Ok(line) if line.is_empty() => None,
-        Ok(line) => Some(String::from_utf8_lossy(&line).into_owned()),
-        Err(error) => Some(error.to_string()),
-    }
+    told(ask).unwrap_or_else(|error| Some(error.to_string()))
+}
+
+fn told(ask: impl FnOnce() -> Option<String>) -> io::Result<Option<String>> {
+    let answer = ask_child(|| ask().unwrap_or_default().into_bytes())?;
+    let line = String::from_utf8_lossy(&answer).into_owned();
+    Ok((!line.is_empty()).then_some(line))
 }
 
 /// runc >= 1.3.3 and youki write sysctls by a procfs that is mounted nowhere, in the container's network namespace. Nothing is
 /// written by opening one.
 fn detached_procfs_refuses() -> Option<String> {
-    answered(|| {
+    let refused = told(|| {
         unshare(CloneFlags::CLONE_NEWNET).ok()?;
         let key: SysctlKey = "net/ipv4/ip_unprivileged_port_start".parse().ok()?;
         let mounted = Root::procfs("/proc").ok()?;
@@ -155,7 +157,9 @@ fn detached_procfs_refuses() -> Option<String> {
         // Where there can be none, runtimes take the mounted one as well.
         let detached = Root::fresh_procfs().ok()?;
         detached.open_for_writing(&key).err().map(|error| error.line())
-    })
+    });
+    // A child that cannot be had says nothing about writing.
+    refused.ok().flatten()
 }
 
 fn user_namespaces_refused() -> Option<String> {

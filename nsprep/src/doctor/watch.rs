@@ -13,7 +13,7 @@ use std::process::{Child, Command, ExitStatus};
 use nix::libc;
 use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::Pid;
-use procemu::{SysctlKey, errno_text};
+use procemu::{SysctlKey, errno_text, wait_for_children};
 use rustix::process::{WaitOptions, waitpid};
 
 use super::errno::Refusal;
@@ -68,6 +68,8 @@ pub fn watch(command: &[OsString]) -> io::Result<Watched> {
     // Before the child is there, so that none is lost.
     let held = signals::hold()?;
     let mut child = begin(command, held.numbers())?;
+    // Not before: to the child they may be ignored, as the caller has it.
+    wait_for_children();
     let pid = Pid::from_raw(child.id().cast_signed());
     let stopped = wait_until_stopped(pid)?;
     let seized = match stopped {
