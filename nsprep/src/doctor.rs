@@ -90,7 +90,10 @@ impl Doctor {
         };
         // What is wrong is told before CMD has done anything.
         let exists = |name: &str| programs::on_path(name).is_some();
-        let subjects = subjects::choose(&self.named, &[], exists).map_err(Failure::usage)?;
+        let subjects = subjects::choose(&self.named, &[], exists).map_err(|line| Failure {
+            exit: Exit::ExecFailed,
+            line,
+        })?;
         let named: Vec<&str> = match self.named.is_empty() {
             true => Vec::new(),
             false => subjects

@@ -81,14 +81,18 @@ fn main() -> Exit {
     outcome.unwrap_or_else(fail)
 }
 
-/// Prints help, or what is wrong with the command line. For `exec` that is a failure before its command, whose own exit
-/// codes it must not look like.
+/// Prints help, or what is wrong with the command line. Where there is a command to run, that is a failure before it, whose own
+/// exit codes it must not look like.
 fn wrong(error: &clap::Error) -> Exit {
     // Nobody is left to tell where it cannot be printed.
     let _ = error.print();
-    match (error.use_stderr(), std::env::args_os().nth(1)) {
+    let mut arguments = std::env::args_os().skip(1);
+    match (error.use_stderr(), arguments.next()) {
         (false, _) => Exit::Done,
         (true, Some(command)) if command == "exec" => Exit::ExecFailed,
+        (true, Some(command)) if command == "doctor" && arguments.any(|word| word == "--") => {
+            Exit::ExecFailed
+        }
         (true, _) => Exit::Usage,
     }
 }
