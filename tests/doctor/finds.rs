@@ -68,6 +68,23 @@ pub fn version(bed: &Bed, runtime: Runtime) -> TestResult {
     )
 }
 
+/// Engines tell their versions in words of their own.
+pub fn engines(bed: &Bed) -> TestResult {
+    for (name, version) in [("containerd", "2.2.9"), ("kubelet", "1.34.4"), ("crio", "1.34.0")] {
+        let program = need::tool(name)?;
+        let folder = program.parent().unwrap_or(&program).display();
+        let (_, found) = diagnosis(
+            bed,
+            &format!("export PATH=\"{folder}:$PATH\""),
+            &format!("--for {name}"),
+        )?;
+        let first = &found["programs"][0];
+        equal("name", first["name"].as_str(), Some(name))?;
+        equal(name, first["version"].as_str(), Some(version))?;
+    }
+    Ok(())
+}
+
 /// What goes wrong does, by crun's own account, and does not with the cure, typed as it is printed.
 pub fn lacking_crun(bed: &Bed) -> TestResult {
     let place = "hide_unified; deprive /proc kernel/cap_last_cap";

@@ -17,6 +17,7 @@ fn main() -> ExitCode {
     let mut suite = Suite::new();
     suite.test("sound", finds::sound);
     suite.for_runtimes("version", finds::version);
+    suite.test("version::engines", finds::engines);
     suite.test("lacking::crun", finds::lacking_crun);
     suite.test("lacking::kubelet", finds::lacking_kubelet);
     suite.test("lacking::read_only", finds::read_only_proc_sys);
