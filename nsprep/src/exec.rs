@@ -44,21 +44,7 @@ impl Exec {
             exit: Exit::ExecFailed,
             ..failure
         })?;
-        let Some((program, arguments)) = self.command.split_first() else {
-            return Err(Failure {
-                exit: Exit::ExecFailed,
-                line: "exec: no command given".to_owned(),
-            });
-        };
-        let error = Command::new(program).args(arguments).exec();
-        let exit = match error.kind() {
-            io::ErrorKind::NotFound => Exit::NotFound,
-            _ => Exit::CannotExecute,
-        };
-        Err(Failure {
-            exit,
-            line: format!("exec {}: {}", program.to_string_lossy(), errno_text(&error)),
-        })
+        Err(become_command(&self.command))
     }
 
     /// Looks and plans while this is still the caller's namespace: where nothing is lacking, the program stays in it.
@@ -98,6 +84,25 @@ impl Exec {
             pins.remove(name)?;
             Err(failure)
         })
+    }
+}
+
+/// Becomes `command`; returns only where that cannot be started.
+pub fn become_command(command: &[OsString]) -> Failure {
+    let Some((program, arguments)) = command.split_first() else {
+        return Failure {
+            exit: Exit::ExecFailed,
+            line: "exec: no command given".to_owned(),
+        };
+    };
+    let error = Command::new(program).args(arguments).exec();
+    let exit = match error.kind() {
+        io::ErrorKind::NotFound => Exit::NotFound,
+        _ => Exit::CannotExecute,
+    };
+    Failure {
+        exit,
+        line: format!("exec {}: {}", program.to_string_lossy(), errno_text(&error)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bundle;
 mod capture;
+mod doctor;
 mod exec;
 mod exit;
 mod layers;
@@ -26,11 +27,12 @@ struct Cli {
 
 const EXIT_CODES: &str = "Exit codes:
   0    done
-  1    verify found differences
+  1    verify found differences; doctor found something, or does not know the text
   2    the command line, a table, a bundle or a path is wrong; nothing was tried
   3    the place or the process's privileges do not allow it; nothing was changed
   4    a step failed; what had been done was undone
-  125  exec: failed before CMD; 126: CMD cannot be executed; 127: CMD not found; else CMD's own";
+  125  exec: failed before CMD; 126: CMD cannot be executed; 127: CMD not found; else CMD's own
+       (doctor -- CMD likewise)";
 
 #[derive(Subcommand, Debug)]
 enum Commands {
@@ -48,6 +50,8 @@ enum Commands {
     Verify(layers::TableInPlace),
     /// Make a bundle self-sufficient for a plain `runc run`: hook and rewrite in its config.json
     Bundle(bundle::Bundle),
+    /// Say what programs and containers will miss here and how to cure it, explain an error, or watch CMD
+    Doctor(doctor::Doctor),
     /// Write a table from this kernel's /proc/sys
     Capture(capture::Capture),
     /// List the built-in profiles and presets, or print one
@@ -69,6 +73,7 @@ fn main() -> Exit {
         Commands::Detach(args) => args.run(),
         Commands::Verify(args) => args.verify(),
         Commands::Bundle(args) => args.run(),
+        Commands::Doctor(args) => args.run(),
         Commands::Capture(args) => args.run(),
         Commands::Profiles(args) => args.run(),
         Commands::Schema => output::print_json(&procemu::json_schema()).map(|()| Exit::Done),
@@ -76,14 +81,18 @@ fn main() -> Exit {
     outcome.unwrap_or_else(fail)
 }
 
-/// Prints help, or what is wrong with the command line. For `exec` that is a failure before its command, whose own exit
-/// codes it must not look like.
+/// Prints help, or what is wrong with the command line. Where there is a command to run, that is a failure before it, whose own
+/// exit codes it must not look like.
 fn wrong(error: &clap::Error) -> Exit {
     // Nobody is left to tell where it cannot be printed.
     let _ = error.print();
-    match (error.use_stderr(), std::env::args_os().nth(1)) {
+    let mut arguments = std::env::args_os().skip(1);
+    match (error.use_stderr(), arguments.next()) {
         (false, _) => Exit::Done,
         (true, Some(command)) if command == "exec" => Exit::ExecFailed,
+        (true, Some(command)) if command == "doctor" && arguments.any(|word| word == "--") => {
+            Exit::ExecFailed
+        }
         (true, _) => Exit::Usage,
     }
 }

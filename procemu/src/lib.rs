@@ -136,6 +136,8 @@ mod spare;
 mod sys;
 mod table;
 mod template;
+#[cfg(feature = "trace")]
+pub mod trace;
 mod uptime;
 mod value;
 mod verify;

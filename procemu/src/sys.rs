@@ -316,6 +316,31 @@ pub(crate) fn set_ignored(signal: c_int, ignored: bool) {
     unsafe { libc::signal(signal, action) };
 }
 
+/// ptrace(PTRACE_SYSCALL, pid, 0, signal): on to the next entry to or exit from a system call.
+#[cfg(feature = "trace")]
+pub(crate) fn trace_syscall(pid: nix::unistd::Pid, signal: c_int) -> nix::Result<()> {
+    let nowhere = without_provenance_mut::<libc::c_void>(0);
+    // SAFETY: the request takes numbers and reads or writes none of our memory.
+    let answer = unsafe {
+        libc::ptrace(
+            libc::PTRACE_SYSCALL,
+            pid.as_raw(),
+            nowhere,
+            c_ulong::from(signal.unsigned_abs()),
+        )
+    };
+    Errno::result(answer).map(drop)
+}
+
+/// ptrace(PTRACE_LISTEN, pid, 0, 0): stopped, as job control has it.
+#[cfg(feature = "trace")]
+pub(crate) fn trace_listen(pid: nix::unistd::Pid) -> nix::Result<()> {
+    let nowhere = without_provenance_mut::<libc::c_void>(0);
+    // SAFETY: as above.
+    let answer = unsafe { libc::ptrace(libc::PTRACE_LISTEN, pid.as_raw(), nowhere, nowhere) };
+    Errno::result(answer).map(drop)
+}
+
 #[cfg(feature = "inherited")]
 pub(crate) use before_main::{Started, started};
 

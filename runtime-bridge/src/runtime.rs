@@ -46,7 +46,8 @@ pub struct Version {
 }
 
 impl Version {
-    const fn release(major: u32, minor: u32, patch: u32) -> Self {
+    /// The release of these numbers.
+    pub const fn release(major: u32, minor: u32, patch: u32) -> Self {
         Self {
             numbers: [major, minor, patch],
             candidate: u32::MAX,
@@ -54,7 +55,7 @@ impl Version {
     }
 
     /// `1.1.5+ds1`, `1.0.0-rc93`, `1.14`; `None` where it does not begin with a number.
-    fn parse(word: &str) -> Option<Self> {
+    pub fn parse(word: &str) -> Option<Self> {
         let end = word
             .find(|c: char| !c.is_ascii_digit() && c != '.')
             .unwrap_or(word.len());

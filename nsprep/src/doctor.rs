@@ -1,0 +1,277 @@
+//! `doctor`: what programs and containers will miss here, and the command that cures it.
+
+mod errno;
+mod explain;
+mod finding;
+mod keys;
+mod known;
+mod lacking;
+mod look;
+mod programs;
+mod propose;
+mod report;
+mod subjects;
+mod surroundings;
+mod traps;
+mod wanted;
+mod watch;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use procemu::{errno_text, wait_for_children};
+
+use crate::exec::become_command;
+use crate::exit::{Exit, Failure};
+use crate::output::print_json;
+use finding::Finding;
+use report::{Diagnosis, Explained, VERSION};
+use traps::Facts;
+
+/// Options of `doctor`.
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub struct Doctor {
+    /// Look at this program only: a runtime, an engine, a profile's name or any command; repeats [default: all on PATH]
+    #[arg(long = "for", value_name = "PROGRAM", value_delimiter = ',')]
+    named: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Say what this error means and what cures it; `-` reads it from standard input
+    #[arg(
+        long,
+        value_name = "TEXT",
+        conflicts_with = "named",
+        allow_hyphen_values = true
+    )]
+    explain: Option<String>,
+    /// Write the table for CMD to FILE instead of standard error
+    #[arg(long, value_name = "FILE", requires = "command")]
+    output: Option<PathBuf>,
+    /// Stop, let signals of these numbers through, and become CMD
+    #[arg(long, hide = true, requires = "command", value_name = "SIGNALS")]
+    stopped: Option<String>,
+    /// Run this command and watch which files of /proc and /sys it and its children are refused
+    #[arg(last = true, value_name = "CMD", conflicts_with = "explain")]
+    command: Vec<OsString>,
+}
+
+const AFTER_HELP: &str = "Exit codes:
+  0    nothing found; --explain: the text is known
+  1    something found; --explain: the text is not known
+  125  with CMD: failed before CMD; 126: CMD cannot be executed; 127: CMD not found; else CMD's own";
+
+/// The longest text of an error that is read: a kubelet's log of a day.
+const MAX_TEXT: u64 = 64 << 20;
+
+impl Doctor {
+    /// `nsprep doctor`.
+    pub fn run(&self) -> Result<Exit, Failure> {
+        if let Some(release) = &self.stopped {
+            watch::stop(release);
+            return Err(become_command(&self.command));
+        }
+        match &self.explain {
+            Some(text) => self.explain(text),
+            None if !self.command.is_empty() => self.watch(),
+            None => self.diagnose(),
+        }
+    }
+
+    /// Ends as the command does.
+    fn watch(&self) -> Result<Exit, Failure> {
+        let failed = |what: &str, error: &io::Error| Failure {
+            exit: Exit::ExecFailed,
+            line: format!("doctor: {what}: {}", errno_text(error)),
+        };
+        // What is wrong is told before CMD has done anything.
+        let exists = |name: &str| programs::on_path(name).is_some();
+        let subjects = subjects::choose(&self.named, &[], exists).map_err(|line| Failure {
+            exit: Exit::ExecFailed,
+            line,
+        })?;
+        let named: Vec<&str> = match self.named.is_empty() {
+            true => Vec::new(),
+            false => subjects
+                .into_iter()
+                .flat_map(|subject| subject.profiles)
+                .collect(),
+        };
+        let created = |path: &PathBuf| match File::create(path) {
+            Ok(file) => Ok((path.clone(), file)),
+            Err(error) => Err(failed(&path.display().to_string(), &error)),
+        };
+        let output = self.output.as_ref().map(created).transpose()?;
+        let watched = watch::watch(&self.command).map_err(|error| failed("watch", &error))?;
+        let shown = self.command[0].to_string_lossy();
+        match watched.refused {
+            Ok(refused) => {
+                let proposed = propose::proposed(&refused, &named);
+                let text = match self.json {
+                    true => report::proposal(&proposed),
+                    false => propose::table(&proposed),
+                };
+                let had = proposed.iter().filter(|one| one.profile.is_some()).count();
+                let keys = match proposed.len() {
+                    1 => "1 key".to_owned(),
+                    count => format!("{count} keys"),
+                };
+                eprintln!(
+                    "nsprep: doctor: {shown} and its children were refused {keys}; built-in profiles have {had}"
+                );
+                match output {
+                    Some((path, mut file)) => {
+                        let written = file.write_all(text.as_bytes());
+                        written.map_err(|error| failed(&path.display().to_string(), &error))?;
+                        eprintln!("nsprep: doctor: the table is in {}", path.display());
+                    }
+                    None if !proposed.is_empty() || self.json => eprint!("{text}"),
+                    None => {}
+                }
+            }
+            Err(why) => {
+                eprintln!("nsprep: doctor: {shown} was not watched: {why}; what the place itself tells:");
+                let name = self.command[0].to_string_lossy().into_owned();
+                let found = Found::look(&[name]).or_else(|_| Found::look(&[]))?;
+                let text = report::findings(&found.findings);
+                // Nobody is left to tell where it cannot be written.
+                let _ = anstream::stderr().lock().write_all(text.as_bytes());
+            }
+        }
+        watched.end.repeat()
+    }
+
+    fn explain(&self, text: &str) -> Result<Exit, Failure> {
+        let read;
+        let text = match text {
+            "-" => {
+                read = standard_input()?;
+                &read
+            }
+            text => text,
+        };
+        let known = explain::explain(text, keys::is_here);
+        let exit = match known {
+            Some(_) => Exit::Done,
+            None => Exit::Differs,
+        };
+        if self.json {
+            print_json(&Explained {
+                version: VERSION,
+                explanation: known.as_ref(),
+            })?;
+        } else {
+            show(&match &known {
+                Some(known) => report::explanation(known),
+                None => "not known: no pattern fits, and no path of /proc or /sys with an error is in it; \
+                    `nsprep doctor -- CMD` watches what CMD fails to open\n"
+                    .to_owned(),
+            })?;
+        }
+        Ok(exit)
+    }
+
+    fn diagnose(&self) -> Result<Exit, Failure> {
+        let found = Found::look(&self.named)?;
+        let profiles = found.profiles_shown(&self.named);
+        let programs: Vec<_> = found.programs_shown(&self.named);
+        let diagnosis = Diagnosis {
+            version: VERSION,
+            place: &found.place,
+            programs: &programs,
+            profiles: &profiles,
+            findings: &found.findings,
+        };
+        match self.json {
+            true => print_json(&diagnosis)?,
+            false => show(&report::diagnosis(&diagnosis))?,
+        }
+        Ok(match found.findings.is_empty() {
+            true => Exit::Done,
+            false => Exit::Differs,
+        })
+    }
+}
+
+/// All that a look at this place gives.
+struct Found {
+    place: surroundings::Surroundings,
+    subjects: Vec<subjects::Subject>,
+    programs: Vec<programs::Program>,
+    profiles: Vec<keys::ProfileState>,
+    findings: Vec<Finding>,
+}
+
+impl Found {
+    fn look(named: &[String]) -> Result<Self, Failure> {
+        // Much is asked of children, whose ends a caller that ignores them would not let this process see.
+        wait_for_children();
+        let programs = programs::found();
+        let exists = |name: &str| programs::on_path(name).is_some();
+        let subjects = subjects::choose(named, &programs, exists).map_err(Failure::usage)?;
+        let place = look::surroundings();
+        let asked: Vec<&str> = subjects
+            .iter()
+            .flat_map(|subject| subject.profiles.iter().copied())
+            .collect();
+        let profiles = keys::profiles(&asked);
+        let missing_of_pods = keys::missing_of_pods();
+        let facts = Facts {
+            place: &place,
+            subjects: &subjects,
+            profiles: &profiles,
+            missing_of_pods: &missing_of_pods,
+        };
+        let mut findings = lacking::findings(&facts);
+        findings.extend(traps::findings(&facts));
+        findings.sort_by_key(|finding| finding.level);
+        Ok(Self {
+            place,
+            subjects,
+            programs,
+            profiles,
+            findings,
+        })
+    }
+
+    fn profiles_shown(&self, named: &[String]) -> Vec<&keys::ProfileState> {
+        let is_asked = |state: &&keys::ProfileState| {
+            let mut subjects = self.subjects.iter();
+            named.is_empty() || subjects.any(|subject| subject.profiles.contains(&state.profile.as_str()))
+        };
+        self.profiles.iter().filter(is_asked).collect()
+    }
+
+    fn programs_shown(&self, named: &[String]) -> Vec<programs::Program> {
+        match named.is_empty() {
+            true => self.programs.clone(),
+            false => self
+                .subjects
+                .iter()
+                .filter_map(|subject| subject.program.clone())
+                .collect(),
+        }
+    }
+}
+
+fn standard_input() -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    let read = io::stdin().lock().take(MAX_TEXT).read_to_end(&mut bytes);
+    read.map_err(|error| Failure::usage(format!("standard input: {}", errno_text(&error))))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Writes to standard output, in colour where that is a terminal and NO_COLOR does not forbid it.
+fn show(text: &str) -> Result<(), Failure> {
+    match anstream::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure {
+            exit: Exit::Failed,
+            line: format!("write to standard output: {}", errno_text(&error)),
+        }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,125 @@
+//! Which built-in profile has an entry for a key, and the lines of a table that come of it.
+
+use procemu::{Entry, Profile, SysctlKey, Table, When};
+
+use super::errno::Refusal;
+
+/// What a table can do about a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proposal {
+    /// The entry of a built-in profile cures it.
+    Entry {
+        /// The profile.
+        profile: &'static str,
+        /// Its entry.
+        entry: Box<Entry>,
+    },
+    /// A profile has an entry, which does not stand in for a key that is there.
+    OnlyMissing {
+        /// The profile.
+        profile: &'static str,
+    },
+    /// No profile has one: somebody has to know a truthful value.
+    Unknown,
+}
+
+impl Proposal {
+    /// What there is for `key`, which ended like that; profiles in `preferred` come first, then `container`.
+    pub fn of(key: &SysctlKey, refusal: Refusal, preferred: &[&str]) -> Self {
+        let rank = |profile: &Profile| match preferred.iter().position(|name| *name == profile.name()) {
+            Some(at) => at,
+            None if profile.name() == super::subjects::ANY => preferred.len(),
+            None => preferred.len() + 1,
+        };
+        let mut having: Vec<(&Profile, Entry)> = Profile::ALL
+            .iter()
+            .filter_map(|profile| Some((profile, profile.table().get(key)?.clone())))
+            .collect();
+        having.sort_by_key(|(profile, _)| rank(profile));
+        let cures = |entry: &Entry| match refusal {
+            Refusal::Missing => true,
+            _ => matches!(entry.when, When::Unwritable | When::Always),
+        };
+        let first = having.first().map(|(profile, _)| profile.name());
+        match having.into_iter().find(|(_, entry)| cures(entry)) {
+            Some((profile, entry)) => Self::Entry {
+                profile: profile.name(),
+                entry: Box::new(entry),
+            },
+            None => first.map_or(Self::Unknown, |profile| Self::OnlyMissing { profile }),
+        }
+    }
+
+    /// Its line in a table; one that needs more than is known is a comment.
+    pub fn line(&self, key: &SysctlKey) -> String {
+        match self {
+            Self::Entry { entry, .. } => {
+                let table: Table = [(key.clone(), (**entry).clone())].into_iter().collect();
+                let text = table.to_toml();
+                text.lines().last().unwrap_or_default().to_owned()
+            }
+            Self::OnlyMissing { profile } => format!(
+                "# \"{key}\" = {{ value = ..., mode = \"0644\", when = \"unwritable\" }}  # {profile} has it for where it is missing only; \
+                 needs a truthful value"
+            ),
+            Self::Unknown => {
+                format!("# \"{key}\" = {{ value = ... }}  # no profile has it: needs a truthful value")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proposal(key: &str, refusal: Refusal, preferred: &[&str]) -> (Proposal, String) {
+        let key: SysctlKey = key.parse().unwrap();
+        let proposal = Proposal::of(&key, refusal, preferred);
+        let line = proposal.line(&key);
+        (proposal, line)
+    }
+
+    #[test]
+    fn a_line_is_the_profiles_own() {
+        let (_, line) = proposal("kernel/cap_last_cap", Refusal::Missing, &["runc"]);
+        let table = Table::from_toml(&format!("[keys]\n{line}"), "proposal").unwrap();
+        let key = "kernel/cap_last_cap".parse().unwrap();
+        assert_eq!(table.get(&key), Profile::get("runc").unwrap().get(&key));
+    }
+
+    #[test]
+    fn nothing_is_guessed() {
+        for (key, refusal) in [
+            ("kernel/made_up", Refusal::Missing),
+            ("kernel/cap_last_cap", Refusal::ReadOnly),
+        ] {
+            let (_, line) = proposal(key, refusal, &[]);
+            assert!(
+                line.starts_with("# ") && line.contains("truthful value"),
+                "{line}"
+            );
+        }
+        assert_eq!(proposal("fs/made_up", Refusal::Missing, &[]).0, Proposal::Unknown);
+    }
+
+    #[test]
+    fn a_key_that_is_stuck_takes_an_entry_that_replaces_it() {
+        let (found, _) = proposal("vm/overcommit_memory", Refusal::Stuck, &["container", "kubelet"]);
+        let Proposal::Entry { profile, entry } = found else {
+            panic!("{found:?}");
+        };
+        assert_eq!((profile, entry.when), ("kubelet", When::Unwritable));
+        let (found, _) = proposal("vm/overcommit_memory", Refusal::Missing, &["container"]);
+        assert!(
+            matches!(
+                found,
+                Proposal::Entry {
+                    profile: "container",
+                    ..
+                }
+            ),
+            "{found:?}"
+        );
+    }
+}
