@@ -48,6 +48,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! `examples/minimal-runtime` in the repository is a whole runtime, of 260 lines, that does so.
+//!
 //! What must hold, since the library cannot find out all of it:
 //!
 //! - **Namespaces.** The calling process is in *all* of the container's: mount, network, IPC, UTS, user, PID. A bind of a

@@ -22,6 +22,14 @@ pub fn runtime_bridge() -> TestResult<PathBuf> {
     binary("runtime-bridge")
 }
 
+/// `minimal-runtime`, the example.
+///
+/// # Errors
+/// It was not built.
+pub fn minimal_runtime() -> TestResult<PathBuf> {
+    binary("minimal-runtime")
+}
+
 /// `program` of what `scripts/tools.sh` built as `name` (with its version), by whichever version of Go.
 pub fn built(name: &str, program: &str) -> Option<PathBuf> {
     let home = || env::var_os("HOME").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
