@@ -81,6 +81,7 @@ for part in "${@:-test}"; do
         "$here/tools.sh" "$tool" > /dev/null
       done
       for program in docker podman; do "$here/debian.sh" "$program" > /dev/null; done
+      "$here/youki.sh" > /dev/null
       ;;
     # 150 MB, once.
     profiles) for program in chromium podman; do "$here/debian.sh" "$program" > /dev/null; done ;;

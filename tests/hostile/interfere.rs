@@ -99,8 +99,11 @@ fn play(bed: &Bed, runtime: Runtime, starts: usize, prepare: &str, role: &str) -
 
 /// Each start is right, which gives `printed`, or refused with a reason, or `forged`: with fewer keys. How many were right.
 fn right(starts: &str, printed: &str, forged: bool) -> TestResult<usize> {
-    let mut right = 0;
-    for start in starts.split("== ").skip(1) {
+    let (mut right, mut all) = (0, 0);
+    // Not in the middle of a line: a C library that finds its heap in disorder shows a line of its source.
+    for start in format!("\n{starts}").split("\n== ").skip(1) {
+        let start = format!("{start}\n");
+        all += 1;
         if start.contains("/procemu:") {
             return fail(format!("mounted elsewhere: {start}"));
         }
@@ -125,7 +128,7 @@ fn right(starts: &str, printed: &str, forged: bool) -> TestResult<usize> {
             _ => return fail(format!("neither right nor refused: {start}")),
         }
     }
-    println!("{right} of {} starts right", starts.matches("== ").count());
+    println!("{right} of {all} starts right");
     Ok(right)
 }
 

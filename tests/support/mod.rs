@@ -43,7 +43,7 @@ pub use node::{CONTAINERD_1_6, CONTAINERD_2_2, CONTAINERDS, CRI_PODS, Containerd
 pub use page::{Step, page_prints, steps, typed_page};
 pub use pod::Pod;
 pub use refused::refused;
-pub use runtime::{CRUN, RUNC_1_1, RUNC_1_5, RUNTIMES, Runtime};
+pub use runtime::{CRUN, RUNC_1_1, RUNC_1_5, RUNTIMES, Runtime, YOUKI};
 pub use sandbox::{GVISOR, GVISOR_LACKING, GVISOR_LACKING_V2, GVISOR_V2, Gvisor};
 pub use script::{Output, Propagation, Script};
 pub use stop::{Stop, TestResult, equal, fail};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{TestResult, need};
+use super::{TestResult, binaries, need};
 
 /// One real runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,10 @@ pub const RUNC_1_5: Runtime = Runtime { name: "runc-1.5.2" };
 /// crun 1.8.1 as Debian 12 has it: reads cap_last_cap on the outer /proc.
 pub const CRUN: Runtime = Runtime { name: "crun-1.8.1" };
 
-/// All of them.
+/// youki 0.7.0, built by `scripts/youki.sh`: reads no key. Only tests with engines have it.
+pub const YOUKI: Runtime = Runtime { name: "youki-0.7.0" };
+
+/// Those that all tests run.
 pub const RUNTIMES: [Runtime; 3] = [RUNC_1_1, RUNC_1_5, CRUN];
 
 impl Runtime {
@@ -31,6 +34,12 @@ impl Runtime {
         let (command, version) = self.name.split_once('-').unwrap_or((self.name, ""));
         if self == RUNC_1_5 {
             return need::tool_at(command, version);
+        }
+        if self == YOUKI {
+            return match binaries::built(self.name, command) {
+                Some(path) => Ok(path),
+                None => need::skip(format!("needs {}: scripts/youki.sh builds it", self.name)),
+            };
         }
         let path = need::command(command)?;
         let output = std::process::Command::new(&path).arg("--version").output()?;
