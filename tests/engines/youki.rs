@@ -8,13 +8,20 @@ use std::os::unix::fs::symlink;
 use std::process::ExitCode;
 
 use support::{
-    Bed, Bundle, Suite, TestResult, YOUKI, equal, made_up_table, made_up_values, move_hook, print_made_up,
-    section,
+    Bed, Bundle, Script, Suite, TestResult, YOUKI, equal, made_up_table, made_up_values, move_hook,
+    print_made_up, section,
 };
 
 /// Tries to write each key that there is, and to make new ones.
 const WRITES: &str = "find /proc/sys -type f | while read -r key; do { true >> $key; } 2> /dev/null && echo \"write $key\"; done
     find /proc/sys -type d | while read -r folder; do { true > $folder/new; } 2> /dev/null && echo \"create in $folder\"; done; true";
+
+/// `to_the_end CALL`: the container of the bundle `b` from its start to its end. Not by `run`, which waits for ever where the container has
+/// ended before youki 0.7.0 begins to wait.
+const TO_THE_END: &str =
+    "ended() { until_true 'the end of b' grep -q '^== end' b.out; sed '/^== end/d' b.out; }
+    to_the_end() { container $1 b ended; }
+    ";
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
@@ -30,9 +37,14 @@ fn main() -> ExitCode {
     suite.run()
 }
 
+/// The script with a container's life in it, of youki.
+fn script(bed: &Bed, text: &str) -> TestResult<Script> {
+    bed.runtime_script(&YOUKI, &format!("{TO_THE_END}{text}"))
+}
+
 fn bundle(bed: &Bed) -> TestResult<Bundle> {
     let program = format!(
-        "{}echo '== own'; cat /proc/sys/kernel/ostype; echo '== writable'; {WRITES}",
+        "{}echo '== own'; cat /proc/sys/kernel/ostype; echo '== writable'; {WRITES}; echo '== end'",
         print_made_up()
     );
     Bundle::new(bed, "b", &program)
@@ -57,10 +69,8 @@ fn keys(bed: &Bed, call: &str) -> TestResult {
         "rt" => "\"$NSPREP\" bundle --runtime \"$RUNTIME\" --table made_up.toml b >&2\n",
         _ => "",
     };
-    let script = bed
-        .runtime_script(&YOUKI, &format!("{prepare}run {call} b"))?
-        .env("CONFIG", config);
-    check(&script.succeed()?)
+    let script = script(bed, &format!("{prepare}to_the_end {call}"))?;
+    check(&script.env("CONFIG", config).succeed()?)
 }
 
 /// The hook called outside of the container.
@@ -72,27 +82,26 @@ fn at(bed: &Bed, stage: &str) -> TestResult {
         .env("CONFIG", config)
         .succeed()?;
     move_hook(&folder, stage)?;
-    check(&bed.runtime_script(&YOUKI, "run rt b")?.succeed()?)
+    check(&script(bed, "to_the_end rt")?.succeed()?)
 }
 
 fn user_namespace(bed: &Bed) -> TestResult {
     bundle(bed)?.user_namespace().write()?;
     let config = bed.config(&made_up_table(bed)?)?;
-    let script = bed
-        .runtime_script(&YOUKI, "chmod 755 .; run wrapped b")?
-        .env("CONFIG", config);
-    check(&script.succeed()?)
+    let script = script(bed, "chmod 755 .; to_the_end wrapped")?;
+    check(&script.env("CONFIG", config).succeed()?)
 }
 
 /// One that the kernel lacks ends youki; with the wrapper the container reads it, and its own is the kernel's.
 fn sysctl(bed: &Bed, call: &str) -> TestResult {
-    let program = "cat /proc/sys/net/ipv4/nosuch /proc/sys/net/ipv4/ip_unprivileged_port_start";
+    let program =
+        "cat /proc/sys/net/ipv4/nosuch /proc/sys/net/ipv4/ip_unprivileged_port_start; echo '== end'";
     Bundle::new(bed, "b", program)?
         .own_namespace("network")
         .sysctl("net.ipv4.nosuch", "5")
         .sysctl("net.ipv4.ip_unprivileged_port_start", "77")
         .write()?;
-    let output = bed.runtime_script(&YOUKI, &format!("run {call} b"))?.run()?;
+    let output = script(bed, &format!("to_the_end {call}"))?.run()?;
     match call {
         "rt" => output.fails_with("open subpath in procfs failed"),
         _ => equal("the container", output.success()?, "5\n77"),
@@ -104,10 +113,7 @@ fn proc_is_a_link(bed: &Bed) -> TestResult {
     fs::remove_dir(rootfs.join("proc"))?;
     symlink("/", rootfs.join("proc"))?;
     let config = bed.config(&made_up_table(bed)?)?;
-    let output = bed
-        .runtime_script(&YOUKI, "run wrapped b")?
-        .env("CONFIG", config)
-        .run()?;
+    let output = script(bed, "to_the_end wrapped")?.env("CONFIG", config).run()?;
     equal("standard output", output.stdout.as_str(), "")?;
     output.fails_with("proc")
 }
