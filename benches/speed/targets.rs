@@ -158,7 +158,7 @@ fn starts(report: &Report, targets: &mut Vec<Target>) {
 }
 
 fn scale(report: &Report, targets: &mut Vec<Target>) {
-    let group = report.group('e', "start of a container, ours");
+    let group = report.group('e', "start of a container, ours by template");
     let start = |clock: Clock| {
         let group = group?;
         let of = |name: &str| Some(group.line(name)?.spread(clock, 1.0).median);
@@ -167,7 +167,7 @@ fn scale(report: &Report, targets: &mut Vec<Target>) {
             .map(|(last, first)| last / first)
     };
     for (clock, name) in [(Clock::Cpu, "CPU"), (Clock::Wall, "wall")] {
-        let what = format!("start of container number 1000 by the first, {name}");
+        let what = format!("start of container number 1000 by the first, by template, {name}");
         targets.push(at_most(what, 1.2, "", start(clock)));
     }
     let memory = report.count(
@@ -175,7 +175,7 @@ fn scale(report: &Report, targets: &mut Vec<Target>) {
         "memory per container, KiB, with a read-only table of 1000 keys",
     );
     targets.push(at_most(
-        "memory added per container, of 1000, with a read-only table of 1000 keys",
+        "memory added per container, of 1000, with a read-only table of 1000 keys, by template",
         32.0,
         " KiB",
         memory.and_then(|memory| memory.get("1000 alive", "added")),
