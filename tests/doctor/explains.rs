@@ -19,6 +19,18 @@ pub fn id_of(bed: &Bed, text: &str) -> TestResult<String> {
     }
 }
 
+/// The errors of docs/faq.md are known.
+pub fn faq(bed: &Bed) -> TestResult {
+    let page = include_str!("../../docs/faq.md");
+    let errors = page
+        .split("**`")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("`**"));
+    let errors: Vec<String> = errors.map(|(error, _)| error.replace('\n', " ")).collect();
+    equal("are there any", errors.len() > 8, true)?;
+    errors.iter().try_for_each(|error| id_of(bed, error).map(drop))
+}
+
 /// What real runtimes say is known.
 pub fn explain_cap_last_cap(bed: &Bed, runtime: Runtime) -> TestResult {
     Bundle::new(bed, "b", "echo started; cat /proc/sys/kernel/cap_last_cap")?

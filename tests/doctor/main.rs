@@ -28,6 +28,7 @@ fn main() -> ExitCode {
     suite.for_runtimes("explain::cap_last_cap", explains::explain_cap_last_cap);
     suite.for_runtimes("explain::sysctl", explains::explain_sysctl);
     suite.test("explain::spec_version", explains::explain_spec_version);
+    suite.test("explain::faq", explains::faq);
     suite.test("explain::unknown", explains::explain_unknown);
     suite.test("explain::colour", explains::colour);
     suite.test("wrong::names", wrong_names);
