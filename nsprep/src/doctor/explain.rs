@@ -26,6 +26,17 @@ pub struct Explanation {
     pub cure: Vec<String>,
 }
 
+/// What programs call themselves in their errors, and the profile of each.
+const SAYING: [(&str, &str); 7] = [
+    ("crun", "crun"),
+    ("kubelet", "kubelet"),
+    ("dockerd", "dockerd"),
+    ("podman", "podman"),
+    ("kube-proxy", "kube-proxy"),
+    ("runc", "runc"),
+    ("bwrap", "bubblewrap"),
+];
+
 /// What is known of `text`: of its first line that is known, else of the whole. `is_here` tells whether this place has a key.
 pub fn explain(text: &str, is_here: impl Fn(&SysctlKey) -> Option<bool>) -> Option<Explanation> {
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -61,10 +72,8 @@ fn of_one(text: &str, is_here: &impl Fn(&SysctlKey) -> Option<bool>) -> Option<E
     let key = key?;
     let refusal = Refusal::in_text(&lower)?;
     // The first word of a line is as a rule the program that says it.
-    let preferred: Vec<&str> = ["crun", "kubelet", "dockerd", "podman", "kube-proxy", "runc"]
-        .into_iter()
-        .filter(|name| lower.contains(name))
-        .collect();
+    let of_program = |(said, profile): &(&str, &'static str)| lower.contains(said).then_some(*profile);
+    let preferred: Vec<&str> = SAYING.iter().filter_map(of_program).collect();
     let proposal = Proposal::of(&key, refusal, &preferred);
     Some(Explanation {
         id: match refusal {

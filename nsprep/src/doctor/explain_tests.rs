@@ -212,6 +212,8 @@ fn keys_are_found_in_all_spellings() {
 fn a_key_of_a_profile_is_cured_by_the_profile() {
     let crun = known("crun: open /proc/sys/kernel/cap_last_cap: No such file or directory");
     assert_eq!(crun.cure[0], "nsprep exec --profile crun -- CMD");
+    let bwrap = known("bwrap: Can't read /proc/sys/kernel/overflowuid: No such file or directory");
+    assert_eq!(bwrap.cure, ["nsprep exec --profile bubblewrap -- CMD"]);
     let swap = known("open /proc/sys/vm/swappiness: no such file or directory");
     assert_eq!(swap.cure, ["nsprep exec --profile container -- CMD"]);
     let kubelet = known("kubelet: open /proc/sys/kernel/panic: permission denied");

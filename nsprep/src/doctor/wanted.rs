@@ -24,11 +24,13 @@ pub enum Proposal {
 }
 
 impl Proposal {
-    /// What there is for `key`, which ended like that; profiles in `preferred` come first, then `container`.
+    /// What there is for `key`, which ended like that; profiles in `preferred` come first, then `container`, and last the one that has
+    /// all that a usual Linux has.
     pub fn of(key: &SysctlKey, refusal: Refusal, preferred: &[&str]) -> Self {
         let rank = |profile: &Profile| match preferred.iter().position(|name| *name == profile.name()) {
             Some(at) => at,
             None if profile.name() == super::subjects::ANY => preferred.len(),
+            None if profile.name() == "full" => preferred.len() + 2,
             None => preferred.len() + 1,
         };
         let mut having: Vec<(&Profile, Entry)> = Profile::ALL
@@ -86,6 +88,20 @@ mod tests {
         let table = Table::from_toml(&format!("[keys]\n{line}"), "proposal").unwrap();
         let key = "kernel/cap_last_cap".parse().unwrap();
         assert_eq!(table.get(&key), Profile::get("runc").unwrap().get(&key));
+    }
+
+    #[test]
+    fn who_asks_for_a_key_comes_before_who_has_all() {
+        for (key, preferred, expected) in [
+            ("fs/inotify/max_user_instances", &[][..], "sysctl"),
+            ("vm/max_map_count", &[], "full"),
+            ("vm/max_map_count", &["full"], "full"),
+            ("kernel/overflowuid", &["bubblewrap"], "bubblewrap"),
+        ] {
+            let (found, _) = proposal(key, Refusal::Missing, preferred);
+            let is_it = matches!(found, Proposal::Entry { profile, .. } if profile == expected);
+            assert!(is_it, "{key}: {found:?}");
+        }
     }
 
     #[test]

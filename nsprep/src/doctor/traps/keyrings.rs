@@ -4,24 +4,24 @@ use super::{Facts, about, bare};
 use crate::doctor::finding::{Finding, Level};
 use crate::doctor::lacking::of_engines;
 
+/// Who makes containers, each of which takes a keyring.
+const MAKERS: [&str; 8] = [
+    "runc",
+    "crun",
+    "youki",
+    "containerd",
+    "dockerd",
+    "podman",
+    "crio",
+    "k3s",
+];
+
 /// None can be made.
 pub fn session_keyring(facts: &Facts) -> Option<Finding> {
     if !facts.place.keyring.refused {
         return None;
     }
-    let subjects = bare(
-        facts,
-        &[
-            "runc",
-            "crun",
-            "youki",
-            "containerd",
-            "dockerd",
-            "podman",
-            "crio",
-            "k3s",
-        ],
-    );
+    let subjects = bare(facts, &MAKERS);
     let finding = about(
         &subjects,
         "session_keyring",
@@ -48,19 +48,7 @@ pub fn nearly_full_quota(facts: &Facts) -> Option<Finding> {
     }
     let [keys, max_keys, bytes, max_bytes] = keyring.quota?;
     let finding = about(
-        &bare(
-            facts,
-            &[
-                "runc",
-                "crun",
-                "youki",
-                "containerd",
-                "dockerd",
-                "podman",
-                "crio",
-                "k3s",
-            ],
-        ),
+        &bare(facts, &MAKERS),
         "keyring_quota",
         Level::MayFail,
         format!(
