@@ -24,20 +24,19 @@ pub enum Proposal {
 }
 
 impl Proposal {
-    /// What there is for `key`, which ended like that; profiles in `preferred` come first, then `container`, and last the one that has
-    /// all that a usual Linux has.
+    /// What there is for `key`, which ended like that; profiles in `preferred` come first, then `container`, and of the others
+    /// those that are about fewer keys.
     pub fn of(key: &SysctlKey, refusal: Refusal, preferred: &[&str]) -> Self {
         let rank = |profile: &Profile| match preferred.iter().position(|name| *name == profile.name()) {
             Some(at) => at,
             None if profile.name() == super::subjects::ANY => preferred.len(),
-            None if profile.name() == "full" => preferred.len() + 2,
             None => preferred.len() + 1,
         };
         let mut having: Vec<(&Profile, Entry)> = Profile::ALL
             .iter()
             .filter_map(|profile| Some((profile, profile.table().get(key)?.clone())))
             .collect();
-        having.sort_by_key(|(profile, _)| rank(profile));
+        having.sort_by_key(|(profile, _)| (rank(profile), profile.table().len()));
         let cures = |entry: &Entry| match refusal {
             Refusal::Missing => true,
             _ => matches!(entry.when, When::Unwritable | When::Always),
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_for_a_key_comes_before_who_has_all() {
+    fn who_asks_for_few_keys_comes_before_who_has_all() {
         for (key, preferred, expected) in [
             ("fs/inotify/max_user_instances", &[][..], "sysctl"),
             ("vm/max_map_count", &[], "full"),
