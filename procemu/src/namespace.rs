@@ -121,7 +121,7 @@ fn map_ids(uid: Uid, gid: Gid, ids: Ids) -> io::Result<()> {
 pub struct Target {
     pid: u32,
     pidfd: OwnedFd,
-    flags: CloneFlags,
+    is_elsewhere: bool,
 }
 
 /// In the order in which they are listed in namespaces(7), the mount namespace last.
@@ -136,7 +136,7 @@ const KINDS: [(&str, CloneFlags); 7] = [
 ];
 
 impl Target {
-    /// Opens `pid` and finds out which of its namespaces are not the caller's.
+    /// Opens `pid` and finds out whether its mount namespace is the caller's.
     ///
     /// # Errors
     /// `Input` if there is no such process; `Denied` if its namespaces may not be looked at, or if `/proc` is another pid
@@ -158,24 +158,17 @@ impl Target {
             let what = format!("pid {pid}: cannot be found in /proc, which is that of another pid namespace");
             Error::place(what).with_kind(ErrorKind::Denied)
         })?;
-        let mut flags = CloneFlags::empty();
-        for (kind, flag) in KINDS {
-            let theirs = fs::read_link(format!("/proc/{pid}/ns/{kind}"));
-            let ours = fs::read_link(format!("/proc/self/ns/{kind}"));
-            match (theirs, ours) {
-                (Ok(theirs), Ok(ours)) => flags.set(flag, theirs != ours),
-                // A kernel without this kind of namespace has one for all.
-                (_, Err(e)) if e.kind() == io::ErrorKind::NotFound => {}
-                (_, Err(e)) => return Err(Error::call(format!("readlink(/proc/self/ns/{kind})"), e)),
-                (Err(e), Ok(_)) => return Err(Error::call(format!("readlink(/proc/{pid}/ns/{kind})"), e)),
-            }
-        }
-        Ok(Self { pid, pidfd, flags })
+        let is_elsewhere = is_in_another(pid, "mnt")?;
+        Ok(Self {
+            pid,
+            pidfd,
+            is_elsewhere,
+        })
     }
 
     /// Whether it is in another mount namespace than the caller.
     pub fn is_elsewhere(&self) -> bool {
-        self.flags.contains(CloneFlags::CLONE_NEWNS)
+        self.is_elsewhere
     }
 
     /// Joins every namespace that is not the caller's already, and becomes root of its user namespace. The process
@@ -190,16 +183,20 @@ impl Target {
                 e,
             )
         };
-        if self.flags.is_empty() {
+        let mut flags = CloneFlags::empty();
+        for (kind, flag) in KINDS {
+            flags.set(flag, is_in_another(self.pid, kind)?);
+        }
+        if flags.is_empty() {
             return Ok(());
         }
-        match setns(self.pidfd.as_fd(), self.flags) {
+        match setns(self.pidfd.as_fd(), flags) {
             Ok(()) => {}
             // setns on a pidfd is Linux 5.8; before it, and in gVisor, each namespace has its file.
-            Err(nix::Error::EINVAL | nix::Error::ENOSYS) => self.join_one_by_one()?,
+            Err(nix::Error::EINVAL | nix::Error::ENOSYS) => self.join_one_by_one(flags)?,
             Err(errno) => return Err(failed("setns(pidfd)", errno)),
         }
-        if self.flags.contains(CloneFlags::CLONE_NEWUSER) {
+        if flags.contains(CloneFlags::CLONE_NEWUSER) {
             // A namespace may forbid setgroups; supplementary groups give nothing here.
             let _ = setgroups(&[]);
             let (root, group) = (Uid::from_raw(0), Gid::from_raw(0));
@@ -209,9 +206,9 @@ impl Target {
         Ok(())
     }
 
-    fn join_one_by_one(&self) -> Result<()> {
+    fn join_one_by_one(&self, flags: CloneFlags) -> Result<()> {
         let mut files = Vec::new();
-        for (kind, flag) in KINDS.into_iter().filter(|(_, flag)| self.flags.contains(*flag)) {
+        for (kind, flag) in KINDS.into_iter().filter(|(_, flag)| flags.contains(*flag)) {
             let path = format!("/proc/{}/ns/{kind}", self.pid);
             files.push((
                 fs::File::open(&path).map_err(|e| Error::call(format!("open({path})"), e))?,
@@ -228,6 +225,20 @@ impl Target {
             setns(&file, flag).map_err(|e| Error::call(format!("setns({path})"), e))?;
         }
         Ok(())
+    }
+}
+
+/// Whether the process that `/proc` numbers so is in another namespace of this kind than the caller. A kernel without that kind has
+/// one for all.
+fn is_in_another(pid: u32, kind: &str) -> Result<bool> {
+    let at = |of: &str| {
+        let path = format!("/proc/{of}/ns/{kind}");
+        fs::read_link(&path).map_err(|e| (format!("readlink({path})"), e))
+    };
+    let failed = |(call, e)| Error::call(call, e);
+    match at("self") {
+        Err((_, e)) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        ours => Ok(ours.map_err(failed)? != at(&pid.to_string()).map_err(failed)?),
     }
 }
 

@@ -386,7 +386,8 @@ impl Root {
 
 fn whole(file: fs::File) -> io::Result<Vec<u8>> {
     use std::io::Read;
-    let mut bytes = Vec::new();
+    // The length of such a file is not known before: with room for most, one reading takes it.
+    let mut bytes = Vec::with_capacity(1 << 10);
     file.take(1 << 20).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

@@ -147,18 +147,24 @@ fn take(content: &Content<'_>, text: &str) -> Result<Vec<OwnedFd>> {
         return Err(Error::place("it holds something else"));
     }
     // A module that was unloaded has taken its keys along; loaded again, it has others of the same names.
+    let layer = open(&root, Path::new(content.layer()), OFlags::PATH)?;
+    let mut folder = None;
     for path in content.passed() {
-        let at = format!("{}/{path}", content.layer());
-        statat(&root, at.as_str(), AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|e| Error::call(format!("fstatat({at})"), e))?;
+        let (parent, name) = path.rsplit_once('/').unwrap_or((".", path));
+        // Those of one folder follow each other, and the way there takes longer than the look.
+        let (_, folder) = match folder.take_if(|(at, _)| *at == parent) {
+            Some(last) => folder.insert(last),
+            None => folder.insert((parent, open(&layer, Path::new(parent), OFlags::PATH)?)),
+        };
+        statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|e| Error::call(format!("fstatat({path})"), e))?;
     }
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_RECURSIVE
         | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
     let clone = |part: &str| {
-        let path = format!("{}/{part}", content.layer());
-        open_tree(&root, &path, flags).map_err(|e| Error::call(format!("open_tree({path})"), e))
+        open_tree(&layer, part, flags).map_err(|e| Error::call(format!("open_tree({part})"), e))
     };
     content.parts().map(clone).collect()
 }

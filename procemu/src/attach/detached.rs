@@ -167,7 +167,7 @@ fn on_clone(root: &Root, tree: OwnedFd, shared: &Content<'_>, part: &Part<'_>) -
     let mut own = Vec::new();
     let mut from = Folders::default();
     for step in part.steps {
-        if matches!(step, Step::Pass { path, .. } if shared.passes(path)) {
+        if shared.has_step(part.at, step) {
             continue;
         }
         if let Some(original) = original(root, &mut from, part, step, false)? {

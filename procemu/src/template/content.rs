@@ -84,9 +84,9 @@ impl<'a> Content<'a> {
         self.parts.iter().flat_map(|part| part.passed.iter().copied())
     }
 
-    /// Whether the original at `path` is in it.
-    pub(crate) fn passes(&self, path: &str) -> bool {
-        self.passed().any(|passed| passed == path)
+    /// Whether a step in the part at `at` is carried out by it.
+    pub(crate) fn has_step(&self, at: &str, step: &Step) -> bool {
+        passed(step).is_some() && self.parts().any(|part| part == at)
     }
 
     /// The tmpfs of the template.
