@@ -94,7 +94,7 @@ impl Templates {
     /// # Errors
     /// Whatever keeps it from being had: the process has gone, the caller may not enter its namespace, the kernel lacks what is needed.
     pub(crate) fn clones(&self, content: &Content<'_>) -> Result<Vec<OwnedFd>> {
-        let text = content.to_string();
+        let text = content.text();
         let taken = in_thread(|| {
             let engine = self.engine()?;
             enter(&engine)?;
@@ -163,9 +163,8 @@ fn take(content: &Content<'_>, text: &str) -> Result<Vec<OwnedFd>> {
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_RECURSIVE
         | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
-    let clone = |part: &str| {
-        open_tree(&layer, part, flags).map_err(|e| Error::call(format!("open_tree({part})"), e))
-    };
+    let clone =
+        |part: &str| open_tree(&layer, part, flags).map_err(|e| Error::call(format!("open_tree({part})"), e));
     content.parts().map(clone).collect()
 }
 

@@ -1,7 +1,5 @@
 //! What of a plan and its snapshot is the same for all containers with that table.
 
-use std::fmt;
-
 use serde::Serialize;
 
 use crate::namespaced;
@@ -15,7 +13,7 @@ pub(crate) struct Content<'a> {
     layer: &'a str,
     label: Option<&'a str>,
     parts: Vec<Part<'a>>,
-    nodes: Vec<Node>,
+    nodes: Vec<&'a Node>,
 }
 
 /// An overmounted folder or a replaced key.
@@ -30,7 +28,7 @@ impl<'a> Content<'a> {
     /// That of `plan`, compiled to `snapshot`, as the layer `layer`; `None` where it has nothing.
     pub(crate) fn of(
         plan: &'a Plan,
-        snapshot: &Snapshot,
+        snapshot: &'a Snapshot,
         layer: &'a str,
         label: Option<&'a str>,
     ) -> Option<Self> {
@@ -55,13 +53,14 @@ impl<'a> Content<'a> {
             parts,
             nodes: Vec::new(),
         };
-        content.nodes = snapshot
-            .nodes()
-            .iter()
-            .filter(|node| content.has(node))
-            .cloned()
-            .collect();
+        content.nodes = snapshot.nodes().iter().filter(|node| content.has(node)).collect();
         Some(content)
+    }
+
+    /// Its text.
+    pub(crate) fn text(&self) -> String {
+        // Of strings and numbers alone, which always have one.
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// The paths of its parts.
@@ -91,7 +90,7 @@ impl<'a> Content<'a> {
 
     /// The tmpfs of the template.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        Snapshot::from_nodes(self.nodes.clone())
+        Snapshot::from_nodes(self.nodes.iter().copied().cloned().collect())
     }
 
     /// What is left of `snapshot` for the container: all that lies in other parts.
@@ -114,13 +113,6 @@ impl<'a> Content<'a> {
                 .is_some_and(|rest| rest.starts_with('/'))
         };
         self.covers(node.path()) || (matches!(node, Node::Folder { .. }) && self.parts().any(above))
-    }
-}
-
-impl fmt::Display for Content<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Of strings and numbers alone, which always have a text.
-        f.write_str(&serde_json::to_string(self).unwrap_or_default())
     }
 }
 
