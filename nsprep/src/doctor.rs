@@ -1,5 +1,6 @@
 //! `doctor`: what programs and containers will miss here, and the command that cures it.
 
+mod consumers;
 mod errno;
 mod explain;
 mod finding;

@@ -3,6 +3,7 @@
 use procemu::Profile;
 use runtime_bridge::runtime::Version;
 
+use super::consumers::profile_of;
 use super::programs::Program;
 
 /// A program of which it is known what it needs.
@@ -125,8 +126,9 @@ pub fn choose(
     for name in named {
         let own = name.rsplit('/').next().unwrap_or(name);
         let Some(known) = KNOWN.iter().find(|known| known.name == own) else {
-            let profile = Profile::find(own).ok().map(|profile| profile.name());
-            if profile.is_none() && !exists(name) {
+            let of_its_name = || Profile::find(own).ok().map(|profile| Some(profile.name()));
+            let needs = profile_of(own).or_else(of_its_name);
+            if needs.is_none() && !exists(name) {
                 return Err(format!(
                     "--for {name}: no program on PATH and no profile; the profiles are {}",
                     Profile::names().collect::<Vec<_>>().join(", ")
@@ -134,7 +136,7 @@ pub fn choose(
             }
             add(Subject {
                 name: name.clone(),
-                profiles: vec![profile.unwrap_or(ANY)],
+                profiles: needs.unwrap_or(Some(ANY)).into_iter().collect(),
                 runtimes: &[],
                 engine: None,
                 program: None,
@@ -184,6 +186,8 @@ mod tests {
         assert_eq!(names(&chosen(&["containerd"]).unwrap()), ["containerd", "runc"]);
         assert_eq!(chosen(&["sh"]).unwrap()[0].profiles, ["container"]);
         assert_eq!(chosen(&["gvisor"]).unwrap()[0].profiles, ["gvisor"]);
+        assert_eq!(chosen(&["/usr/bin/redis-server"]).unwrap()[0].profiles, ["redis"]);
+        assert_eq!(chosen(&["postgres"]).unwrap()[0].profiles, [""; 0]);
         let refused = chosen(&["nonsense"]).unwrap_err();
         assert!(
             refused.contains("--for nonsense: no program on PATH"),

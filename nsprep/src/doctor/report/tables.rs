@@ -135,6 +135,10 @@ pub fn programs(text: &mut String, programs: &[Program]) {
 
 /// What is lacking of each.
 pub fn profiles(text: &mut String, profiles: &[&ProfileState]) {
+    if profiles.is_empty() {
+        let _ = writeln!(text, "  none that is known to be needed");
+        return;
+    }
     let _ = writeln!(
         text,
         "  {DIM}{:<15} {:>4} {:>8} {:>6}  looked for in{DIM:#}",
