@@ -289,8 +289,12 @@ impl Observer<'_> {
     fn list(&self, dir: &OwnedFd, path: &str) -> Result<BTreeMap<String, Listed>> {
         let failed = |call: &str, errno: io::Error| Error::call(self.root.call(call, path), errno);
         let mut entries = Vec::new();
+        // One for all of a hundred entries.
+        let mut child = join(path, "");
+        let folder = child.len();
         for (name, listed) in list(dir.as_fd()).map_err(|e| failed("getdents", e))? {
-            let child = join(path, &name);
+            child.truncate(folder);
+            child.push_str(&name);
             let mut kind = listed;
             let mut own = true;
             let anchored = self.root.filesystem().is_proc() && namespaced::anchor(&child).is_some();
