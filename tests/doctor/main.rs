@@ -8,9 +8,8 @@ mod watches;
 
 use std::process::ExitCode;
 
-use support::{Bed, Script, Suite, TestResult, equal, need, page_prints, section, typed_page};
+use support::{Bed, Block, Script, Suite, TestResult, blocks_print, equal, need, typed_blocks};
 
-const PAGE: &str = include_str!("../../docs/doctor.md");
 const PATH: &str = "PATH=\"$(dirname \"$NSPREP\"):$(dirname \"$BRIDGE\"):$PATH\"\n";
 
 fn main() -> ExitCode {
@@ -39,7 +38,8 @@ fn main() -> ExitCode {
     suite.test("watch::ends", watches::watch_ends);
     suite.test("watch::stopped", watches::watch_stopped);
     suite.test("watch::refused", watches::watch_refused);
-    suite.test("page", page);
+    let blocks = suite.page("docs/doctor.md").blocks();
+    suite.test("page", move |bed| page(bed, &blocks));
     suite.run()
 }
 
@@ -70,12 +70,12 @@ fn wrong_names(bed: &Bed) -> TestResult {
 }
 
 /// The commands of the page.
-fn page(bed: &Bed) -> TestResult {
+fn page(bed: &Bed, blocks: &[Block]) -> TestResult {
+    need::command("crun")?;
+    // A machine where it is all that is found.
     let text = format!(
-        "cd \"$BED\"; deprive /proc kernel/cap_last_cap\n{}",
-        typed_page(PAGE)?
+        "hide_unified; deprive /proc kernel/cap_last_cap\n{}",
+        typed_blocks(blocks)
     );
-    let output = script(bed, &text)?.succeed()?;
-    section(&output, "watch")?;
-    page_prints(PAGE, &output)
+    blocks_print(blocks, &script(bed, &text)?.succeed()?)
 }

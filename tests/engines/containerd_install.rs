@@ -6,7 +6,7 @@ mod support;
 use std::process::ExitCode;
 
 use support::{
-    Bed, CONTAINERD_1_6, CONTAINERDS, CRI_PODS, Containerd, Suite, TestResult, equal, fail, section, steps,
+    Bed, Block, CONTAINERD_1_6, CONTAINERDS, CRI_PODS, Containerd, Suite, TestResult, equal, fail, section,
 };
 
 const PAGE: &str = include_str!("../../docs/engines/containerd.md");
@@ -15,13 +15,15 @@ const CONFIG: &str = include_str!("containerd/config.sh");
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
+    let blocks = suite.page("docs/engines/containerd.md").blocks();
     for containerd in CONTAINERDS {
         let version = containerd.version;
         suite.test(format!("config::containerd_{version}"), move |bed| {
             config(bed, containerd)
         });
+        let blocks = blocks.clone();
         suite.test(format!("page::containerd_{version}"), move |bed| {
-            page(bed, containerd)
+            page(bed, containerd, &blocks)
         });
     }
     suite.run()
@@ -80,12 +82,11 @@ fn config(bed: &Bed, containerd: Containerd) -> TestResult {
 }
 
 /// The whole page, and what holds between its steps.
-fn page(bed: &Bed, containerd: Containerd) -> TestResult {
+fn page(bed: &Bed, containerd: Containerd, blocks: &[Block]) -> TestResult {
     let mut text = format!("{CRI_PODS}\n{AROUND_PAGE}\n");
-    let steps = steps(PAGE)?;
-    for step in &steps {
-        text += &format!("echo '== {}'\n{}\n", step.name, step.commands);
-        text += match step.name {
+    for step in blocks {
+        text += &format!("echo '== {}'\n{}\n", step.name, step.commands());
+        text += match step.name.as_str() {
             "try" => "echo '== after try'; has_key procemu; no_pod $pod; has_key runc; no_pod $pod\n",
             "default" => "echo '== after default'; has_key ''; kept=$pod kept_container=$made\n",
             "allow" => {
@@ -100,10 +101,10 @@ fn page(bed: &Bed, containerd: Containerd) -> TestResult {
     }
     text += "echo '== left'; print_left; ls /etc/containerd /etc/cdi /usr/local/bin | grep -E 'procemu' || true\n";
     let output = bed.linux_node(containerd, &text)?.succeed()?;
-    for step in &steps {
-        let printed = section(&output, step.name)?.join("\n");
+    for step in blocks {
+        let printed = section(&output, &step.name)?.join("\n");
         equal(
-            step.name,
+            &step.name,
             printed.as_str(),
             step.prints.as_deref().unwrap_or_default(),
         )?;

@@ -6,11 +6,10 @@ mod support;
 use std::process::ExitCode;
 
 use support::{
-    Bed, CRUN, RUNC_1_1, RUNC_1_5, Runtime, Script, Suite, TestResult, equal, made_up_values, need,
-    page_prints, section, typed_page,
+    Bed, Block, CRUN, DETACHED, RUNC_1_1, RUNC_1_5, Runtime, Script, Suite, TestResult, blocks_print, equal,
+    made_up_values, need, section, typed_blocks, with_denial,
 };
 
-const PAGE: &str = include_str!("../../docs/engines/docker.md");
 const DOCKER: &str = include_str!("docker.sh");
 
 /// What `docker run` is given, once with the runtime and once with the wrapper.
@@ -37,7 +36,10 @@ fn main() -> ExitCode {
     suite.for_runtimes("user_namespace", user_namespace);
     suite.for_runtimes("lacking", lacking);
     suite.for_runtimes("refused", refused);
-    suite.test("page", page);
+    let guide = suite.page("docs/guides/docker-in-lxc.md").blocks();
+    suite.test("in_lxc", move |bed| in_lxc(bed, &guide));
+    let blocks = suite.page("docs/engines/docker.md").blocks();
+    suite.test("page", move |bed| page(bed, &blocks));
     suite.run()
 }
 
@@ -194,8 +196,23 @@ fn refused(bed: &Bed, runtime: Runtime) -> TestResult {
     equal("left", section(&output, "left")?, Vec::<&str>::new())
 }
 
+/// The commands of the guide, where dockerd and all that it starts are denied what AppArmor denies in a guest.
+fn in_lxc(bed: &Bed, blocks: &[Block]) -> TestResult {
+    let text = format!(
+        r#"dockerd() {{ exec perl "$DENY" '{DETACHED}' /usr/sbin/dockerd; }}
+        machine_with_docker; rm -r /etc/procemu
+        {}"#,
+        typed_blocks(blocks)
+    );
+    let output = with_denial(bed, script(bed, RUNC_1_5, &text)?)?.succeed()?;
+    blocks_print(blocks, &output)
+}
+
 /// The commands of the page, on a machine without our table.
-fn page(bed: &Bed) -> TestResult {
-    let text = format!("machine_with_docker; rm -r /etc/procemu\n{}", typed_page(PAGE)?);
-    page_prints(PAGE, &script(bed, RUNC_1_5, &text)?.succeed()?)
+fn page(bed: &Bed, blocks: &[Block]) -> TestResult {
+    let text = format!(
+        "machine_with_docker; rm -r /etc/procemu\n{}",
+        typed_blocks(blocks)
+    );
+    blocks_print(blocks, &script(bed, RUNC_1_5, &text)?.succeed()?)
 }

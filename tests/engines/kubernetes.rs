@@ -8,21 +8,26 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use support::{
-    Bed, CONTAINERDS, Containerd, Script, Suite, TestResult, equal, fail, need, page_prints, section, steps,
+    Bed, Block, CHECKOUT, CONTAINERDS, Containerd, Script, Suite, TestResult, blocks_print, equal, fail,
+    need, section,
 };
 
-const PAGE: &str = include_str!("../../docs/engines/kubernetes.md");
-const CHECKOUT: &str = env!("CARGO_MANIFEST_DIR");
 const CONTROL_PLANE: &str = include_str!("../support/node/control_plane.sh");
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
     suite.test("manifests::api_server", manifests);
-    suite.test("manifests::patches", patches);
+    let page_of = suite.page("docs/engines/kubernetes.md");
+    let other_nodes = page_of.block("other-nodes");
+    suite.test("manifests::patches", move |bed| patches(bed, &other_nodes));
     suite.test("manifests::wrong", wrong_manifest);
+    let class = suite.page("docs/engines/containerd.md").block("runtime-class");
+    suite.test("manifests::runtime_class", move |bed| runtime_class(bed, &class));
+    let blocks = page_of.blocks();
     for containerd in CONTAINERDS {
+        let blocks = blocks.clone();
         suite.test(format!("page::containerd_{}", containerd.version), move |bed| {
-            page(bed, containerd)
+            page(bed, containerd, &blocks)
         });
     }
     suite.run()
@@ -69,16 +74,21 @@ runtimeclass.node.k8s.io/procemu created (server dry run)",
     )
 }
 
+/// Nor in the RuntimeClass that containerd's page has.
+fn runtime_class(bed: &Bed, class: &Block) -> TestResult {
+    let text = r#"kubectl apply --dry-run=server --validate=strict -f "$CLASS""#;
+    let class = bed.file("class.yaml", &class.text)?;
+    let output = api_server(bed, text)?.env("CLASS", class).succeed()?;
+    equal(
+        "said",
+        output,
+        "runtimeclass.node.k8s.io/procemu created (server dry run)",
+    )
+}
+
 /// Nor in the patches that the page has for other nodes.
-fn patches(bed: &Bed) -> TestResult {
-    let patches = PAGE
-        .split("```yaml\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next());
-    let site = bed.file(
-        "site.yaml",
-        format!("resources: [../deploy]\n{}", patches.unwrap_or_default()),
-    )?;
+fn patches(bed: &Bed, patches: &Block) -> TestResult {
+    let site = bed.file("site.yaml", format!("resources: [../deploy]\n{}\n", patches.text))?;
     let text = r#"kubectl apply -f "$DEPLOY/namespace.yaml" > /dev/null
         cp -r "$DEPLOY" "$NODE/deploy"; mkdir "$NODE/site"; cp "$SITE" "$NODE/site/kustomization.yaml"
         kubectl apply --dry-run=server --validate=strict -k "$NODE/site" -o yaml | grep -c 'restart=systemctl restart k3s$'"#;
@@ -114,14 +124,13 @@ fn static_bridge() -> TestResult<PathBuf> {
 }
 
 /// The whole page: every step succeeds and prints what the page says. In between it is looked at what must not have happened.
-fn page(bed: &Bed, containerd: Containerd) -> TestResult {
+fn page(bed: &Bed, containerd: Containerd, blocks: &[Block]) -> TestResult {
     let mut text = format!("{CONTROL_PLANE}\n{}\n", include_str!("kubernetes.sh"));
     text.push_str(
         "cluster; bystander; bridge_image 1; bridge_image 2 another; cd \"$BED\"; cp -r \"$DEPLOY\" deploy\n",
     );
-    let page = steps(PAGE)?;
-    for step in &page {
-        text.push_str(&format!("echo '== {}'\n{}\n", step.name, step.commands));
+    for step in blocks {
+        text.push_str(&format!("echo '== {}'\n{}\n", step.name, step.commands()));
         for (_, name, commands, _) in CHECKS.iter().filter(|(after, ..)| *after == step.name) {
             text.push_str(&format!("echo '== {name}'\n{commands}\n"));
         }
@@ -147,7 +156,7 @@ fn page(bed: &Bed, containerd: Containerd) -> TestResult {
     // ctr 2.2 says on each call that cgroup v1 is old.
     let printed = output.stdout.lines().filter(|line| !line.starts_with("time="));
     let printed = printed.collect::<Vec<_>>().join("\n");
-    page_prints(PAGE, &printed)?;
+    blocks_print(blocks, &printed)?;
     for (_, name, _, prints) in CHECKS {
         equal(name, section(&printed, name)?.join("\n").trim(), prints.trim())?;
     }

@@ -6,11 +6,10 @@ mod support;
 use std::process::ExitCode;
 
 use support::{
-    Bed, CRUN, RUNC_1_1, Runtime, Script, Suite, TestResult, equal, made_up_values, need, page_prints,
-    section, typed_page,
+    Bed, Block, CRUN, RUNC_1_1, Runtime, Script, Suite, TestResult, blocks_print, equal, made_up_values,
+    need, section, typed_blocks,
 };
 
-const PAGE: &str = include_str!("../../docs/engines/podman.md");
 const PODMAN: &str = include_str!("podman.sh");
 
 /// What `podman run` is given, once with the runtime and once with the wrapper.
@@ -33,8 +32,11 @@ fn main() -> ExitCode {
     suite.for_runtimes("pods", pods);
     suite.for_runtimes("lacking", lacking);
     suite.for_runtimes("hook_alone", hook_alone);
+    let block = suite.page("docs/guides/rootless.md").block("podman");
     suite.for_runtimes("rootless", rootless);
-    suite.test("page", page);
+    suite.test("rootless::page", move |bed| rootless_page(bed, block));
+    let blocks = suite.page("docs/engines/podman.md").blocks();
+    suite.test("page", move |bed| page(bed, &blocks));
     suite.run()
 }
 
@@ -220,25 +222,47 @@ fn hook_alone(bed: &Bed, runtime: Runtime) -> TestResult {
     Ok(())
 }
 
+/// A user without rights, who has the image too, and types what is in `/home/somebody/script`.
+const SOMEBODY: &str = r#"echo 'somebody:x:1001:1001::/home/somebody:/bin/sh' >> /etc/passwd
+    for file in /etc/subuid /etc/subgid; do echo 'somebody:200000:65536' >> $file; done
+    mkdir -p /home/somebody /run/user/1001; tar -C "$BED/own/root" -cf /home/somebody/image.tar .
+    chown 1001:1001 /home/somebody /run/user/1001
+    ln -s runtime-bridge "/usr/local/bin/procemu-$NAME"
+    somebody() {
+        setpriv --reuid 1001 --regid 1001 --clear-groups env HOME=/home/somebody XDG_RUNTIME_DIR=/run/user/1001 bash /home/somebody/script
+    }
+    cat > /home/somebody/script << 'SH'
+set -e; cd; podman() { command podman --storage-driver vfs "$@"; }
+podman import --quiet --change ENV=PATH=/bin image.tar busybox > /dev/null
+SH
+"#;
+
+/// The commands of the guide.
+fn rootless_page(bed: &Bed, block: Block) -> TestResult {
+    let blocks = [block];
+    let text = format!(
+        r#"{SOMEBODY}
+        printf '[keys]\n"kernel/mine" = {{ value = 7 }}\n' > /etc/procemu/mine.toml
+        echo 'tables = ["/etc/procemu/mine.toml"]' > /etc/procemu/bridge.toml
+        cat "$TYPED" >> /home/somebody/script; somebody"#
+    );
+    let typed = bed.file("typed", typed_blocks(&blocks))?;
+    let output = script(bed, CRUN, &text)?.env("TYPED", typed).succeed()?;
+    blocks_print(&blocks, &output)
+}
+
 /// By a user without rights, who has installed it for himself.
 fn rootless(bed: &Bed, runtime: Runtime) -> TestResult {
-    let text = r#"echo 'somebody:x:1001:1001::/home/somebody:/bin/sh' >> /etc/passwd
-        for file in /etc/subuid /etc/subgid; do echo 'somebody:200000:65536' >> $file; done
-        mkdir -p /home/somebody /run/user/1001; tar -C "$BED/own/root" -cf /home/somebody/image.tar .
-        chown 1001:1001 /home/somebody /run/user/1001
-        ln -s runtime-bridge "/usr/local/bin/procemu-$NAME"
-        cat > /home/somebody/script << 'SH'
-set -e; cd; podman() { command podman --storage-driver vfs "$@"; }
+    let text = r#"cat >> /home/somebody/script << 'SH'
 runtime-bridge install podman --runtime "$NAME" --config ~/.config/containers/containers.conf.d/procemu.conf > /dev/null
-podman import --quiet --change ENV=PATH=/bin image.tar busybox > /dev/null
 box() { podman run --rm --network none "$@" 2>&1 || true; }
 box busybox cat /proc/sys/fs/made_up
 box --runtime procemu busybox sh -c "$PRINT cat /proc/self/uid_map"
 runtime-bridge uninstall podman --config ~/.config/containers/containers.conf.d/procemu.conf > /dev/null
 ls .config/containers/containers.conf.d
 SH
-        setpriv --reuid 1001 --regid 1001 --clear-groups env HOME=/home/somebody XDG_RUNTIME_DIR=/run/user/1001 bash /home/somebody/script"#;
-    let output = script(bed, runtime, text)?.succeed()?;
+        somebody"#;
+    let output = script(bed, runtime, &format!("{SOMEBODY}\n{text}"))?.succeed()?;
     let bare = "cat: can't open '/proc/sys/fs/made_up': No such file or directory";
     let ids = format!(
         "{:>10} {:>10} {:>10}\n{:>10} {:>10} {:>10}",
@@ -248,7 +272,7 @@ SH
 }
 
 /// The commands of the page, on a machine without our table.
-fn page(bed: &Bed) -> TestResult {
-    let text = format!("rm -r /etc/procemu\n{}", typed_page(PAGE)?);
-    page_prints(PAGE, &script(bed, CRUN, &text)?.succeed()?)
+fn page(bed: &Bed, blocks: &[Block]) -> TestResult {
+    let text = format!("rm -r /etc/procemu\n{}", typed_blocks(blocks));
+    blocks_print(blocks, &script(bed, CRUN, &text)?.succeed()?)
 }

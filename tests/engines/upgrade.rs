@@ -8,14 +8,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use support::{
-    Bed, CONTAINERD_1_6, CONTAINERD_2_2, CONTAINERDS, Containerd, Suite, TestResult, equal, made_up_table,
-    runtime_bridge, section, steps,
+    Bed, Block, CONTAINERD_1_6, CONTAINERD_2_2, CONTAINERDS, Containerd, Suite, TestResult, equal,
+    made_up_table, runtime_bridge, section,
 };
-
-const PAGE: &str = include_str!("../../docs/engines.md");
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
+    let page = suite.page("docs/engines.md");
+    let blocks = [
+        ("UPGRADE", page.block("upgrade")),
+        ("WITHOUT", page.block("without")),
+    ];
     for containerd in CONTAINERDS {
         for (name, text, expected) in [
             (
@@ -42,12 +45,14 @@ fn main() -> ExitCode {
             ),
             ("rebooted", REBOOTED, &[("new", WORKS)]),
         ] {
+            let blocks = blocks.clone();
             suite.test(format!("{name}::containerd_{}", containerd.version), move |bed| {
-                upgrade(bed, containerd, text, expected)
+                upgrade(bed, containerd, &blocks, text, expected)
             });
         }
     }
     for (containerd, said) in [(CONTAINERD_1_6, VALUE), (CONTAINERD_2_2, UNKNOWN)] {
+        let blocks = blocks.clone();
         suite.test(
             format!("uninstalled::containerd_{}", containerd.version),
             move |bed| {
@@ -57,14 +62,15 @@ fn main() -> ExitCode {
                     ("handler", UNKNOWN),
                     ("new", ""),
                 ];
-                upgrade(bed, containerd, UNINSTALLED, &expected)
+                upgrade(bed, containerd, &blocks, UNINSTALLED, &expected)
             },
         );
     }
-    suite.test("containerd_upgraded", |bed| {
+    suite.test("containerd_upgraded", move |bed| {
         upgrade(
             bed,
             CONTAINERD_1_6,
+            &blocks,
             CONTAINERD_UPGRADED,
             &[
                 ("status", "for those that ask for it, --no-new-keyring"),
@@ -78,7 +84,13 @@ fn main() -> ExitCode {
 }
 
 /// Runs a script and compares what it says in its sections; of its pods nothing may be left.
-fn upgrade(bed: &Bed, containerd: Containerd, text: &str, expected: &[(&str, &str)]) -> TestResult {
+fn upgrade(
+    bed: &Bed,
+    containerd: Containerd,
+    blocks: &[(&str, Block)],
+    text: &str,
+    expected: &[(&str, &str)],
+) -> TestResult {
     let text = format!(
         "{}\n{text}\necho '== left'\nprint_left\n",
         include_str!("upgrade.sh")
@@ -87,11 +99,8 @@ fn upgrade(bed: &Bed, containerd: Containerd, text: &str, expected: &[(&str, &st
     // Another build is another file with other bytes, as far as running containers go.
     let mut other = fs::read(runtime_bridge()?)?;
     other.extend(b"another build");
-    for (name, step) in [("UPGRADE", "upgrade"), ("WITHOUT", "without")] {
-        let steps = steps(PAGE)?;
-        let found = steps.iter().find(|found| found.name == step);
-        let commands = found.map_or("false", |found| &found.commands);
-        script = script.env(name, bed.file(step, commands)?);
+    for (name, block) in blocks {
+        script = script.env(name, bed.file(&block.name, block.commands())?);
     }
     let script = script
         .env("TABLE", made_up_table(bed)?)

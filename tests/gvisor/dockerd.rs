@@ -5,7 +5,10 @@ mod support;
 
 use std::process::ExitCode;
 
-use support::{Bed, GVISOR_LACKING, RUNC_1_1, RUNC_1_5, Script, Suite, TestResult, equal, need, section};
+use support::{
+    Bed, Block, GVISOR_LACKING, RUNC_1_1, RUNC_1_5, Script, Suite, TestResult, blocks_print, equal, need,
+    section, typed_blocks,
+};
 
 const DOCKERD: &str = include_str!("dockerd.sh");
 
@@ -13,6 +16,9 @@ fn main() -> ExitCode {
     let mut suite = Suite::new();
     suite.test("bare", bare);
     suite.test("cured", cured);
+    let page_of = suite.page("docs/gvisor.md");
+    let blocks = ["cgroup-v1", "dockerd"].map(|name| page_of.block(name));
+    suite.test("page", move |bed| page(bed, &blocks));
     suite.run()
 }
 
@@ -103,4 +109,18 @@ fn cured(bed: &Bed) -> TestResult {
     equal("writable", (writable.first(), writable.len()), (Some(&"0"), 2))?;
     equal("writable if privileged", writable[1] == "0", false)?;
     equal("its log", section(&output, "log")?, Vec::<&str>::new())
+}
+
+/// The commands of the page, with programs and an image's files as it expects them.
+fn page(bed: &Bed, blocks: &[Block]) -> TestResult {
+    let text = format!(
+        r#"mkdir -p /run/page/bin; cd /run/page
+        ln -s "$RUNC" bin/runc; ln -s "$NSPREP" bin/nsprep; ln -s "$BRIDGE" bin/runtime-bridge
+        export PATH=$PWD/bin:$TREE/usr/sbin:$TREE/usr/bin:$PATH LD_LIBRARY_PATH; LD_LIBRARY_PATH=$(echo "$TREE"/usr/lib/*-linux-gnu)
+        unset DOCKER_HOST
+        mkdir -p root/bin; cp "$(PATH=$PATH:/usr/sbin:/sbin command -v busybox)" root/bin/; ln -s busybox root/bin/cat
+        {}"#,
+        typed_blocks(blocks)
+    );
+    blocks_print(blocks, &script(bed, &text)?.succeed()?)
 }

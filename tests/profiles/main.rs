@@ -9,24 +9,23 @@ mod place;
 
 use std::process::ExitCode;
 
-use support::{Bed, Suite, TestResult, need, page_prints, typed_page};
-
-const PAGE: &str = include_str!("../../docs/profiles.md");
+use support::{Bed, Block, Suite, TestResult, blocks_print, need, typed_blocks};
 
 fn main() -> ExitCode {
     let mut suite = Suite::new();
     needed::add(&mut suite);
     needless::add(&mut suite);
-    suite.test("page", page);
+    let blocks = suite.page("docs/profiles.md").blocks();
+    suite.test("page", move |bed| page(bed, &blocks));
     suite.run()
 }
 
 /// The commands of the page, typed.
-fn page(bed: &Bed) -> TestResult {
+fn page(bed: &Bed, blocks: &[Block]) -> TestResult {
     need::root()?;
     let text = format!(
         "mkdir bin; ln -s \"$NSPREP\" bin/nsprep; PATH=$BED/bin:$PATH\n{}",
-        typed_page(PAGE)?
+        typed_blocks(blocks)
     );
-    page_prints(PAGE, &bed.script(&text)?.succeed()?)
+    blocks_print(blocks, &bed.script(&text)?.succeed()?)
 }

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use libtest_mimic::{Arguments, Completion, Trial};
 
 use super::host::Host;
+use super::owed::{Owed, Page};
 use super::{Bed, RUNTIMES, Runtime, Stop, TestResult};
 
 /// The tests of one file.
 pub struct Suite {
     trials: Vec<Trial>,
     host: Arc<Host>,
+    owed: Owed,
 }
 
 impl Suite {
@@ -21,6 +23,7 @@ impl Suite {
         Suite {
             trials: Vec::new(),
             host: Arc::new(Host::observe()),
+            owed: Owed::default(),
         }
     }
 
@@ -60,8 +63,17 @@ impl Suite {
         }
     }
 
+    /// A page of the documentation of which this suite owes blocks.
+    pub fn page(&self, path: &str) -> Page {
+        self.owed.page(path)
+    }
+
     /// Runs what the command line selects.
-    pub fn run(self) -> ExitCode {
+    pub fn run(mut self) -> ExitCode {
+        if Owed::is_any() {
+            let settled = self.owed.settled();
+            self.test("blocks_of_pages", |_| settled);
+        }
         libtest_mimic::run(&Arguments::from_args(), self.trials).exit_code()
     }
 }
