@@ -1,4 +1,5 @@
-//! Where the kernel lacks the new mount API (or any one call of it), the classic one does the same.
+//! Where the kernel lacks the new mount API (or any one call of it), the classic one does the same; where it lacks another call that
+//! docs/kernel-features.md names, what that page says.
 
 mod support;
 
@@ -34,14 +35,34 @@ fn main() -> ExitCode {
         suite.test(format!("cured::attach::{name}"), move |bed| attach(bed, &calls));
     }
     suite.test("cured::attach::out_of_descriptors", out_of_descriptors);
+    for runtime in RUNTIMES {
+        for calls in ["openat2", "close_range", "statx"] {
+            suite.test(format!("cured::hook::{calls}::{}", runtime.name), move |bed| {
+                hook(bed, runtime, calls)
+            });
+        }
+        for calls in ["open_tree", "open_tree,fsopen"] {
+            suite.test(format!("cured::rewrite::{calls}::{}", runtime.name), move |bed| {
+                rewrite(bed, runtime, calls)
+            });
+        }
+    }
+    suite.for_runtimes("cured::wrapper::keyctl", keyctl);
+    suite.test("cured::pid::setns", setns);
+    suite.test("cured::sysfs::statx", sysfs);
     suite.run()
 }
 
 /// The command that runs another with these calls answering ENOSYS; what it did is in the file `trace`.
 fn without(calls: &str) -> TestResult<String> {
+    injected(calls, "error=ENOSYS")
+}
+
+/// The same with another answer.
+fn injected(calls: &str, answer: &str) -> TestResult<String> {
     let strace = need::command("strace")?;
     Ok(format!(
-        "{} -f -qq -o \"$BED/trace\" -e trace={calls} -e inject={calls}:error=ENOSYS",
+        "{} -f -qq -o \"$BED/trace\" -e trace={calls} -e inject={calls}:{answer}",
         strace.display()
     ))
 }
@@ -148,4 +169,70 @@ fn out_of_descriptors(bed: &Bed) -> TestResult {
         script.env("TABLE", made_up_table(bed)?).succeed()?,
         String::new(),
     )
+}
+
+/// The wrapper's look at what a new procfs shows: by another way, or in the `/proc` around it. What it makes of the bundle is the same.
+fn rewrite(bed: &Bed, runtime: Runtime, calls: &str) -> TestResult {
+    for name in ["b", "other"] {
+        Bundle::new(bed, name, "true")?
+            .own_namespace("network")
+            .sysctl("net.ipv4.made_up_too", "5")
+            .sysctl("net.ipv4.ip_unprivileged_port_start", "7")
+            .write()?;
+    }
+    let text = format!(
+        r#""$BRIDGE" rewrite --runtime "$RUNTIME" --config "$CONFIG" other > said
+        {} "$BRIDGE" rewrite --runtime "$RUNTIME" --config "$CONFIG" b | diff said -
+        grep -q INJECTED trace
+        sed "s|other|b|g" other/config.json | diff - b/config.json; grep -c createContainer b/config.json"#,
+        without(calls)?
+    );
+    let config = bed.config(&made_up_table(bed)?)?;
+    let script = bed.runtime_script(&runtime, &text)?.env("CONFIG", config);
+    equal("hooks", script.succeed()?, "1")
+}
+
+/// A kernel without keyrings refuses none: the runtime is told nothing of them, and goes on without.
+fn keyctl(bed: &Bed, runtime: Runtime) -> TestResult {
+    Bundle::new(bed, "b", "cat /proc/sys/kernel/made_up_key")?.write()?;
+    let strace = without("keyctl")?.replace("trace=keyctl", "trace=keyctl,execve");
+    let text = format!(
+        r#"{strace} "$BRIDGE" runtime --exec "$RUNTIME" --config "$CONFIG" -- --root "$BED/state" run --bundle b "$ID"
+        grep -q INJECTED trace; grep -c -e '--no-new-keyring' trace || true"#
+    );
+    let table = bed.table("t.toml", &[("kernel/made_up_key", "{ value = 7 }")])?;
+    let script = bed
+        .runtime_script(&runtime, &text)?
+        .env("CONFIG", bed.config(&table)?);
+    equal("value, and flags", script.succeed()?, "7\n0")
+}
+
+/// Of all namespaces at once, only the first try is refused: each by its file.
+fn setns(bed: &Bed) -> TestResult {
+    need::root()?;
+    let text = format!(
+        r#"unshare --mount --net --ipc --uts --pid --fork --mount-proc --kill-child sleep 1000 &
+        until pid=$(pgrep --parent $! sleep) && nsenter --target "$pid" --mount --pid test -e /proc/1/comm; do sleep 0.02; done
+        {} "$NSPREP" attach --table "$TABLE" --pid "$pid" > /dev/null
+        grep -q INJECTED trace
+        nsenter --target "$pid" --mount --net --pid sh -c '{}'
+        "$NSPREP" detach --pid "$pid" > /dev/null; kill $!"#,
+        injected("setns", "error=EINVAL:when=1")?,
+        print_made_up()
+    );
+    let output = bed.script(&text)?.env("TABLE", made_up_table(bed)?).succeed()?;
+    equal("values", output, made_up_values())
+}
+
+/// Which mount below `/sys` a key is put on is told by mountinfo then.
+fn sysfs(bed: &Bed) -> TestResult {
+    need::root()?;
+    let table = bed.table("t.toml", &[("/sys/kernel/made_up", "{ value = 7 }")])?;
+    let text = format!(
+        r#"cat /proc/self/mountinfo > before
+        {} "$NSPREP" exec --table "$TABLE" -- cat /sys/kernel/made_up
+        grep -q INJECTED trace; diff before /proc/self/mountinfo"#,
+        without("statx")?
+    );
+    equal("value", bed.script(&text)?.env("TABLE", table).succeed()?, "7")
 }

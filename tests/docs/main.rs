@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod features;
 mod guides;
 mod install;
 mod links;
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
     let mut suite = Suite::new();
     pages::add(&mut suite);
     links::add(&mut suite);
+    features::add(&mut suite);
     readme::add(&mut suite);
     guides::add(&mut suite);
     install::add(&mut suite);
