@@ -1,7 +1,7 @@
 //! README.md, and the pages about the two programs.
 
 use crate::place::{bundle, script};
-use crate::support::{Bed, Block, CHECKOUT, RUNC_1_1, Suite, TestResult, blocks_print, equal, typed_blocks};
+use crate::support::{Bed, Block, CHECKOUT, RUNC_1_1, Suite, TestResult, blocks_print, equal, need, typed_blocks};
 
 pub fn add(suite: &mut Suite) {
     let page = suite.page("README.md");
@@ -39,6 +39,7 @@ fn installed(bed: &Bed, install: Block) -> TestResult {
 
 /// Each command does what is said beside it.
 fn readme(bed: &Bed, blocks: &[Block]) -> TestResult {
+    need::file("/usr/sbin/runc")?;
     bundle(bed, "cat /proc/sys/kernel/cap_last_cap")?;
     let text = format!("nsprep profiles container > mine.toml\n{}", typed_blocks(blocks));
     let output = script(bed, &text)?.succeed()?;
