@@ -7,13 +7,17 @@ use std::path::{Path, PathBuf};
 use procemu::Table;
 use runtime_bridge::config::Config;
 
-use crate::support::{Block, CHECKOUT, RUN_BY, Suite, TestResult, blocks, equal, fail, need, parsed, run_by};
+use crate::support::{
+    Bed, Block, CHECKOUT, RUN_BY, Suite, TestResult, blocks, blocks_print, equal, fail, need, parsed, run_by,
+    typed_blocks,
+};
 
 pub fn add(suite: &mut Suite) {
     suite.test("blocks::are_run", |_| are_run());
     suite.test("blocks::suites", |_| suites());
     suite.test("blocks::files", |_| files());
     suite.test("blocks::read", |_| read());
+    suite.test("blocks::printed", printed);
     for (page, block) in not_run().unwrap_or_default() {
         let reason = format!("{page}:{}: {}", block.line, block.not_run.unwrap_or_default());
         suite.test(format!("not_run::{page}::{}", block.name), |_| need::skip(reason));
@@ -165,4 +169,22 @@ fn read() -> TestResult {
     let nobody = wrong("nobody.md", &blocks[5], &mut BTreeSet::new());
     equal("run by nobody", nobody.is_some(), true)?;
     equal("no end", parsed("```sh one\ntrue\n").is_err(), true)
+}
+
+/// What a block prints is compared with what stands below it, and `...` is what is left out.
+fn printed(bed: &Bed) -> TestResult {
+    need::root()?;
+    let page = "```console one\n# seq 3\n1\n...\n# ls /none\n...No such file...\n# x=5; echo a $x b\na ... b\n```\n```sh two\necho $x\n```\n\
+        ```text\n5\n```\n```toml t.toml\na\n```\n```sh three\ncat t.toml\n```\n```text\na\n```\n";
+    let output = bed.script(&typed_blocks(&parsed(page)?))?.succeed()?;
+    blocks_print(&parsed(page)?, &output)?;
+    for (right, wrong) in [
+        ("\n1\n...", "\n1\n2"),
+        ("a ... b", "a ... c"),
+        ("```text\n5", "```text\n"),
+    ] {
+        let page = page.replacen(right, wrong, 1);
+        equal(wrong, blocks_print(&parsed(&page)?, &output).is_err(), true)?;
+    }
+    Ok(())
 }

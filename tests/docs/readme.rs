@@ -1,16 +1,29 @@
 //! README.md, and the pages about the two programs.
 
 use crate::place::{bundle, script};
-use crate::support::{Bed, Block, CHECKOUT, RUNC_1_1, Suite, TestResult, blocks_print, equal, need, typed_blocks};
+use crate::support::{
+    Bed, Block, CHECKOUT, CRUN, RUNC_1_1, Suite, TestResult, blocks_print, equal, need, typed_blocks,
+};
 
 pub fn add(suite: &mut Suite) {
     let page = suite.page("README.md");
+    let demo = page.block("demo");
+    suite.test("readme::demo", move |bed| shown(bed, demo));
     let install = page.block("install");
     suite.test("readme::install", move |bed| installed(bed, install));
     let blocks = page.blocks();
     suite.test("readme::page", move |bed| readme(bed, &blocks));
     let blocks = suite.page("docs/nsprep.md").blocks();
     suite.test("nsprep::page", move |bed| nsprep(bed, &blocks));
+}
+
+/// In a checkout, by crun as the page has it.
+fn shown(bed: &Bed, demo: Block) -> TestResult {
+    CRUN.path()?;
+    need::command("make")?;
+    let blocks = [demo];
+    let text = format!("cd \"$CHECKOUT\"\n{}", typed_blocks(&blocks));
+    blocks_print(&blocks, &bed.script(&text)?.env("CHECKOUT", CHECKOUT).succeed()?)
 }
 
 /// The programs are built as the page says, if with less care, and are what they should be.
