@@ -72,7 +72,8 @@ fn links(page: &str) -> Vec<&str> {
     links
 }
 
-fn prose(page: &str) -> Vec<&str> {
+/// The lines of a page that are in no block.
+pub fn prose(page: &str) -> Vec<&str> {
     let mut inside = false;
     let is_prose = |line: &&str| {
         let fence = line.trim_start().starts_with("```");

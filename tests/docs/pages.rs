@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use procemu::Table;
 use runtime_bridge::config::Config;
 
+use crate::links::prose;
 use crate::support::{
     Bed, Block, CHECKOUT, RUN_BY, Suite, TestResult, blocks, blocks_print, equal, fail, need, parsed, run_by,
     typed_blocks,
@@ -77,9 +78,29 @@ fn wrong(page: &str, block: &Block, names: &mut BTreeSet<String>) -> Option<&'st
     }
 }
 
+/// Lines that Markdown takes for the beginning of a block, though no ``` is there: nobody could say who runs it.
+fn unfenced(page: &str) -> Vec<&str> {
+    let lines = prose(page);
+    let before = std::iter::once("").chain(lines.iter().copied());
+    let begins = |line: &str, before: &str| {
+        line.starts_with("~~~") || before.is_empty() && (line.starts_with('\t') || line.starts_with("    "))
+    };
+    let pairs = lines.iter().copied().zip(before);
+    pairs
+        .filter(|(line, before)| begins(line, before))
+        .map(|(line, _)| line)
+        .collect()
+}
+
 fn are_run() -> TestResult {
     let mut problems = Vec::new();
     for page in pages()? {
+        let text = fs::read_to_string(Path::new(CHECKOUT).join(&page))?;
+        problems.extend(
+            unfenced(&text)
+                .into_iter()
+                .map(|line| format!("{page}: a block without ```: {line}")),
+        );
         let mut names = BTreeSet::new();
         for block in blocks(&page)? {
             if let Some(wrong) = wrong(&page, &block, &mut names) {
@@ -168,6 +189,8 @@ fn read() -> TestResult {
     equal("wrong", found, vec![false, false, true, true, true, false])?;
     let nobody = wrong("nobody.md", &blocks[5], &mut BTreeSet::new());
     equal("run by nobody", nobody.is_some(), true)?;
+    let page = "text\n    text\n```text\n\n    a\n```\n~~~\n\n    # b\n    c\n";
+    equal("unfenced", unfenced(page), vec!["~~~", "    # b"])?;
     equal("no end", parsed("```sh one\ntrue\n").is_err(), true)
 }
 
