@@ -9,6 +9,7 @@ use crate::support::{CHECKOUT, Suite, TestResult, equal, fail};
 
 pub fn add(suite: &mut Suite) {
     suite.test("links::lead_somewhere", |_| lead_somewhere());
+    suite.test("links::index", |_| index());
     suite.test("links::read", |_| read());
 }
 
@@ -41,6 +42,25 @@ fn lead_somewhere() -> TestResult {
         true => Ok(()),
         false => fail(broken.join("\n")),
     }
+}
+
+/// The index leads to each page of its folder, or to the folder that the page is in.
+fn index() -> TestResult {
+    let index = "docs/README.md";
+    let text = fs::read_to_string(Path::new(CHECKOUT).join(index))?;
+    let files = links(&text)
+        .into_iter()
+        .map(|link| link.split('#').next().unwrap_or_default());
+    let named: Vec<_> = files
+        .map(|file| resolved(&Path::new(index).with_file_name(file)))
+        .collect();
+    let is_named = |page: &str| named.iter().any(|named| Path::new(page).starts_with(named));
+    let all = pages()?;
+    let missing: Vec<_> = all
+        .iter()
+        .filter(|page| page.starts_with("docs/") && *page != index && !is_named(page))
+        .collect();
+    equal("pages that the index lacks", missing, Vec::<&String>::new())
 }
 
 /// Without `..`, as a browser has it: never through the file system.
