@@ -27,7 +27,7 @@ use procemu::{errno_text, wait_for_children};
 
 use crate::exec::become_command;
 use crate::exit::{Exit, Failure};
-use crate::output::print_json;
+use crate::output::{print_json, show};
 use finding::Finding;
 use report::{Diagnosis, Explained, VERSION};
 use traps::Facts;
@@ -264,15 +264,4 @@ fn standard_input() -> Result<String, Failure> {
     let read = io::stdin().lock().take(MAX_TEXT).read_to_end(&mut bytes);
     read.map_err(|error| Failure::usage(format!("standard input: {}", errno_text(&error))))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// Writes to standard output, in colour where that is a terminal and NO_COLOR does not forbid it.
-fn show(text: &str) -> Result<(), Failure> {
-    match anstream::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure {
-            exit: Exit::Failed,
-            line: format!("write to standard output: {}", errno_text(&error)),
-        }),
-        _ => Ok(()),
-    }
 }

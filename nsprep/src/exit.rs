@@ -11,7 +11,7 @@ use procemu::ErrorKind;
 pub enum Exit {
     /// All done.
     Done = 0,
-    /// `verify` found differences, `doctor` something to cure.
+    /// `verify` or `plan --diff` found differences, `doctor` something to cure.
     Differs = 1,
     /// The command line, a table, a bundle or a path is wrong; nothing was tried.
     Usage = 2,

@@ -2,14 +2,18 @@
 
 use std::fmt::Write;
 
-use clap::Args;
-use procemu::{Attached, Check, Filesystem, Options, Roots, Step, Table};
+use clap::{Args, ValueEnum};
+use procemu::{Attached, Check, Filesystem, Options, Roots, Table};
 use serde_json::{Value, json};
 
+use crate::diff::{self, Diff};
 use crate::exit::{Exit, Failure};
-use crate::output::{print, print_json};
+use crate::output::{print, print_json, show};
 use crate::place::{Kind, Place, PlaceArgs, Prepared};
+use crate::plan_tree;
+use crate::shown::{access, in_one_line};
 use crate::tables::Tables;
+use crate::tap;
 
 /// Options of the commands that compare a table with a place.
 #[derive(Args, Debug)]
@@ -21,6 +25,37 @@ pub struct TableInPlace {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Options of `plan`.
+#[derive(Args, Debug)]
+pub struct Plan {
+    #[command(flatten)]
+    with: TableInPlace,
+    /// Compare what a reader there sees now with what it would see, key by key; ends with 1 if there are differences
+    #[arg(long)]
+    diff: bool,
+    /// Show each original that is passed through; with --diff, each key that stays as it is
+    #[arg(long, conflicts_with = "json")]
+    all: bool,
+}
+
+/// Options of `verify`.
+#[derive(Args, Debug)]
+pub struct Verify {
+    #[command(flatten)]
+    with: TableInPlace,
+    /// Print in this format; tap is the Test Anything Protocol, for prove(1) and CI systems [default: text]
+    #[arg(long, value_enum, conflicts_with = "json")]
+    format: Option<Format>,
+}
+
+/// How `verify` prints.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Tap,
 }
 
 /// Options of `detach`.
@@ -86,34 +121,77 @@ impl TableInPlace {
         })
     }
 
+    /// What is to be done, and what is there.
+    fn look(
+        &self,
+        place: &Place,
+        table: &mut Table,
+        host: &Roots,
+    ) -> Result<(Prepared, Vec<Check>), Failure> {
+        let prepared = place.prepare(table, host)?;
+        let checks = place.roots.verify(table, Some(host), place.writes())?;
+        Ok((prepared, checks))
+    }
+}
+
+impl Plan {
     /// `nsprep plan`.
-    pub fn plan(&self) -> Result<Exit, Failure> {
-        self.with(|place, mut table, host| {
-            let prepared = place.prepare(&mut table, host)?;
-            if self.json {
-                print_json(&json_of(&prepared))?;
-            } else {
-                let text = shown(&prepared, Filesystem::Proc) + &shown(&prepared, Filesystem::Sys);
-                print(if text.is_empty() {
-                    "nothing to do: no key of the table is lacking\n"
-                } else {
-                    &text
-                })?;
+    pub fn run(&self) -> Result<Exit, Failure> {
+        self.with.with(|place, mut table, host| {
+            if self.with.json && !self.diff {
+                let prepared = place.prepare(&mut table, host)?;
+                return print_json(&json_of(&prepared)).map(|()| Exit::Done);
             }
+            let (prepared, checks) = self.with.look(place, &mut table, host)?;
+            if self.diff {
+                return self.differences(&diff::diff(place, &prepared, &checks)?, &prepared);
+            }
+            if prepared.plans.is_empty() {
+                print("nothing to do: no key of the table is lacking\n")?;
+                return Ok(Exit::Done);
+            }
+            let tree = plan_tree::tree(&prepared, &place.roots, &checks);
+            let others = checks.len() - prepared.plans.emulated().count();
+            let summary = plan_tree::summary(&tree, others);
+            show(&format!("{}\n{summary}\n", plan_tree::text(&tree, self.all)))?;
             Ok(Exit::Done)
         })
     }
 
+    fn differences(&self, diff: &Diff, prepared: &Prepared) -> Result<Exit, Failure> {
+        let place = self.with.place.shown();
+        if self.with.json {
+            let mut json = json_of(prepared);
+            json["against"] = place.into();
+            json["layers"] = json!(diff.layers);
+            json["changes"] = json!(diff.changes);
+            print_json(&json)?;
+        } else {
+            show(&diff.text(&place, self.all))?;
+        }
+        Ok(if diff.is_empty() {
+            Exit::Done
+        } else {
+            Exit::Differs
+        })
+    }
+}
+
+impl Verify {
     /// `nsprep verify`.
-    pub fn verify(&self) -> Result<Exit, Failure> {
-        self.with(|place, mut table, host| {
+    pub fn run(&self) -> Result<Exit, Failure> {
+        self.with.with(|place, mut table, host| {
             table.apply_sysctls(&Default::default());
             let checks = place.roots.verify(&table, Some(host), place.writes())?;
             let differs = checks.iter().any(|check| check.problem.is_some());
-            if self.json {
-                print_json(&checks)?;
+            match self.format.unwrap_or(if self.with.json {
+                Format::Json
             } else {
-                print(&listed(&checks))?;
+                Format::Text
+            }) {
+                Format::Json => print_json(&checks)?,
+                Format::Text => print(&listed(&checks))?,
+                Format::Tap => print(&tap::tap(&checks))?,
             }
             Ok(if differs { Exit::Differs } else { Exit::Done })
         })
@@ -162,59 +240,6 @@ fn json_of(prepared: &Prepared) -> Value {
     json
 }
 
-/// A plan for people: each overmount with what it adds, then each replacement.
-fn shown(prepared: &Prepared, filesystem: Filesystem) -> String {
-    let root = filesystem.mountpoint();
-    let (plan, snapshot) = (prepared.plans.get(filesystem), prepared.snapshots.get(filesystem));
-    let mut text = String::new();
-    let value = |path: &str| snapshot.value(path).map(in_one_line).unwrap_or_default();
-    let mode = |writable: &bool| if *writable { "rw" } else { "ro" };
-    for (at, step) in plan.steps.iter().enumerate() {
-        // Writing to a String does not fail.
-        let _ = match step {
-            Step::Overmount { folder } => {
-                let rest = plan.steps[at + 1..].iter();
-                let own = rest.take_while(|s| !matches!(s, Step::Overmount { .. } | Step::Replace { .. }));
-                let originals = own
-                    .filter(|s| matches!(s, Step::Pass { .. } | Step::Link { .. }))
-                    .count();
-                writeln!(
-                    text,
-                    "overmount {root}/{folder} ({originals} originals passed through)"
-                )
-            }
-            Step::Emulate { key, writable } => {
-                writeln!(
-                    text,
-                    "  add     {key} = {} ({})",
-                    value(key.path()),
-                    mode(writable)
-                )
-            }
-            Step::Replace { key, writable } => {
-                writeln!(
-                    text,
-                    "replace   {key} = {} ({})",
-                    value(key.path()),
-                    mode(writable)
-                )
-            }
-            Step::Folder { .. } | Step::Underlay { .. } | Step::Pass { .. } | Step::Link { .. } => Ok(()),
-        };
-    }
-    text
-}
-
-/// A value for people: its first line, with dots where there are more.
-fn in_one_line(value: &str) -> String {
-    let mut lines = value.lines();
-    let first = lines.next().unwrap_or_default().replace('\t', " ");
-    match lines.next() {
-        Some(_) => first + " ...",
-        None => first,
-    }
-}
-
 fn listed(checks: &[Check]) -> String {
     let mut text = String::new();
     for check in checks {
@@ -225,12 +250,8 @@ fn listed(checks: &[Check]) -> String {
             problem,
             ..
         } = check;
-        let origin = serde_json::to_value(check.origin).ok();
-        let origin = origin
-            .as_ref()
-            .and_then(|origin| origin.as_str())
-            .unwrap_or_default();
-        let access = if *writable { "rw" } else { "ro" };
+        let origin = diff::origin(check.origin);
+        let access = access(*writable);
         let value = in_one_line(value.as_deref().unwrap_or_default());
         let _ = match problem {
             None => writeln!(text, "ok      {key} = {value} ({origin}, {access})"),

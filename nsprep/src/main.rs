@@ -2,6 +2,7 @@
 
 mod bundle;
 mod capture;
+mod diff;
 mod doctor;
 mod exec;
 mod exit;
@@ -10,8 +11,11 @@ mod ns;
 mod output;
 mod pins;
 mod place;
+mod plan_tree;
 mod profiles;
+mod shown;
 mod tables;
+mod tap;
 
 use clap::{Parser, Subcommand};
 
@@ -27,7 +31,7 @@ struct Cli {
 
 const EXIT_CODES: &str = "Exit codes:
   0    done
-  1    verify found differences; doctor found something, or does not know the text
+  1    verify or plan --diff found differences; doctor found something, or does not know the text
   2    the command line, a table, a bundle or a path is wrong; nothing was tried
   3    the place or the process's privileges do not allow it; nothing was changed
   4    a step failed; what had been done was undone
@@ -37,7 +41,7 @@ const EXIT_CODES: &str = "Exit codes:
 #[derive(Subcommand, Debug)]
 enum Commands {
     /// Show what would be attached
-    Plan(layers::TableInPlace),
+    Plan(layers::Plan),
     /// Run CMD in a private mount namespace with the keys that it lacks
     Exec(exec::Exec),
     /// List or forget the namespaces that `exec --ns` made
@@ -47,7 +51,7 @@ enum Commands {
     /// Take off what was attached
     Detach(layers::Detach),
     /// Compare every key of the table with what a reader sees
-    Verify(layers::TableInPlace),
+    Verify(layers::Verify),
     /// Make a bundle self-sufficient for a plain `runc run`: hook and rewrite in its config.json
     Bundle(bundle::Bundle),
     /// Say what programs and containers will miss here and how to cure it, explain an error, or watch CMD
@@ -66,12 +70,12 @@ fn main() -> Exit {
         Err(error) => return wrong(&error),
     };
     let outcome = match &cli.command {
-        Commands::Plan(args) => args.plan(),
+        Commands::Plan(args) => args.run(),
         Commands::Exec(args) => args.run(),
         Commands::Ns(args) => args.run(),
         Commands::Attach(args) => args.attach(),
         Commands::Detach(args) => args.run(),
-        Commands::Verify(args) => args.verify(),
+        Commands::Verify(args) => args.run(),
         Commands::Bundle(args) => args.run(),
         Commands::Doctor(args) => args.run(),
         Commands::Capture(args) => args.run(),

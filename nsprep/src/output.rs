@@ -9,7 +9,15 @@ use crate::exit::{Exit, Failure};
 
 /// Writes `text` to standard output. A reader that has gone away is no failure.
 pub fn print(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
+    write(io::stdout().lock(), text)
+}
+
+/// The same in colour where that is a terminal and NO_COLOR does not forbid it.
+pub fn show(text: &str) -> Result<(), Failure> {
+    write(anstream::stdout().lock(), text)
+}
+
+fn write(mut out: impl Write, text: &str) -> Result<(), Failure> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure {
             exit: Exit::Failed,

@@ -65,10 +65,27 @@ impl PlaceArgs {
         Ok(())
     }
 
+    /// In words.
+    pub fn shown(&self) -> String {
+        match (&self.rootfs, self.pid) {
+            (Some(rootfs), _) => format!("rootfs {}", rootfs.display()),
+            (None, Some(pid)) => format!("pid {pid}"),
+            (None, None) => "here".to_owned(),
+        }
+    }
+
     /// Does `work` there. All files that it needs must have been read before.
     pub fn enter(&self, work: impl FnOnce(&Place) -> Result<Exit, Failure>) -> Result<Exit, Failure> {
+        let code = self.within(|place| {
+            let exit = place.and_then(|place| work(&place)).unwrap_or_else(crate::fail);
+            vec![exit as u8]
+        })?;
+        Ok(Exit::from_code(code.first().copied().unwrap_or_default()))
+    }
+
+    fn within(&self, work: impl FnOnce(Result<Place, Failure>) -> Vec<u8>) -> Result<Vec<u8>, Failure> {
         match (&self.rootfs, self.pid) {
-            (None, None) => work(&Place::here()?),
+            (None, None) => Ok(work(Place::here())),
             (Some(rootfs), _) => {
                 let folder = OpenOptions::new()
                     .read(true)
@@ -78,24 +95,17 @@ impl PlaceArgs {
                     Failure::usage(format!("rootfs {}: {}", rootfs.display(), errno_text(&e)))
                 })?;
                 let roots = Roots::beneath(folder, rootfs);
-                work(&Place::checked(roots, Kind::Unfinished)?)
+                Ok(work(Place::checked(roots, Kind::Unfinished)))
             }
             (None, Some(pid)) => {
                 let target = Target::open(pid)?;
                 target.join()?;
                 // A joined pid namespace holds for children only.
-                let answer = ask_child(|| {
-                    let place = Place::checked(Roots::open(), Kind::Container);
-                    let exit = place.and_then(|place| work(&place)).unwrap_or_else(crate::fail);
-                    vec![exit as u8]
-                });
-                match answer {
-                    Ok(code) => Ok(Exit::from_code(code.first().copied().unwrap_or_default())),
-                    Err(error) => Err(Failure {
-                        exit: Exit::Failed,
-                        line: format!("in pid {pid}'s namespaces: {error}"),
-                    }),
-                }
+                let answer = ask_child(|| work(Place::checked(Roots::open(), Kind::Container)));
+                answer.map_err(|error| Failure {
+                    exit: Exit::Failed,
+                    line: format!("in pid {pid}'s namespaces: {error}"),
+                })
             }
         }
     }

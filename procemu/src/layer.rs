@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use crate::cut_off::cut_off;
 use crate::error::{Error, Result};
+use crate::key::SysctlKey;
 use crate::mount::{self, remount_read_only, take_off};
 use crate::mountinfo::{self, Mount, Parents};
 use crate::root::Root;
@@ -30,6 +33,25 @@ pub struct Layer {
 pub fn layers(root: &Root) -> Result<Vec<Layer>> {
     let mounts = mountinfo::read()?;
     Ok(group(&mounts, &root.mountpoint_in(&mounts)?))
+}
+
+/// Which layer gives a reader each of `keys`; those that are the kernel's own, or of somebody else's mount, have none.
+///
+/// # Errors
+/// `System` where mountinfo cannot be read.
+pub(crate) fn givers<'a>(
+    root: &Root,
+    keys: impl IntoIterator<Item = &'a SysctlKey>,
+) -> Result<BTreeMap<SysctlKey, String>> {
+    let mounts = mountinfo::read()?;
+    let by_id: BTreeMap<u64, u64> = mounts.iter().filter_map(|m| Some((m.id, m.layer()?))).collect();
+    let giver = |key: &SysctlKey| {
+        // What cannot be opened is nobody's.
+        let file = root.open_file(key.path(), OFlags::PATH).ok()?;
+        let number = by_id.get(&mount::id_anywhere(&file).ok()?)?;
+        Some((key.clone(), format!("{PREFIX}{number}")))
+    };
+    Ok(keys.into_iter().filter_map(giver).collect())
 }
 
 /// The name for the next layer over what is mounted at `points`, given all mounts.

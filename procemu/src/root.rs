@@ -217,6 +217,17 @@ impl Root {
         }
     }
 
+    /// The names in the folder `path`, sorted.
+    ///
+    /// # Errors
+    /// The errno with which it cannot be listed.
+    pub fn names(&self, path: &str) -> io::Result<Vec<String>> {
+        let entries = list(self.folder(path)?.as_fd())?;
+        let mut names: Vec<String> = entries.into_iter().map(|(name, _)| name).collect();
+        names.sort();
+        Ok(names)
+    }
+
     /// Walks down `path` and the links on it; `None` is the root. No link is followed by the kernel, which would take the
     /// process's root for the place of an absolute one.
     fn resolve(&self, path: &str, follows_last: bool) -> io::Result<Option<OwnedFd>> {

@@ -1,5 +1,6 @@
 //! procfs and sysfs of one place together: what a table asks for is done in both, or in none.
 
+use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -270,6 +271,20 @@ impl Roots {
         names.sort_by_key(|name| number(name));
         names.dedup();
         Ok(names)
+    }
+
+    /// Which layer gives a reader each of `keys`; those that are the kernel's own, or of somebody else's mount, have none.
+    ///
+    /// # Errors
+    /// As [`layers`].
+    pub fn givers(&self, keys: &[&SysctlKey]) -> Result<BTreeMap<SysctlKey, String>> {
+        let mut givers = BTreeMap::new();
+        for root in self.iter() {
+            let own = keys.iter().copied();
+            let own = own.filter(|key| key.filesystem() == root.filesystem());
+            givers.extend(layer::givers(root, own)?);
+        }
+        Ok(givers)
     }
 
     /// Takes the layer of that name off, as [`detach`](crate::detach) does.

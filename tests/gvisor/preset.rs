@@ -264,13 +264,13 @@ fn read_only_cgroups(bed: &Bed) -> TestResult {
 
 /// Found by looking, whatever the kernel is called.
 fn linux_zero(bed: &Bed) -> TestResult {
-    let text = r#""$NSPREP" plan --preset gvisor | sed 's/ =.*//'; "$NSPREP" attach --preset gvisor
+    let text = r#""$NSPREP" plan --preset gvisor --json | jq -r '.plan.steps[] | .step + " " + .key'; "$NSPREP" attach --preset gvisor
         "$NSPREP" verify --preset gvisor | sed -n 's|^ok *./proc/stat = .* .\(.*\), ro.$|\1|p' 
         read -r name user nice system idle rest < /proc/stat; test "$idle" -gt 0; echo "$name $user"
         "$NSPREP" detach > /dev/null; head -n 1 /proc/stat"#;
     let script = bed.script(&format!("{ZERO_STAT}{text}"))?;
     let said =
-        "replace   /proc/stat\nprocemu:1: attached /proc/stat\nemulated\ncpu 0\ncpu  0 0 0 0 0 0 0 0 0 0";
+        "replace /proc/stat\nprocemu:1: attached /proc/stat\nemulated\ncpu 0\ncpu  0 0 0 0 0 0 0 0 0 0";
     equal("said", script.succeed()?, said)
 }
 
