@@ -56,10 +56,10 @@ e2e-engines:
 	scripts/setup.sh test engines
 	scripts/test.sh --features procemu-tests/engines $(patsubst tests/engines/%.rs,--test engines_%,$(wildcard tests/engines/*.rs))
 
-# The profiles of large programs, Chromium's and podman's: docs/profiles.md.
+# The profiles of large programs, Chromium's and podman's: docs/profiles.md; and what a browser makes of a report: docs/output.md.
 e2e-profiles:
 	scripts/setup.sh test profiles
-	scripts/test.sh --features procemu-tests/profiles --test profiles_large
+	scripts/test.sh --features procemu-tests/profiles --test profiles_large --test report_page
 
 lint:
 	scripts/setup.sh lint

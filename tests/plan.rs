@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 use support::{
-    Bed, MADE_UP_WRITABLE, Suite, TestResult, equal, fail, made_up_table, need, same_lines, section,
+    Bed, Block, MADE_UP_WRITABLE, Suite, TestResult, blocks_print, equal, fail, made_up_table, need,
+    same_lines, section, typed_blocks,
 };
 
 /// A table that adds, replaces and keeps.
@@ -32,7 +33,24 @@ fn main() -> ExitCode {
     suite.test("diff::pid", diff_pid);
     suite.test("diff::stacked", diff_stacked);
     suite.test("diff::hostile", diff_hostile);
+    let blocks = suite.page("docs/output.md").blocks();
+    suite.test("page", move |bed| page(bed, &blocks));
     suite.run()
+}
+
+/// The commands of the page, typed in a network namespace of its own where `/proc` lacks the key and has a Linux's usual value of
+/// the other.
+fn page(bed: &Bed, blocks: &[Block]) -> TestResult {
+    need::root()?;
+    need::command("prove")?;
+    let text = format!(
+        "mkdir bin; ln -s \"$NSPREP\" bin/nsprep; PATH=$BED/bin:$PATH\ndeprive /proc kernel/cap_last_cap\n\
+         echo 65530 > max_map_count; mount --bind max_map_count /proc/sys/vm/max_map_count\n{}",
+        typed_blocks(blocks)
+    );
+    blocks_print(blocks, &bed.script(&text)?.succeed()?)?;
+    let page = std::fs::read_to_string(bed.path("report.html"))?;
+    equal("a page", page.contains("<td>procemu:1</td>"), true)
 }
 
 /// Lines without their branches.

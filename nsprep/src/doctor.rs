@@ -3,16 +3,16 @@
 mod consumers;
 mod errno;
 mod explain;
-mod finding;
-mod keys;
+pub mod finding;
+pub mod keys;
 mod known;
 mod lacking;
 mod look;
-mod programs;
+pub mod programs;
 mod propose;
-mod report;
+pub mod report;
 mod subjects;
-mod surroundings;
+pub mod surroundings;
 mod traps;
 mod wanted;
 mod watch;
@@ -199,16 +199,21 @@ impl Doctor {
 }
 
 /// All that a look at this place gives.
-struct Found {
-    place: surroundings::Surroundings,
+pub struct Found {
+    /// What this place is.
+    pub place: surroundings::Surroundings,
     subjects: Vec<subjects::Subject>,
-    programs: Vec<programs::Program>,
-    profiles: Vec<keys::ProfileState>,
-    findings: Vec<Finding>,
+    /// The runtimes and engines on PATH.
+    pub programs: Vec<programs::Program>,
+    /// Every profile.
+    pub profiles: Vec<keys::ProfileState>,
+    /// What goes wrong, the worst first.
+    pub findings: Vec<Finding>,
 }
 
 impl Found {
-    fn look(named: &[String]) -> Result<Self, Failure> {
+    /// Looks, for the programs that are named, or for all that are here.
+    pub fn look(named: &[String]) -> Result<Self, Failure> {
         // Much is asked of children, whose ends a caller that ignores them would not let this process see.
         wait_for_children();
         let programs = programs::found();

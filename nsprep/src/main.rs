@@ -13,6 +13,7 @@ mod pins;
 mod place;
 mod plan_tree;
 mod profiles;
+mod report;
 mod shown;
 mod tables;
 mod tap;
@@ -56,6 +57,8 @@ enum Commands {
     Bundle(bundle::Bundle),
     /// Say what programs and containers will miss here and how to cure it, explain an error, or watch CMD
     Doctor(doctor::Doctor),
+    /// Write all that doctor, plan and verify tell into one HTML page
+    Report(report::Report),
     /// Write a table from this kernel's /proc/sys
     Capture(capture::Capture),
     /// List the built-in profiles and presets, or print one
@@ -78,6 +81,7 @@ fn main() -> Exit {
         Commands::Verify(args) => args.run(),
         Commands::Bundle(args) => args.run(),
         Commands::Doctor(args) => args.run(),
+        Commands::Report(args) => args.run(),
         Commands::Capture(args) => args.run(),
         Commands::Profiles(args) => args.run(),
         Commands::Schema => output::print_json(&procemu::json_schema()).map(|()| Exit::Done),

@@ -9,6 +9,7 @@ use procemu::{
     Both, Filesystem, Placement, Plan, Probing, Root, Roots, Snapshot, Table, Target, Writes, ask_child,
     errno_text, hide, reexec_sealed,
 };
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::exit::{Exit, Failure};
 
@@ -81,6 +82,32 @@ impl PlaceArgs {
             vec![exit as u8]
         })?;
         Ok(Exit::from_code(code.first().copied().unwrap_or_default()))
+    }
+
+    /// Gives what `work` finds there. This process stays where it is.
+    pub fn fetch<T: Serialize + DeserializeOwned>(
+        &self,
+        work: impl FnOnce(&Place) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let failed = |why: &dyn std::fmt::Display| Failure {
+            exit: Exit::Failed,
+            line: format!("look at {}: {why}", self.shown()),
+        };
+        let told = |found: Result<T, Failure>| {
+            let found = found.map_err(|failure| (failure.exit as u8, failure.line));
+            serde_json::to_vec(&found).unwrap_or_default()
+        };
+        let answer = ask_child(|| {
+            let answer = self.within(|place| told(place.and_then(|place| work(&place))));
+            answer.unwrap_or_else(|failure| told(Err(failure)))
+        });
+        let answer = answer.map_err(|error| failed(&error))?;
+        let found: Result<T, (u8, String)> =
+            serde_json::from_slice(&answer).map_err(|error| failed(&error))?;
+        found.map_err(|(code, line)| Failure {
+            exit: Exit::from_code(code),
+            line,
+        })
     }
 
     fn within(&self, work: impl FnOnce(Result<Place, Failure>) -> Vec<u8>) -> Result<Vec<u8>, Failure> {

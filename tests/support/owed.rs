@@ -28,6 +28,7 @@ pub const RUN_BY: &[(&str, &str)] = &[
     ("docs/guides/rootless.md", "docs"),
     ("docs/guides/rootless.md#podman", "engines_podman"),
     ("docs/nsprep.md", "docs"),
+    ("docs/output.md", "plan"),
     ("docs/profiles.md", "profiles"),
 ];
 

@@ -14,6 +14,16 @@ pub enum Level {
     MayFail,
 }
 
+impl Level {
+    /// For people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Fails => "fails",
+            Self::MayFail => "may fail",
+        }
+    }
+}
+
 /// One thing that goes wrong here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {

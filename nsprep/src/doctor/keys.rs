@@ -31,6 +31,17 @@ pub enum State {
     Zero,
 }
 
+impl State {
+    /// For people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Stuck => "stuck",
+            Self::Zero => "zero",
+        }
+    }
+}
+
 /// A key that a profile has an entry for, and that does not do here what it is to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyState {

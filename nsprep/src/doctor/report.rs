@@ -1,6 +1,6 @@
 //! A diagnosis for people, in a hundred columns, and for programs.
 
-mod tables;
+pub mod tables;
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::explain::Explanation;
 use super::finding::{Finding, Level};
-use super::keys::{ProfileState, State};
+use super::keys::ProfileState;
 use super::programs::Program;
 use super::propose::{self, Proposed};
 use super::surroundings::Surroundings;
@@ -129,9 +129,10 @@ fn head(text: &mut String, title: &str) {
 }
 
 fn write_finding(text: &mut String, number: usize, finding: &Finding) -> std::fmt::Result {
-    let (style, says) = match finding.level {
-        Level::Fails => (BAD, "fails"),
-        Level::MayFail => (UNSURE, "may fail"),
+    let says = finding.level.word();
+    let style = match finding.level {
+        Level::Fails => BAD,
+        Level::MayFail => UNSURE,
     };
     writeln!(
         text,
@@ -140,11 +141,7 @@ fn write_finding(text: &mut String, number: usize, finding: &Finding) -> std::fm
     )?;
     field(text, "what", &finding.what);
     for key in finding.keys.iter().take(KEYS_SHOWN) {
-        let state = match key.state {
-            State::Missing => "missing",
-            State::Stuck => "stuck",
-            State::Zero => "zero",
-        };
+        let state = key.state.word();
         // The whole of it is in `nsprep profiles` and in JSON.
         let line = cut(&format!("{state:<8}{}  {}", key.key, key.doc), WIDTH - 11);
         writeln!(text, "           {DIM}{line}{DIM:#}")?;

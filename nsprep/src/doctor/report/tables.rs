@@ -19,13 +19,21 @@ fn fact(text: &mut String, name: &str, value: &str) {
 
 /// What it is.
 pub fn place(text: &mut String, place: &Surroundings) {
+    for (name, value) in facts(place) {
+        fact(text, name, &value);
+    }
+}
+
+/// The same as names and values.
+pub fn facts(place: &Surroundings) -> Vec<(&'static str, String)> {
+    let mut facts = Vec::new();
+    let mut fact = |name, value: &str| facts.push((name, value.to_owned()));
     let none = |list: &[String], none: &str| match list.is_empty() {
         true => none.to_owned(),
         false => list.join(", "),
     };
-    fact(text, "kernel", &place.kernel);
+    fact("kernel", &place.kernel);
     fact(
-        text,
         "inside",
         &none(&place.inside, "nothing that is known: plain Linux"),
     );
@@ -39,19 +47,19 @@ pub fn place(text: &mut String, place: &Surroundings) {
             format!("{count} are missing; {with} CAP_SYS_ADMIN")
         }
     };
-    fact(text, "capabilities", &capabilities);
+    fact("capabilities", &capabilities);
     let attaching = match (&place.attaching.new_refused, place.attaching.refused()) {
         (None, _) => "works, by the new mount interface".to_owned(),
         (Some(new), None) => format!("works, by mount(2); the new interface: {new}"),
         (Some(_), Some(refused)) => format!("does not work: {refused}"),
     };
-    fact(text, "attaching", &attaching);
+    fact("attaching", &attaching);
     let writes = match (place.proc_sys_read_only, &place.detached_procfs_refuses) {
         (true, _) => "read-only",
         (false, Some(_)) => "takes writes, but not by a procfs that is mounted nowhere",
         (false, None) => "takes writes",
     };
-    fact(text, "/proc/sys", writes);
+    fact("/proc/sys", writes);
     let cgroups = match place.cgroups.version {
         Version::None => "none mounted at /sys/fs/cgroup",
         Version::V1 => "v1",
@@ -63,7 +71,7 @@ pub fn place(text: &mut String, place: &Surroundings) {
     } else {
         "; no cgroup namespaces"
     };
-    fact(text, "cgroups", &format!("{cgroups}{namespaces}"));
+    fact("cgroups", &format!("{cgroups}{namespaces}"));
     let refused = if place.keyring.refused {
         "a new session keyring is refused; "
     } else {
@@ -75,9 +83,8 @@ pub fn place(text: &mut String, place: &Surroundings) {
         }
         None => "no quota is told".to_owned(),
     };
-    fact(text, "keyrings", &format!("{refused}{quota}"));
+    fact("keyrings", &format!("{refused}{quota}"));
     fact(
-        text,
         "user namespaces",
         place.user_namespaces_refused.as_deref().unwrap_or("can be made"),
     );
@@ -98,12 +105,10 @@ pub fn place(text: &mut String, place: &Surroundings) {
     );
     security.extend(place.security.seccomp.then(|| "a seccomp filter".to_owned()));
     fact(
-        text,
         "security",
         &none(&security, "no AppArmor, no SELinux, no seccomp filter"),
     );
     fact(
-        text,
         "FUSE",
         if place.fuse {
             "there (not needed)"
@@ -111,6 +116,7 @@ pub fn place(text: &mut String, place: &Surroundings) {
             "not there (not needed)"
         },
     );
+    facts
 }
 
 /// Which are here.
@@ -145,17 +151,8 @@ pub fn profiles(text: &mut String, profiles: &[&ProfileState]) {
         "profile", "keys", "missing", "stuck"
     );
     for state in profiles {
-        let missing = state
-            .lacking
-            .iter()
-            .filter(|key| key.state == State::Missing)
-            .count();
-        let stuck = state.lacking.len() - missing;
-        let view = match (&state.problem, state.view) {
-            (Some(problem), _) => problem.as_str(),
-            (None, View::Here) => "this /proc",
-            (None, View::Container) => "a container's new /proc",
-        };
+        let (missing, stuck) = lacking(state);
+        let view = view(state);
         let style = match (missing + stuck, &state.problem) {
             (0, None) => Style::new(),
             _ => UNSURE,
@@ -165,5 +162,21 @@ pub fn profiles(text: &mut String, profiles: &[&ProfileState]) {
             "  {style}{:<15}{style:#} {:>4} {missing:>8} {stuck:>6}  {view}",
             state.profile, state.keys
         );
+    }
+}
+
+/// How many of its keys are missing, and how many refuse writes or count nothing.
+pub fn lacking(state: &ProfileState) -> (usize, usize) {
+    let missing = state.lacking.iter().filter(|key| key.state == State::Missing);
+    let missing = missing.count();
+    (missing, state.lacking.len() - missing)
+}
+
+/// Where they were looked for, or why they were not.
+pub fn view(state: &ProfileState) -> &str {
+    match (&state.problem, state.view) {
+        (Some(problem), _) => problem.as_str(),
+        (None, View::Here) => "this /proc",
+        (None, View::Container) => "a container's new /proc",
     }
 }
