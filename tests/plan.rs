@@ -338,7 +338,7 @@ fn diff_stacked(bed: &Bed) -> TestResult {
     let [one, two, three, four] = keys;
     let expected = format!(
         "{one} emulated procemu:1\n{two} emulated procemu:2\n{three} kernel null\n{four} emulated null\n\
-         {one} procemu:1\n{two} procemu:2\n{three} the kernel's\n{four} another mount's"
+         {one} procemu:1\n{two} procemu:2\n{three} the kernel's\n{four} emulated"
     );
     equal("layers", output, expected)
 }

@@ -112,7 +112,8 @@ impl Change {
             (Some(layer), _) => layer,
             (None, "kernel") => "the kernel's",
             (None, "missing") => "missing",
-            (None, _) => "another mount's",
+            // Of which mount it is cannot be told everywhere.
+            (None, _) => "emulated",
         }
     }
 }
