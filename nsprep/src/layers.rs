@@ -151,7 +151,7 @@ impl Plan {
                 return Ok(Exit::Done);
             }
             let tree = plan_tree::tree(&prepared, &place.roots, &checks);
-            let others = checks.len() - prepared.plans.emulated().count();
+            let others = checks.len().saturating_sub(prepared.plans.emulated().count());
             let summary = plan_tree::summary(&tree, others);
             show(&format!("{}\n{summary}\n", plan_tree::text(&tree, self.all)))?;
             Ok(Exit::Done)

@@ -57,6 +57,8 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -69,6 +71,19 @@ mod tests {
             described("net/ipv4/conf/a#b\\c/forwarding"),
             r"net/ipv4/conf/a\#b\\c/forwarding"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn any_value_is_one_line_in_quotes(text in any::<String>()) {
+            let quoted = quoted(&text);
+            prop_assert_eq!(quoted.lines().count(), 1);
+            prop_assert!(!quoted.contains(char::is_control));
+            // A JSON string where no escape is one that JSON has not.
+            if !quoted.contains("\\x") {
+                prop_assert_eq!(serde_json::from_str::<String>(&quoted).unwrap(), text);
+            }
+        }
     }
 
     #[test]

@@ -65,7 +65,9 @@ fn filter(bed: &Bed) -> TestResult {
     let text = r##"rows() { chromium "$1" --dump-dom "file://$BED/page.html$2"
             grep -o '<\(tr\|li\) data-row="" data-state="[a-z]*"\( hidden=""\)\?>' "$1.dom" | grep -vc hidden || true
             grep -o '<output[^>]*>[^<]*' "$1.dom" | sed 's/.*>//; s/ of .*//'; }
-        rows all ""; all=$(grep -c . all.dom); rows text "#q=MADE_UP"; rows state "#state=keep"; rows both "#q=made_up_2&state=add"; rows none "#q=nonesuch"
+        rows all ""; rows text "#q=MADE_UP"; rows state "#state=keep"; rows both "#q=made_up_2&state=add"; rows none "#q=nonesuch"
+        typed="const f = document.getElementById('filter'); f.q.value = 'UP_2'; f.q.dispatchEvent(new Event('input', { bubbles: true }))"
+        sed -i.own "s|<meta http-equiv[^>]*>||; s|</body>|<script>$typed</script></body>|" page.html; rows typed ""; mv page.html.own page.html
         grep -o '<form [^>]*>' all.dom page.html"##;
     let output = script(bed, text)?.succeed()?;
     let lines: Vec<_> = output.lines().collect();
@@ -87,6 +89,8 @@ fn filter(bed: &Bed) -> TestResult {
         "2",
         "0",
         "0",
+        "2",
+        "2",
         "all.dom:<form class=\"filter\" id=\"filter\" role=\"search\">",
         "page.html:<form class=\"filter\" id=\"filter\" hidden role=\"search\">",
     ];

@@ -30,3 +30,29 @@ pub fn tile(count: usize, of: &str, state: &str) -> Markup {
     let state = if count == 0 { "none" } else { state };
     html! { li.(state) { strong { (count) } " " span { (of) } } }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_value_leaves_its_element(text in "(<|>|&|\"|'|\\\\|script|/|=|\\PC|\\p{Cc})*") {
+            let shown = value(&text).into_string();
+            let inside = shown.strip_prefix("<code>").and_then(|rest| rest.strip_suffix("</code>"));
+            let bad = inside.unwrap().contains(['<', '>', '"', '\u{1b}', '\0', '\u{202e}']);
+            prop_assert!(!bad);
+        }
+    }
+
+    #[test]
+    fn a_long_value_is_cut_and_counted() {
+        let shown = value(&"x".repeat(VALUE + 1)).into_string();
+        assert!(
+            shown.ends_with("x</code> ... <span class=\"dim\">2001 characters</span>"),
+            "{shown}"
+        );
+    }
+}
