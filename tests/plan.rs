@@ -66,6 +66,7 @@ fn bare(tree: &str) -> Vec<String> {
 
 fn few(bed: &Bed) -> TestResult {
     need::root()?;
+    need::command("jq")?;
     let table = bed.table("t.toml", &KEYS)?;
     let text = r#"echo "== json"; "$NSPREP" plan --json --table "$TABLE" | jq -c '.plan.steps[]'
         echo "== tree"; "$NSPREP" plan --table "$TABLE"
@@ -145,6 +146,7 @@ fn many(bed: &Bed) -> TestResult {
 /// `--all` names each original with how it is passed through, and no sum.
 fn all(bed: &Bed) -> TestResult {
     need::root()?;
+    need::command("jq")?;
     let table = bed.table("t.toml", &KEYS)?;
     let text = r#"echo "== json"; "$NSPREP" plan --json --table "$TABLE" | jq -r '.plan.steps[] |
             select(.step == "pass" or .step == "link") | "\(.path) \(.step)"' | sed 's|.*/||'
@@ -206,6 +208,7 @@ fn colour(bed: &Bed) -> TestResult {
 /// Members may come, none may go.
 fn json_as_before(bed: &Bed) -> TestResult {
     need::root()?;
+    need::command("jq")?;
     let table = bed.table("t.toml", &[KEYS[0], ("/sys/module/made_up/x", "{ value = 2 }")])?;
     let text = r#"for options in "" --diff; do
             "$NSPREP" plan $options --json --table "$TABLE" > plan || test $? = 1
@@ -225,6 +228,7 @@ fn json_as_before(bed: &Bed) -> TestResult {
 
 fn diff_here(bed: &Bed) -> TestResult {
     need::root()?;
+    need::command("jq")?;
     let table = bed.table("t.toml", &KEYS)?;
     let text = r#"echo "== now"; cat /proc/sys/vm/max_map_count
         cat /proc/self/mountinfo > before
@@ -308,6 +312,7 @@ fn diff_pid(bed: &Bed) -> TestResult {
 /// A key is of the layer that gives it, also where a later one passes it through, or somebody else's mount gives it.
 fn diff_stacked(bed: &Bed) -> TestResult {
     need::root()?;
+    need::command("jq")?;
     let first = bed.table("first.toml", &[("kernel/made_up_1", "{ value = 1 }")])?;
     let second = bed.table("second.toml", &[("kernel/made_up_2", "{ value = 2 }")])?;
     let keys = [

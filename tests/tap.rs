@@ -34,6 +34,7 @@ fn main() -> ExitCode {
 fn script(bed: &Bed, text: &str) -> TestResult<Script> {
     need::root()?;
     need::command("prove")?;
+    need::command("jq")?;
     Ok(bed.script(text)?.env("READ", bed.file("read.pl", READ)?))
 }
 

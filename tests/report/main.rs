@@ -49,6 +49,7 @@ fn has(page: &str, part: &str) -> TestResult {
 /// Each key, with what `plan --diff` and `verify` tell of it, and the layer that is there.
 fn keys(bed: &Bed) -> TestResult {
     need::root()?;
+    need::command("jq")?;
     let text = format!(
         r#"{PLACE}set -- --profile crun --profile kubelet --table t.toml
         echo "== diff"; "$NSPREP" plan --diff --json "$@" | jq -c '.changes[]'
@@ -102,6 +103,7 @@ fn keys(bed: &Bed) -> TestResult {
 /// All that doctor finds, and the time.
 fn place(bed: &Bed) -> TestResult {
     need::root()?;
+    need::command("jq")?;
     let text = format!(
         r#"{PLACE}echo "== doctor"; "$NSPREP" doctor --json | jq -c . || true
         echo "== day"; date --utc +%F

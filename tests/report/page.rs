@@ -35,6 +35,7 @@ fn main() -> ExitCode {
 
 fn script(bed: &Bed, text: &str) -> TestResult<Script> {
     need::root()?;
+    need::command("jq")?;
     let tree = need::debian("chromium")?;
     Ok(bed.script(&format!("{PLACE}{text}"))?.env("TREE", tree))
 }
