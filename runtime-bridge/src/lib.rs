@@ -3,6 +3,7 @@
 pub mod argv;
 pub mod bundle;
 pub mod cgroups;
+pub mod cli;
 pub mod config;
 pub mod document;
 #[cfg(feature = "fuzzing")]

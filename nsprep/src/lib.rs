@@ -1,4 +1,6 @@
 //! `nsprep`: prepares a program, a bundle or a running namespace with the `/proc/sys` keys that its kernel lacks.
+//!
+//! A library only so that what describes the command line (manual pages, completions) can ask for it; its API is the program's.
 
 mod bundle;
 mod capture;
@@ -18,7 +20,9 @@ mod shown;
 mod tables;
 mod tap;
 
-use clap::{Parser, Subcommand};
+use std::process::{ExitCode, Termination};
+
+use clap::{Command, CommandFactory, Parser, Subcommand};
 
 use exit::{Exit, Failure};
 
@@ -67,11 +71,23 @@ enum Commands {
     Schema,
 }
 
-fn main() -> Exit {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return wrong(&error),
-    };
+/// The command line.
+#[must_use]
+pub fn command() -> Command {
+    Cli::command()
+}
+
+/// The program.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => run(&cli),
+        Err(error) => wrong(&error),
+    }
+    .report()
+}
+
+fn run(cli: &Cli) -> Exit {
     let outcome = match &cli.command {
         Commands::Plan(args) => args.run(),
         Commands::Exec(args) => args.run(),

@@ -1,11 +1,11 @@
 //! `install`, `uninstall`: what an administrator types.
 
+use crate::config::Config;
+use crate::install::{self, Edit, InstallError, Installation, Lock, Request, Restart, Target};
+use crate::locate;
+use crate::templates;
+use crate::text;
 use clap::{Args, ValueEnum};
-use runtime_bridge::config::Config;
-use runtime_bridge::install::{self, Edit, InstallError, Installation, Lock, Request, Restart, Target};
-use runtime_bridge::locate;
-use runtime_bridge::templates;
-use runtime_bridge::text;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::io::ErrorKind;

@@ -1,17 +1,17 @@
 //! `runtime-bridge`: hook and tools under its own name; under any other, the runtime of that name.
 
-mod install_cli;
-mod status_cli;
+mod install;
+mod status;
 
-use clap::{Parser, Subcommand};
-use runtime_bridge::bundle::{self, Options};
-use runtime_bridge::config::Config;
-use runtime_bridge::hook::{self, HookError};
-use runtime_bridge::locate;
-use runtime_bridge::node;
-use runtime_bridge::report::chain;
-use runtime_bridge::shim;
-use runtime_bridge::wrapper::{self, Program};
+use crate::bundle::{self, Options};
+use crate::config::Config;
+use crate::hook::{self, HookError};
+use crate::locate;
+use crate::node;
+use crate::report::chain;
+use crate::shim;
+use crate::wrapper::{self, Program};
+use clap::{Command, CommandFactory, Parser, Subcommand};
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -51,11 +51,11 @@ enum Cmd {
         dry_run: bool,
     },
     /// Tell an engine of the bridge: a runtime `procemu` beside its own
-    Install(install_cli::Install),
+    Install(install::Install),
     /// Take out again what `install` put in
-    Uninstall(install_cli::Uninstall),
+    Uninstall(install::Uninstall),
     /// Show where the bridge is installed
-    Status(status_cli::Status),
+    Status(status::Status),
     /// From a privileged pod with hostPID: put this program on the node, at /opt/procemu/bin, and there run it with ARGS
     Node {
         /// A folder with bridge.toml and tables, for the node's /etc/procemu
@@ -81,7 +81,15 @@ enum Cmd {
     },
 }
 
-fn main() -> ExitCode {
+/// The command line under its own name.
+#[must_use]
+pub fn command() -> Command {
+    Cli::command()
+}
+
+/// The program.
+#[must_use]
+pub fn main() -> ExitCode {
     let mut args = std::env::args_os();
     let called = args.next().unwrap_or_default();
     let name = Path::new(&called)

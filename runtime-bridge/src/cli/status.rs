@@ -1,9 +1,9 @@
 //! `status`: where the bridge is installed.
 
-use crate::install_cli::{Name, targets};
+use super::install::{Name, targets};
+use crate::install::{self, Handler, Target};
+use crate::report::chain;
 use clap::Args;
-use runtime_bridge::install::{self, Handler, Target};
-use runtime_bridge::report::chain;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,0 +1,5 @@
+//! The program `nsprep`.
+
+fn main() -> std::process::ExitCode {
+    nsprep::main()
+}
