@@ -2,10 +2,14 @@
 CARGO ?= cargo
 export CARGO
 
-.PHONY: build demo demo-gvisor test fuzz sanitize miri reproducible e2e-gvisor e2e-engines e2e-profiles lint bench bench-short bench-gvisor setup
+.PHONY: build reference demo demo-gvisor test fuzz sanitize miri reproducible e2e-gvisor e2e-engines e2e-profiles lint bench bench-short bench-gvisor setup
 
 build:
 	$(CARGO) build --workspace --locked
+
+# docs/reference, from the programs' command lines and the schema; `make test` compares.
+reference:
+	$(CARGO) run --quiet --locked --package procemu-packaging -- reference docs/reference
 
 # What the tests and the demo need and this machine lacks.
 setup:

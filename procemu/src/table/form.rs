@@ -62,12 +62,15 @@ pub(crate) struct EntryForm {
     pub fallback: Option<Value>,
     /// The file's mode.
     #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(extend("default" = Mode::default()))]
     pub mode: Mode,
     /// In which case the entry is used.
     #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(extend("default" = When::default()))]
     pub when: When,
     /// What stands between the items of a list.
     #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(extend("default" = Separator::default()))]
     pub separator: Separator,
     /// Why the key is here: program, source place, issue.
     #[serde(default, skip_serializing_if = "String::is_empty")]
