@@ -2,10 +2,26 @@
 CARGO ?= cargo
 export CARGO
 
-.PHONY: build reference demo demo-gvisor test fuzz sanitize miri reproducible e2e-gvisor e2e-engines e2e-profiles lint bench bench-short bench-gvisor setup
+.PHONY: build install uninstall deb tarball reference demo demo-gvisor test fuzz sanitize miri reproducible e2e-gvisor e2e-engines e2e-profiles lint bench bench-short bench-gvisor setup
 
 build:
 	$(CARGO) build --workspace --locked
+
+# Static programs, manual pages, completions, profiles and documents, below PREFIX; DESTDIR comes before it: docs/packages.md.
+PREFIX ?= /usr/local
+DESTDIR ?=
+install:
+	tree=$$(scripts/package.sh tree) && PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' "$$tree/install.sh" install
+
+uninstall:
+	PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' packaging/install.sh uninstall
+
+# The same as a Debian package, and as a tarball with an install.sh, in target/packages.
+deb:
+	scripts/package.sh deb
+
+tarball:
+	scripts/package.sh tarball
 
 # docs/reference, from the programs' command lines and the schema; `make test` compares.
 reference:

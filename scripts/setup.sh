@@ -6,7 +6,7 @@ here=$(dirname "$(readlink -f "$0")")
 
 # command:package, for the commands the tests and the build call
 tools=(gcc:gcc pkg-config:pkg-config runc:runc crun:crun busybox:busybox-static strace:strace sysctl:procps openssl:openssl
-  ip:iproute2 jq:jq prove:perl)
+  ip:iproute2 jq:jq prove:perl strip:binutils man:man-db groff:groff-base mandoc:mandoc zsh:zsh fish:fish lintian:lintian)
 # header or file:package, for what has no command
 files=(/usr/include/stdlib.h:libc6-dev /usr/include/seccomp.h:libseccomp-dev /usr/lib/cni/bridge:containernetworking-plugins)
 

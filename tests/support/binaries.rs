@@ -30,6 +30,14 @@ pub fn minimal_runtime() -> TestResult<PathBuf> {
     binary("minimal-runtime")
 }
 
+/// `procemu-packaging`, which writes what the packages have beside the programs.
+///
+/// # Errors
+/// It was not built.
+pub fn packaging() -> TestResult<PathBuf> {
+    in_folder(&beside()?, "procemu-packaging")
+}
+
 /// `program` of what `scripts/tools.sh` built as `name` (with its version), by whichever version of Go.
 pub fn built(name: &str, program: &str) -> Option<PathBuf> {
     let home = || env::var_os("HOME").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
@@ -44,15 +52,19 @@ pub fn built(name: &str, program: &str) -> Option<PathBuf> {
 
 /// In the folder that `PROCEMU_PROGRAMS` names, such as that of `scripts/static.sh`, else beside this test.
 fn binary(name: &str) -> TestResult<PathBuf> {
-    let folder = match env::var_os("PROCEMU_PROGRAMS") {
-        Some(folder) => PathBuf::from(folder),
-        // target/<profile>/deps/<this test>
-        None => env::current_exe()?
-            .ancestors()
-            .nth(2)
-            .unwrap_or(Path::new("/"))
-            .to_owned(),
-    };
+    match env::var_os("PROCEMU_PROGRAMS") {
+        Some(folder) => in_folder(Path::new(&folder), name),
+        None => in_folder(&beside()?, name),
+    }
+}
+
+/// Where cargo has put what it built with this test: target/<profile>, of target/<profile>/deps/<this test>.
+fn beside() -> TestResult<PathBuf> {
+    let test = env::current_exe()?;
+    Ok(test.ancestors().nth(2).unwrap_or(Path::new("/")).to_owned())
+}
+
+fn in_folder(folder: &Path, name: &str) -> TestResult<PathBuf> {
     let path = folder.join(name);
     if path.is_file() {
         Ok(path)

@@ -29,7 +29,7 @@ mod text;
 mod transcript;
 
 pub use bed::Bed;
-pub use binaries::{built, minimal_runtime, nsprep, runtime_bridge};
+pub use binaries::{built, minimal_runtime, nsprep, packaging, runtime_bridge};
 pub use bundle::{Bundle, edit_config, move_hook};
 pub use console::{END, notices, terminal};
 pub use denial::{DETACHED, with_denial};
