@@ -3,7 +3,8 @@
 #   tree     what is installed, and install.sh for it
 #   tarball  the same as one file
 #   deb      the same as a Debian package; by dpkg-deb, which takes the tree that install.sh makes: no second list of files
-# The programs are the static ones, unless FOLDER has others. PROGRAM is procemu-packaging, where that is built already.
+# The programs are the static ones, unless FOLDER has others. PROGRAM is procemu-packaging, where that is built already. $DPKG_DEB has more
+# options for dpkg-deb.
 # The same sources and programs give the same package, byte for byte; its times are that of the last commit.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
