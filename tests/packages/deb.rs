@@ -103,6 +103,7 @@ before=$(stat -c %i "$BED/root/usr/bin/runtime-bridge")
 view bash -c 'echo $$ > "$BED/stay"; exec runtime-bridge stay' &
 wait_for "$BED/stay"
 stay=$(cat "$BED/stay")
+trap 'kill "$stay"' EXIT
 until_true "the program" eval '[ "$(readlink "/proc/$stay/exe")" = "$(readlink -f "$BED/root")/usr/bin/runtime-bridge" ]'
 packages --force-confold --install "$NEXT" > /dev/null 2>&1
 echo '== edited'
@@ -110,7 +111,6 @@ tail -n 1 "$BED/root/etc/procemu/bridge.toml"
 tail -n 1 "$BED/root/etc/procemu/bridge.toml.dpkg-dist"
 echo '== runs'
 readlink "/proc/$stay/exe" | sed "s|^$(readlink -f "$BED/root")||"
-kill "$stay"
 [ "$(stat -c %i "$BED/root/usr/bin/runtime-bridge")" != "$before" ] || echo "the same file"
 stat -c %a "$BED/root/usr/bin/runtime-bridge"
 view dpkg --status procemu | grep ^Version
