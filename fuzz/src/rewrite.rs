@@ -128,6 +128,7 @@ fn nothing(runtime: Runtime) -> Facts {
         lending: None,
         templates: None,
         log: None,
+        events: None,
         stderr: false,
     }
 }

@@ -49,6 +49,7 @@ impl Bundle {
             runtime: self.runtime.as_deref(),
             hook: &hook,
             log: None,
+            events: None,
             stays: false,
             around: None,
             container: None,

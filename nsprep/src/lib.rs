@@ -21,8 +21,10 @@ mod tables;
 mod tap;
 
 use std::process::{ExitCode, Termination};
+use std::time::Instant;
 
 use clap::{Command, CommandFactory, Parser, Subcommand};
+use runtime_bridge::events::{self, Format};
 
 use exit::{Exit, Failure};
 
@@ -30,6 +32,9 @@ use exit::{Exit, Failure};
 #[derive(Parser, Debug)]
 #[command(version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
+    /// How to write what RUST_LOG asks for (`debug`), on standard error
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
+    log_format: Format,
     #[command(subcommand)]
     command: Commands,
 }
@@ -80,8 +85,12 @@ pub fn command() -> Command {
 /// The program.
 #[must_use]
 pub fn main() -> ExitCode {
+    let begun = Instant::now();
     match Cli::try_parse() {
-        Ok(cli) => run(&cli),
+        Ok(cli) => {
+            events::begin_on_stderr("nsprep", cli.log_format, begun);
+            run(&cli)
+        }
         Err(error) => wrong(&error),
     }
     .report()

@@ -186,11 +186,14 @@ pub(crate) fn attach_as(
         .before(&order)
         .and_then(|()| order.carry_out(&mut unshared));
     match outcome {
-        Ok(attached) => Ok(Attached {
-            layer: Some(source.to_owned()),
-            unshared,
-            ..attached
-        }),
+        Ok(attached) => {
+            tracing::debug!(layer = source, mounts = attached.len(), "attached");
+            Ok(Attached {
+                layer: Some(source.to_owned()),
+                unshared,
+                ..attached
+            })
+        }
         Err(error) => {
             unshared.restore();
             Err(error.explained().during("attach"))
@@ -234,6 +237,10 @@ impl Order<'_> {
             MountApi::Auto if !self.options.shared.is_empty() => self.classic_api(unshared),
             MountApi::Auto => self.new_api().or_else(|error| {
                 if is_refusal(&error) {
+                    tracing::debug!(
+                        error = error.line(),
+                        "the new mount interface is refused, taking the classic one"
+                    );
                     self.classic_api(unshared)
                 } else {
                     Err(error)
@@ -285,10 +292,11 @@ fn place(root: &Root, pieces: &[Piece], into: &Move<'_>) -> Result<Attached> {
     let mut attached = Attached::default();
     for piece in pieces {
         match into(root, piece) {
-            Ok(handle) => attached.mounts.push(Placed {
-                shown: root.show(&piece.target),
-                handle,
-            }),
+            Ok(handle) => {
+                let shown = root.show(&piece.target);
+                tracing::debug!(at = shown, "mounted");
+                attached.mounts.push(Placed { shown, handle });
+            }
             Err(error) => return Err(undo(attached, error)),
         }
         for (path, tree) in &piece.own {

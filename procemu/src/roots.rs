@@ -1,6 +1,7 @@
 //! procfs and sysfs of one place together: what a table asks for is done in both, or in none.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -97,6 +98,11 @@ impl Both<Plan> {
     }
 }
 
+/// A list for a log.
+fn text<T: Display>(items: impl Iterator<Item = T>) -> String {
+    items.map(|item| item.to_string()).collect::<Vec<_>>().join(" ")
+}
+
 impl Roots {
     /// `/proc` and `/sys` of this mount namespace.
     pub fn open() -> Self {
@@ -184,7 +190,17 @@ impl Roots {
     ) -> Result<Both<Plan>> {
         refuse_nested(table)?;
         Both::each(|filesystem| match self.wanted(table, filesystem)? {
-            Some(root) => Plan::new(table, &root.observe(table, probing)?, &placement(root)?),
+            Some(root) => {
+                let plan = Plan::new(table, &root.observe(table, probing)?, &placement(root)?)?;
+                tracing::debug!(
+                    at = %root.shown().display(),
+                    keys = table.keys().filter(|key| key.filesystem() == filesystem).count(),
+                    emulated = %text(plan.emulated().map(|(key, _)| key)),
+                    overmounts = %text(plan.overmounts()),
+                    "planned"
+                );
+                Ok(plan)
+            }
             None => Ok(Plan::default()),
         })
     }

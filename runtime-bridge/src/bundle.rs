@@ -11,7 +11,7 @@ use crate::job::Log;
 use crate::place::{self, Around};
 use crate::pod::{Asking, PodError};
 use crate::reach::reaches;
-use crate::rewrite::{Change, Draft, Facts, RewriteError, STDERR};
+use crate::rewrite::{Change, Draft, Facts, RewriteError, STDERR, listed};
 use crate::runtime::{Kind, Runtime, identify};
 use crate::spec::Spec;
 use crate::templates;
@@ -83,6 +83,8 @@ pub struct Options<'a> {
     pub hook: &'a Path,
     /// Where the runtime writes its log.
     pub log: Option<Log>,
+    /// Which events the hook tells there, in the words of `RUST_LOG`.
+    pub events: Option<&'a str>,
     /// Whether the runtime's standard error will be this process's.
     pub stays: bool,
     /// What the runtime's own `/proc` will have, if it gets one: a sysctl below that is not the runtime's to set.
@@ -183,6 +185,13 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
         &options.config.state_dir,
     )
     .map_err(BundleError::Place)?;
+    tracing::debug!(
+        missing = place.missing.len(),
+        replaced = place.replaced.len(),
+        refused = place.refused.len(),
+        keys = listed(place.missing.iter()),
+        "what the container lacks"
+    );
     place
         .overmounts
         .extend(options.around.iter().flat_map(|around| around.overmounts()));
@@ -200,6 +209,7 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
         }
         _ => None,
     };
+    tracing::debug!(allowed = templates.is_some(), "clones of templates");
     let facts = Facts {
         runtime,
         place,
@@ -209,6 +219,7 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
         lending: pod.map(|pod| pod.lending),
         templates,
         log: options.log.clone(),
+        events: options.events.map(str::to_owned),
         // With a log of its own, crun's standard error is the engine's to use.
         stderr: options.stays && options.log.is_none() && opens(STDERR),
     };

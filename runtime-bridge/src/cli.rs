@@ -5,6 +5,7 @@ mod status;
 
 use crate::bundle::{self, Options};
 use crate::config::Config;
+use crate::events::{self, Format};
 use crate::hook::{self, HookError};
 use crate::locate;
 use crate::node;
@@ -16,6 +17,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 /// Give containers the /proc/sys keys that their kernel lacks, behind an unchanged OCI runtime
 ///
@@ -24,6 +26,9 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(name = "runtime-bridge", version)]
 struct Cli {
+    /// How to write what RUST_LOG asks for (`debug`), on standard error
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
+    log_format: Format,
     #[command(subcommand)]
     command: Cmd,
 }
@@ -105,7 +110,13 @@ pub fn main() -> ExitCode {
     if args.len() == 1 && args.next().is_some_and(|command| command == "hook") {
         return hook(None);
     }
-    match Cli::parse().command {
+    let begun = Instant::now();
+    let cli = Cli::parse();
+    // Those tell them where the engine is told of errors.
+    if !matches!(cli.command, Cmd::Hook { .. } | Cmd::Runtime { .. }) {
+        events::begin_on_stderr("runtime-bridge", cli.log_format, begun);
+    }
+    match cli.command {
         Cmd::Hook { config } => hook(config.as_deref()),
         Cmd::Rewrite {
             bundle,
@@ -162,6 +173,7 @@ fn rewrite(
         runtime: runtime.as_deref(),
         hook: &hook,
         log: None,
+        events: None,
         stays: false,
         around: None,
         container: None,

@@ -1,7 +1,9 @@
 //! The administrator's file, `bridge.toml`: tables, policy, runtimes.
 
+mod logs;
 mod policy;
 
+pub use logs::Logs;
 pub use policy::{Cure, MissingSysctls, NoNewKeyring, OnFailure, Policy, RefusedSysctls};
 
 use procemu::{Preset, Profile, Table};
@@ -40,6 +42,8 @@ pub struct Config {
     pub runtimes: BTreeMap<String, PathBuf>,
     /// Folder for what is remembered until the next boot.
     pub state_dir: PathBuf,
+    /// Logs.
+    pub log: Logs,
 }
 
 impl Default for Config {
@@ -52,6 +56,7 @@ impl Default for Config {
             policy: Policy::default(),
             runtimes: BTreeMap::new(),
             state_dir: DEFAULT_STATE_DIR.into(),
+            log: Logs::default(),
         }
     }
 }
@@ -119,6 +124,8 @@ struct Form {
     #[serde(default)]
     runtimes: BTreeMap<String, Spanned<PathBuf>>,
     state_dir: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    log: logs::Form,
 }
 
 impl Config {
@@ -219,6 +226,7 @@ impl Config {
                 .map(|(name, path)| Ok((name, absolute(path)?)))
                 .collect::<Result<_, ConfigError>>()?,
             state_dir: form.state_dir.map_or(Ok(default.state_dir), absolute)?,
+            log: form.log.checked(&wrong)?,
         })
     }
 
@@ -272,6 +280,7 @@ impl Config {
             table.merge(Table::from_str_named(&text, &path.display().to_string())?);
         }
         table.forget_removals();
+        tracing::debug!(profiles = ?chosen, tables = ?self.tables, keys = table.len(), "the table is read");
         Ok(table)
     }
 }

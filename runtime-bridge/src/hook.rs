@@ -9,6 +9,9 @@ use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use tracing::debug;
 
 use procemu::{
     Error, Filesystem, Options, Placement, Plan, Privileges, Probing, Root, Roots, Shared, Table, Templates,
@@ -19,6 +22,7 @@ use outside::{Identity, container, identity, prepare_from_outside};
 
 use crate::bundle;
 use crate::config::{Config, ConfigError, MissingSysctls, OnFailure, RefusedSysctls};
+use crate::events;
 use crate::job::{Job, Log};
 use crate::place::{has, is_given, placement, read_only_through_links, without_absent};
 use crate::pod::Lending;
@@ -104,6 +108,7 @@ struct Order {
     seccomp: bool,
     on_failure: OnFailure,
     log: Option<Log>,
+    events: Option<String>,
     /// What is to be told when this process is where the log is.
     warnings: RefCell<Vec<String>>,
 }
@@ -149,6 +154,7 @@ impl Order {
 /// # Errors
 /// [`HookError`]; with policy `on_failure = "warn"` it is printed instead.
 pub fn run(input: &mut dyn Read, config: Option<&Path>) -> Result<(), HookError> {
+    let begun = Instant::now();
     // First of all: a container in the same pid namespace may be looking already.
     hide()?;
     // Before anything is looked at. What it is about is known later, and with that what else is not needed.
@@ -162,6 +168,9 @@ pub fn run(input: &mut dyn Read, config: Option<&Path>) -> Result<(), HookError>
     let state = parse_state(&text)?;
     let order = order(&state, config)?;
     let report = order.report();
+    if let Err(error) = events::begin(order.events.as_deref(), &report, begun) {
+        report.note(Level::Warning, &format!("{}: {error}", events::VARIABLE));
+    }
     let outcome = carry_out(&state, &text, &order);
     for warning in order.warnings.take() {
         report.tell(Level::Warning, &warning);
@@ -196,10 +205,11 @@ fn carry_out(state: &State, text: &[u8], order: &Order) -> Result<(), HookError>
     }
     match container(state)? {
         None => {
+            debug!(container = state.id, bundle = %state.bundle.display(), "called in the container");
             order.confine()?;
             Ok(prepare(order, None)?)
         }
-        Some(target) => prepare_from_outside(&target, text, order),
+        Some(target) => prepare_from_outside(&target, state, text, order),
     }
 }
 
@@ -255,6 +265,7 @@ fn order(state: &State, config: Option<&Path>) -> Result<Order, HookError> {
             table.apply_sysctls(&Default::default());
             Job {
                 seccomp: config.policy.seccomp_hook,
+                events: config.log.level,
                 ..Job::new(table, config.policy.on_failure)
             }
         }
@@ -279,6 +290,7 @@ fn order(state: &State, config: Option<&Path>) -> Result<Order, HookError> {
         seccomp: job.seccomp,
         on_failure: job.on_failure,
         log: job.log,
+        events: job.events,
         warnings: RefCell::default(),
     })
 }

@@ -38,6 +38,9 @@ pub struct Job {
     /// Where the runtime writes its log, if the wrapper was told: crun does not pass on what a hook says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<Log>,
+    /// Which events the hook tells there, in the words of `RUST_LOG`: runtimes give their hooks no environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<String>,
     /// From where keys are shown that the container has in common with its pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lending: Option<Lending>,
@@ -90,6 +93,7 @@ impl Job {
             missing_sysctls: MissingSysctls::default(),
             refused_sysctls: RefusedSysctls::default(),
             log: None,
+            events: None,
             lending: None,
             templates: None,
             seccomp: false,

@@ -3,9 +3,11 @@
 pub mod argv;
 pub mod bundle;
 pub mod cgroups;
+mod changes;
 pub mod cli;
 pub mod config;
 pub mod document;
+pub mod events;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 pub mod hook;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::{self, Fresh, Network};
 use crate::refused::{refused, written_through};
+use crate::rewrite::{Change, listed};
 use crate::runtime::Kind;
 use crate::spec::{Mount, Spec};
 
@@ -311,19 +312,21 @@ impl Around {
     /// Moves this process into the namespace; does nothing where nothing lacks and nothing has to be protected. `spec` is
     /// the container's, if one is to be made.
     ///
+    /// Tells what was changed by that.
+    ///
     /// # Errors
     /// If the namespace or a mount cannot be made; nothing is mounted then.
-    pub fn enter(&self, spec: Option<&Spec>) -> Result<(), Error> {
+    pub fn enter(&self, spec: Option<&Spec>) -> Result<Option<Change>, Error> {
         if !self.may_be_needed(spec) {
             // The mount table of a node with many containers is long: it is not read in vain.
-            return Ok(());
+            return Ok(None);
         }
         let layered = layered()?;
         let protects: Vec<_> = bound(spec)
             .filter(|filesystem| layered.contains(filesystem))
             .collect();
         if self.plans.is_empty() && protects.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let roots = Roots::private(Ids::Kept)?;
         let spare = spec.is_some_and(needs_spare);
@@ -342,7 +345,14 @@ impl Around {
             ..Options::default()
         };
         roots.attach(&self.plans, &self.snapshots, &options)?.keep();
-        Ok(())
+        let keys: Vec<_> = self.plans.emulated().map(|(key, _)| key).collect();
+        Ok(Some(Change {
+            what: "mount namespace: the runtime has one of its own".to_owned(),
+            why: match keys.is_empty() {
+                true => "the container is given what it must not write to".to_owned(),
+                false => format!("runtimes read {}", listed(keys.into_iter())),
+            },
+        }))
     }
 }
 

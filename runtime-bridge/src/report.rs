@@ -3,7 +3,9 @@
 //! A wrapper's stderr is lost behind containerd; what it shows as the reason of a failed pod is the last line of the
 //! runtime's `--log` file in runc's (logrus') form. So an error goes to both.
 
+use serde_json::Value;
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
@@ -26,7 +28,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 
 /// `text` with control characters as Rust escapes them: some of it may be quoted from a file, and no line break there is to begin a line
 /// of a log that is not ours.
-fn one_line(text: String) -> String {
+pub(crate) fn one_line(text: String) -> String {
     if !text.contains(char::is_control) {
         return text;
     }
@@ -40,6 +42,8 @@ fn one_line(text: String) -> String {
 /// How much a line weighs; named as in runc's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
+    /// The container is made as it was to be.
+    Info,
     /// The container is made nevertheless.
     Warning,
     /// The container is not made.
@@ -47,8 +51,9 @@ pub enum Level {
 }
 
 impl Level {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Info => "info",
             Self::Warning => "warning",
             Self::Error => "error",
         }
@@ -65,30 +70,53 @@ pub struct Report<'a> {
 }
 
 impl Report<'_> {
+    pub(crate) fn is_json(&self) -> bool {
+        self.log_format == Some(OsStr::new("json"))
+    }
+
+    /// The log file, if one is named that can be opened.
+    pub(crate) fn open(&self) -> Option<File> {
+        open(self.log.and_then(file)?).ok()
+    }
+
     /// Writes `message` to stderr and appends it to the log file, if one is named.
     ///
     /// Reporting never fails: where the log cannot be written, stderr says so as well.
     pub fn tell(&self, level: Level, message: &str) {
-        let message = &one_line(message.to_owned());
-        // Nobody is left to tell when stderr is gone too.
-        let _ = writeln!(std::io::stderr(), "runtime-bridge: {message}");
-        let Some(path) = self.log.and_then(file) else {
-            return;
-        };
+        let message = one_line(message.to_owned());
+        say(&message);
+        if let Some(path) = self.log.and_then(file) {
+            self.append(path, level, &message);
+        }
+    }
+
+    /// The same, but on stderr only without a log file: what all is well with says nothing there. containerd takes it for a part of what
+    /// the runtime answers.
+    pub fn note(&self, level: Level, message: &str) {
+        let message = one_line(message.to_owned());
+        match self.log.and_then(file) {
+            Some(path) => self.append(path, level, &message),
+            None => say(&message),
+        }
+    }
+
+    fn append(&self, path: &Path, level: Level, message: &str) {
         let line = line(
-            self.log_format == Some(OsStr::new("json")),
-            level,
+            self.is_json(),
+            level.name(),
             message,
+            Vec::new(),
             SystemTime::now(),
         );
         if let Err(error) = append(path, &line) {
-            let _ = writeln!(
-                std::io::stderr(),
-                "runtime-bridge: cannot append to {}: {error}",
-                path.display()
-            );
+            say(&format!("cannot append to {}: {error}", path.display()));
         }
     }
+}
+
+fn say(message: &str) {
+    // Nobody is left to tell when stderr is gone too.
+    let _ = writeln!(std::io::stderr(), "runtime-bridge: {message}");
 }
 
 /// The file behind a `--log` value; crun also takes `file:PATH`, and names of log services, which have none.
@@ -102,32 +130,52 @@ fn file(log: &OsStr) -> Option<&Path> {
     )))
 }
 
-/// One write in append mode, so that lines of several writers do not mix; never through a link, never truncating, and
-/// not waiting for a reader should the path be a FIFO.
+/// One write, so that lines of several writers do not mix.
 fn append(path: &Path, line: &str) -> std::io::Result<()> {
+    open(path)?.write_all(line.as_bytes())
+}
+
+/// For appending; never through a link, never truncating, and not waiting for a reader should the path be a FIFO.
+fn open(path: &Path) -> std::io::Result<File> {
     use nix::fcntl::OFlag;
-    std::fs::OpenOptions::new()
+    File::options()
         .append(true)
         .create(true)
         .mode(0o644)
         .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
-        .open(path)?
-        .write_all(line.as_bytes())
+        .open(path)
 }
 
-fn line(json: bool, level: Level, message: &str, now: SystemTime) -> String {
-    let (level, time) = (level.name(), rfc3339(now));
+/// A line of a log as runc writes it, with `fields` after what each line has.
+pub(crate) fn line(
+    json: bool,
+    level: &str,
+    message: &str,
+    fields: Vec<(&str, Value)>,
+    now: SystemTime,
+) -> String {
+    let time = rfc3339(now);
     if json {
-        return format!(
-            "{}\n",
-            serde_json::json!({"level": level, "msg": message, "time": time})
+        let mut object = serde_json::Map::new();
+        let first = [
+            ("level", level.into()),
+            ("msg", message.into()),
+            ("time", time.into()),
+        ];
+        object.extend(
+            first
+                .into_iter()
+                .chain(fields)
+                .map(|(name, value)| (name.to_owned(), value)),
         );
+        return format!("{}\n", Value::Object(object));
     }
     // logrus quotes as Go's %q does, of which JSON's quoting is a readable subset.
-    format!(
-        "time=\"{time}\" level={level} msg={}\n",
-        serde_json::Value::from(message)
-    )
+    let mut text = format!("time=\"{time}\" level={level} msg={}", Value::from(message));
+    for (name, value) in fields {
+        text.push_str(&format!(" {name}={value}"));
+    }
+    text + "\n"
 }
 
 /// UTC, to the second, as logrus prints it: `2026-01-02T03:04:05Z`.
@@ -199,12 +247,18 @@ mod tests {
     fn forms() {
         let message = "open \"x\":\nno";
         assert_eq!(
-            line(true, Level::Error, message, at(0)),
+            line(true, "error", message, Vec::new(), at(0)),
             "{\"level\":\"error\",\"msg\":\"open \\\"x\\\":\\nno\",\"time\":\"1970-01-01T00:00:00Z\"}\n"
         );
         assert_eq!(
-            line(false, Level::Warning, message, at(0)),
-            "time=\"1970-01-01T00:00:00Z\" level=warning msg=\"open \\\"x\\\":\\nno\"\n"
+            line(
+                false,
+                "warning",
+                message,
+                vec![("ms", 1.5.into()), ("at", "a\"b".into())],
+                at(0)
+            ),
+            "time=\"1970-01-01T00:00:00Z\" level=warning msg=\"open \\\"x\\\":\\nno\" ms=1.5 at=\"a\\\"b\"\n"
         );
     }
 

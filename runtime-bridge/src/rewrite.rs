@@ -43,6 +43,8 @@ pub struct Facts {
     pub templates: Option<Templates>,
     /// Where the runtime writes its log, for the hook to tell there why it failed.
     pub log: Option<Log>,
+    /// Which events it tells there.
+    pub events: Option<String>,
     /// Whether the runtime can open its standard error by the name of [`STDERR`].
     pub stderr: bool,
 }
@@ -181,6 +183,7 @@ impl Draft {
         let mut changes = Vec::new();
         let mut job = self.move_sysctls(&facts.place, policy, &mut changes)?;
         job.log = facts.log.clone();
+        job.events = facts.events.clone();
         job.lending = lending(facts);
         job.templates = facts.templates.clone();
         job.seccomp = policy.seccomp_hook;
@@ -313,14 +316,7 @@ fn old_job(top: &Node) -> Result<Option<OldJob>, RewriteError> {
 
 /// `the container lacks kernel/cap_last_cap, kernel/panic and 3 more`.
 fn lacking(place: &PlaceFacts) -> String {
-    const SHOWN: usize = 5;
-    let list = |keys: &BTreeSet<SysctlKey>| {
-        let shown: Vec<_> = keys.iter().take(SHOWN).map(SysctlKey::to_string).collect();
-        match keys.len().saturating_sub(SHOWN) {
-            0 => shown.join(", "),
-            more => format!("{} and {more} more", shown.join(", ")),
-        }
-    };
+    let list = |keys: &BTreeSet<SysctlKey>| listed(keys.iter());
     match (place.missing.is_empty(), place.replaced.is_empty()) {
         (false, true) => format!("the container lacks {}", list(&place.missing)),
         (true, false) => format!("the table replaces {}", list(&place.replaced)),
@@ -330,6 +326,17 @@ fn lacking(place: &PlaceFacts) -> String {
             list(&place.replaced)
         ),
         (true, true) => "sysctls are the hook's to set".to_owned(),
+    }
+}
+
+/// `kernel/cap_last_cap, kernel/panic and 3 more`.
+pub(crate) fn listed<'a>(keys: impl ExactSizeIterator<Item = &'a SysctlKey>) -> String {
+    const SHOWN: usize = 5;
+    let more = keys.len().saturating_sub(SHOWN);
+    let shown: Vec<_> = keys.take(SHOWN).map(SysctlKey::to_string).collect();
+    match more {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 

@@ -152,6 +152,7 @@ pub fn identify(path: &Path, state_dir: &Path) -> Runtime {
     let Ok(output) = ask(path) else {
         return Runtime::UNKNOWN;
     };
+    tracing::debug!(runtime = %path.display(), version = output, "the runtime was asked");
     if let Some(key) = key {
         // Asked again the next time.
         let _ = key.store(state_dir, &output);

@@ -5,13 +5,16 @@
 use crate::argv::{self, Invocation, Subcommand};
 use crate::bundle::{self, BundleError, Options, Rewriting};
 use crate::cgroups;
+use crate::changes::Changes;
 use crate::config::{Config, ConfigError, NoNewKeyring, OnFailure};
+use crate::events;
 use crate::job::Log;
 use crate::keyring;
 use crate::locate::{self, LocateError};
 use crate::place::Around;
 use crate::pod::Asking;
 use crate::report::{Level, Report, chain};
+use crate::rewrite::Change;
 use crate::runtime::{Kind, identify};
 use crate::templates;
 use procemu::{Inherited, Profile, Table, ValueSource, wait_for_children};
@@ -19,6 +22,8 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
+use tracing::debug;
 
 /// Which runtime is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,13 +56,26 @@ enum WrapperError {
 /// Returns only where that fails; what to do then is exit with 1, as runc does. It has been reported.
 pub fn run(program: &Program, args: &[OsString], config: Option<&Path>) {
     let inherited = Inherited::look();
+    let begun = Instant::now();
     let exec = |path: &Path, args: &[OsString]| exec(&inherited, path, args);
     let invocation = argv::parse(args);
     let report = Report {
         log: invocation.log.as_deref(),
         log_format: invocation.log_format.as_deref(),
     };
-    let error = match find(program, &invocation, config) {
+    let found = find(program, &invocation, config);
+    let configured = match &found {
+        Ok((_, Some(config))) => config.log.level.as_deref(),
+        _ => None,
+    };
+    let events = events::begin(configured, &report, begun).unwrap_or_else(|error| {
+        report.note(Level::Warning, &format!("{}: {error}", events::VARIABLE));
+        None
+    });
+    if let Ok((path, _)) = &found {
+        debug!(runtime = %path.display(), meant = ?program, command = ?invocation.subcommand, "the runtime is found");
+    }
+    let error = match found {
         Ok((path, None)) => exec(&path, args),
         Ok((path, Some(config))) if invocation.subcommand == Subcommand::Delete => {
             // Whatever is wrong with it, the container has to go.
@@ -69,28 +87,44 @@ pub fn run(program: &Program, args: &[OsString], config: Option<&Path>) {
             }
             exec(&path, args)
         }
-        Ok((path, Some(config))) => match prepare(&path, args, &invocation, &config) {
-            Ok(prepared) => {
-                let mut args = args.to_vec();
-                if prepared.no_new_keyring {
-                    args = argv::with_no_new_keyring(&args, &invocation);
+        Ok((path, Some(config))) => {
+            let changes = Changes {
+                state_dir: config.log.changes.then_some(&config.state_dir),
+                container: invocation.id.as_deref().unwrap_or_default(),
+                runtime: &path,
+                bundle: bundle_of(&invocation),
+            };
+            match prepare(&path, args, &invocation, &config, events.as_deref()) {
+                Ok(prepared) => {
+                    changes.note_all(&prepared.changes);
+                    let mut args = args.to_vec();
+                    if prepared.no_new_keyring {
+                        args = argv::with_no_new_keyring(&args, &invocation);
+                    }
+                    if prepared.without_cgroups {
+                        args = argv::without_cgroups(&args, &invocation);
+                    }
+                    debug!(arguments = ?args, "becoming the runtime");
+                    let error = exec(&path, &args);
+                    if !prepared.changes.is_empty() {
+                        changes.note(Level::Error, &format!("all is taken back: {}", chain(&error)));
+                    }
+                    // No runtime has seen the new config.json, and none will.
+                    if let Some(Err(error)) = prepared.rewriting.map(|rewriting| rewriting.undo()) {
+                        report.tell(Level::Warning, &chain(&error));
+                    }
+                    error
                 }
-                if prepared.without_cgroups {
-                    args = argv::without_cgroups(&args, &invocation);
+                Err(error) if config.policy.on_failure == OnFailure::Warn => {
+                    let line = format!("not prepared: {}", chain(&error));
+                    changes.note(Level::Warning, &line);
+                    report.tell(Level::Warning, &line);
+                    exec(&path, args)
                 }
-                let error = exec(&path, &args);
-                // No runtime has seen the new config.json, and none will.
-                if let Some(Err(error)) = prepared.rewriting.map(|rewriting| rewriting.undo()) {
-                    report.tell(Level::Warning, &chain(&error));
-                }
-                error
+                // It has changed nothing, and the engine is told.
+                Err(error) => error,
             }
-            Err(error) if config.policy.on_failure == OnFailure::Warn => {
-                report.tell(Level::Warning, &format!("not prepared: {}", chain(&error)));
-                exec(&path, args)
-            }
-            Err(error) => error,
-        },
+        }
         Err(error) => error,
     };
     report.tell(Level::Error, &chain(&error));
@@ -105,6 +139,8 @@ struct Prepared {
     without_cgroups: bool,
     /// What was done to the bundle.
     rewriting: Option<Rewriting>,
+    /// All that is done otherwise than the engine has asked for.
+    changes: Vec<Change>,
 }
 
 /// The runtime, and the configuration where something is to be prepared. Nothing is read that is not needed.
@@ -133,6 +169,7 @@ fn prepare(
     args: &[OsString],
     invocation: &Invocation,
     config: &Config,
+    events: Option<&str>,
 ) -> Result<Prepared, WrapperError> {
     // Ours, and for a runtime that runs hooks.
     wait_for_children();
@@ -147,7 +184,7 @@ fn prepare(
     if let Some(other) = &invocation.config {
         return Err(WrapperError::OtherConfig(other.into()));
     }
-    let dir = Path::new(invocation.bundle.as_deref().unwrap_or(OsStr::new(".")));
+    let dir = bundle_of(invocation);
     let hook = locate::own()?;
     // Looked at while this process still sees the kernel's own procfs, and written when nothing else can fail any more.
     let around = around(path, config)?;
@@ -158,6 +195,7 @@ fn prepare(
         runtime: Some(path),
         hook: &hook,
         log: log(invocation),
+        events,
         stays: true,
         around: Some(&around),
         container: container.as_deref(),
@@ -167,27 +205,50 @@ fn prepare(
         }),
     };
     let rewriting = bundle::rewrite(dir, &options)?;
-    around
-        .enter(Some(rewriting.spec()))
-        .map_err(WrapperError::Namespace)?;
+    let mut changes = rewriting.changes().to_vec();
+    changes.extend(
+        around
+            .enter(Some(rewriting.spec()))
+            .map_err(WrapperError::Namespace)?,
+    );
     rewriting.write()?;
+    let given = |flag: &str, why: &str| Change {
+        what: format!("{flag}: given to the runtime"),
+        why: why.to_owned(),
+    };
     let wants_flag = invocation.subcommand.takes_no_new_keyring() && !invocation.no_new_keyring;
-    let no_new_keyring = wants_flag
-        && match config.policy.no_new_keyring {
-            NoNewKeyring::Always => true,
-            NoNewKeyring::Never => false,
-            NoNewKeyring::Auto => keyring::is_refused(rewriting.spec().root_uid()),
-        };
+    let no_new_keyring = match config.policy.no_new_keyring {
+        _ if !wants_flag => None,
+        NoNewKeyring::Always => Some("policy no_new_keyring is \"always\""),
+        NoNewKeyring::Never => None,
+        NoNewKeyring::Auto => {
+            let refused = keyring::is_refused(rewriting.spec().root_uid());
+            debug!(refused, "a new session keyring");
+            refused.then_some("a new session keyring is refused here")
+        }
+    };
+    changes.extend(no_new_keyring.map(|why| given("--no-new-keyring", why)));
     // What the engine says about cgroups stands: a manager like systemd makes them where this process cannot.
     let without_cgroups = config.cures(config.policy.crun_cgroups)
         && !invocation.cgroup_manager
         && identify(path, &config.state_dir).kind == Kind::Crun
         && cgroups::fail_crun();
+    if without_cgroups {
+        changes.push(given(
+            "--cgroup-manager=disabled",
+            "no cgroup can be made, or none frozen",
+        ));
+    }
     Ok(Prepared {
-        no_new_keyring,
+        no_new_keyring: no_new_keyring.is_some(),
         without_cgroups,
         rewriting: Some(rewriting),
+        changes,
     })
+}
+
+fn bundle_of(invocation: &Invocation) -> &Path {
+    Path::new(invocation.bundle.as_deref().unwrap_or(OsStr::new(".")))
 }
 
 /// The runtime's log, for the hook: with an absolute path, since the hook runs in another folder.

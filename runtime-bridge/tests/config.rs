@@ -81,7 +81,7 @@ fn unknown_keys_and_wrong_values_are_refused_with_their_line() {
     for (text, want) in [
         (
             "\nprofile = []\n",
-            "/etc/procemu/bridge.toml:2: unknown field `profile`, expected one of `preset`, `profiles`, `tables`, `allowed_profiles`, `policy`, `runtimes`, `state_dir`",
+            "/etc/procemu/bridge.toml:2: unknown field `profile`, expected one of `preset`, `profiles`, `tables`, `allowed_profiles`, `policy`, `runtimes`, `state_dir`, `log`",
         ),
         (
             "[policy]\nkeyring = 1\n",
@@ -100,6 +100,10 @@ fn unknown_keys_and_wrong_values_are_refused_with_their_line() {
             "/etc/procemu/bridge.toml:2: runc: \"runc\" is not an absolute path",
         ),
         (
+            "[log]\nlevels = 1\n",
+            "/etc/procemu/bridge.toml:2: unknown field `levels`, expected `level` or `changes`",
+        ),
+        (
             "profiles = 1\n",
             "/etc/procemu/bridge.toml:1: profiles: invalid type: integer `1`, expected a sequence",
         ),
@@ -109,6 +113,11 @@ fn unknown_keys_and_wrong_values_are_refused_with_their_line() {
     let message = refused("allowed_profiles = [\n  \"runc\",\n  \"nosuch\",\n]\n");
     assert!(
         message.starts_with("/etc/procemu/bridge.toml:3: ") && message.contains("nosuch"),
+        "{message}"
+    );
+    let message = refused("[log]\nlevel = \"procemu=loud\"\n");
+    assert!(
+        message.starts_with("/etc/procemu/bridge.toml:2: level: \"procemu=loud\" does not say"),
         "{message}"
     );
     assert!(refused("profiles = [").starts_with("/etc/procemu/bridge.toml:1: "));

@@ -198,6 +198,7 @@ fn facts() -> impl Strategy<Value = (Facts, BTreeSet<SysctlNamespace>)> {
                     lending: in_pod.then_some(lending),
                     templates: None,
                     log: None,
+                    events: None,
                     stderr: true,
                 },
                 owned.into_iter().collect(),

@@ -75,6 +75,7 @@ fn rewrite_by(
         lending,
         templates: None,
         log: None,
+        events: None,
         stderr: false,
     };
     let once = |text: &str| {

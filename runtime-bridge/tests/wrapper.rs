@@ -100,7 +100,7 @@ fn a_container_that_cannot_be_prepared_is_not_made_and_the_log_says_why() {
         (
             "\nstate = 1",
             format!(
-                "{}:2: unknown field `state`, expected one of `preset`, `profiles`, `tables`, `allowed_profiles`, `policy`, `runtimes`, `state_dir`",
+                "{}:2: unknown field `state`, expected one of `preset`, `profiles`, `tables`, `allowed_profiles`, `policy`, `runtimes`, `state_dir`, `log`",
                 place.at("bridge.toml").display()
             ),
         ),

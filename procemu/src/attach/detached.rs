@@ -86,7 +86,11 @@ fn from_template<'a>(order: &Order<'a>) -> Option<FromTemplate<'a>> {
         return None;
     }
     // Whatever is wrong with it, everything can be built without.
-    let clones = templates.clones(&content).ok()?;
+    let clones = templates
+        .clones(&content)
+        .inspect(|_| tracing::debug!("cloning a template"))
+        .inspect_err(|error| tracing::debug!(reason = error.line(), "building without a template"))
+        .ok()?;
     let clones = content.parts().zip(clones).collect();
     Some((content, clones))
 }

@@ -65,6 +65,7 @@ pub(super) fn find_or_make(
         .open(&path)
         .map_err(|e| failed("open", e))?;
     file.write_all(FAILED).map_err(|e| failed("write", e))?;
+    tracing::debug!(pin = %path.display(), "building a template");
     let made = make(&path, content, text, engine);
     if !made.as_ref().is_err_and(fails_again) {
         // Below the pin: without that it is as if it had been asked for.

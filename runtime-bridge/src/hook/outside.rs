@@ -4,6 +4,8 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use tracing::debug;
+
 use procemu::{Error, ErrorKind, Target, ask_child, errno_text, reexec_sealed, wait_for_children};
 
 use super::{HookError, Order, State, prepare, rootfs};
@@ -28,8 +30,14 @@ pub(super) fn container(state: &State) -> Result<Option<Target>, HookError> {
 /// Prepares the container from within every namespace of its init process, from a sealed copy of this program.
 ///
 /// The process itself stays outside, where the log is that it may have to write to.
-pub(super) fn prepare_from_outside(target: &Target, text: &[u8], order: &Order) -> Result<(), HookError> {
+pub(super) fn prepare_from_outside(
+    target: &Target,
+    state: &State,
+    text: &[u8],
+    order: &Order,
+) -> Result<(), HookError> {
     reexec_sealed(Some(text))?;
+    debug!(container = state.id, bundle = %state.bundle.display(), pid = state.pid, "called outside of the container");
     order.confine()?;
     // A runtime may ignore SIGCHLD, and its hooks with it: then no child of ours would be found.
     wait_for_children();

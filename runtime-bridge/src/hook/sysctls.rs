@@ -48,6 +48,7 @@ pub(super) fn set<'a>(proc: &Root, order: &'a Order) -> Result<(Table, Written<'
     let clear = proc.unshadowed().ok();
     let mut own = Vec::new();
     for request @ Request { spelling, key, value } in &order.sysctl {
+        tracing::debug!(sysctl = spelling, value, "is to be set");
         if !proc.has_own(key)? {
             if order.missing_sysctls == MissingSysctls::Fail && !table.contains_key(key) {
                 return Err(Error::input(format!(
