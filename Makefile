@@ -88,6 +88,7 @@ lint:
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+	scripts/msrv.sh
 	$(CARGO) deny --workspace --log-level error check licenses bans sources
 	$(CARGO) deny --manifest-path fuzz/Cargo.toml --config deny.toml --log-level error check licenses bans sources
 

@@ -215,10 +215,11 @@ struct Order<'a> {
 impl Order<'_> {
     fn carry_out(&self, unshared: &mut Unshared) -> Result<Attached> {
         let mut attached = Attached::default();
-        if self.options.spare
-            && propagation::covers(self)?
-            && let Some(folder) = spare::place(self.root, self.plan, self.mounts)?
-        {
+        let spot = match self.options.spare && propagation::covers(self)? {
+            true => spare::place(self.root, self.plan, self.mounts)?,
+            false => None,
+        };
+        if let Some(folder) = spot {
             unshared.before_mount_at(self.root, &folder)?;
             let handle = spare::mount(self.root, &folder, self.mounts)?;
             attached.mounts.push(Placed {

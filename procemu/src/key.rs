@@ -159,9 +159,12 @@ impl SysctlKey {
     /// `path` is the key in text form `text`, relative to where `filesystem` is mounted, with slashes between names.
     fn checked(text: &str, filesystem: Filesystem, path: &str) -> Result<Self, KeyError> {
         let in_proc = filesystem.is_proc();
-        if !text.bytes().all(|b| b.is_ascii_graphic())
-            && let Some(c) = text.chars().find(|c| c.is_control() || c.is_whitespace())
-        {
+        // Most have none but these, which is sooner seen.
+        let odd = match text.bytes().all(|b| b.is_ascii_graphic()) {
+            true => None,
+            false => text.chars().find(|c| c.is_control() || c.is_whitespace()),
+        };
+        if let Some(c) = odd {
             return Err(KeyError::Character(shown(text), c));
         }
         let last = path.bytes().filter(|b| *b == b'/').count();

@@ -6,6 +6,24 @@
 //!
 //! This page is a guide for the author of a container runtime. `nsprep` and `runtime-bridge` are made of the same parts.
 //!
+//! # Step by step
+//!
+//! 1. **See what is lacking.** `nsprep plan` in the place where a container dies, or `nsprep doctor`, says which keys those are. A
+//!    [`Profile`] has them by now, or a table of your own will: a few lines of TOML, [`Table::from_toml`].
+//! 2. **Add it.** `cargo add procemu`: no default features, no command line, no output, nothing that runs at start.
+//! 3. **Call it** where your runtime has mounted the container's `/proc` and has not yet made parts of it read-only, masked them or called
+//!    pivot_root(2): [the function below](#in-a-container). A handle on the procfs outside is opened before the container's namespaces are
+//!    entered. Where nothing is lacking that costs a look at each key, and nothing is mounted.
+//! 4. **Fail with it.** An error means that nothing was attached; the container must not start then, as it would without the key. Where a
+//!    later step of yours fails, [`Attached::detach`] takes it off, or the mount namespace goes with the container.
+//! 5. **Write `linux.sysctl` first**, and what the kernel lacks of it put into the table: `keys.rs` of the example is all that is needed.
+//! 6. **Test it on a kernel that lacks nothing.** A key that no kernel has is as good: a table with `kernel/made_up`, a container that reads
+//!    it, and [`verify`] for the rest. Then those tests of your runtime that compare a container's mounts: it has some more in `/proc`.
+//! 7. **Look at it.** What is done is told by `tracing` events of level debug, with targets that begin with `procemu`; without a
+//!    subscriber they cost nothing.
+//!
+//! `examples/minimal-runtime` in the repository is what comes of that: a whole runtime, of 260 lines, of which `keys.rs` has these steps.
+//!
 //! # In a container
 //!
 //! To be called once, after the container's `/proc` is mounted and before pivot_root(2), in the container's namespaces:
@@ -47,8 +65,6 @@
 //! attached.keep();
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//!
-//! `examples/minimal-runtime` in the repository is a whole runtime, of 260 lines, that does so.
 //!
 //! What must hold, since the library cannot find out all of it:
 //!
@@ -104,6 +120,27 @@
 //!
 //! [`Error`] is opaque; [`Error::kind`] tells what a caller can do about it, [`Error::line`] is one line for a log. Wrong
 //! tables are a [`TableError`] with file and line. Nothing here writes to standard output or error.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `inherited` | no | `Inherited`: the standard descriptors and ignored signals as the caller left them, for programs that stand in for others |
+//! | `trace` | no | `trace`: two requests of ptrace(2), for diagnostics |
+//! | `fuzzing` | no | what the project's fuzz targets need; no part of the API |
+//!
+//! # Versions
+//!
+//! Versions are [semantic](https://semver.org/); until 1.0 a minor version may break what this covers, and the changelog says so:
+//!
+//! - **covered**: all public items but those of `fuzzing`; the table format and its schema; what [`Plan`], [`Snapshot`] and [`Check`] are as
+//!   JSON; names of profiles and presets; that a layer is named `procemu:N` in mountinfo.
+//! - **not covered**: the wording of errors, and of events with their fields; which keys a profile has, as programs come to need others; new
+//!   members in JSON; how many mounts an attach makes.
+//! - **Rust**: the version in `Cargo.toml`, 1.85, which Debian 12 and 13 have. The project's checks build the library with it, not with a
+//!   later one alone. A later one is a minor version.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod attach;
 mod child;

@@ -40,10 +40,10 @@ pub(super) fn find_or_make(
     engine: &OwnedFd,
 ) -> Result<OwnedFd> {
     let path = folder.join(name(text));
-    if let Some(_handle) = open_folder(folder)?
-        && let Found::Pin(namespace) = find(&path)?
-    {
-        return Ok(namespace);
+    if let Some(_handle) = open_folder(folder)? {
+        if let Found::Pin(namespace) = find(&path)? {
+            return Ok(namespace);
+        }
     }
     make_folder(folder)?;
     let _lock = lock(folder)?.ok_or_else(|| Error::place("another process has the folder"))?;
