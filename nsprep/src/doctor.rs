@@ -24,6 +24,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use procemu::{errno_text, wait_for_children};
+use runtime_bridge::progress::Progress;
 
 use crate::exec::become_command;
 use crate::exit::{Exit, Failure};
@@ -216,10 +217,13 @@ impl Found {
     pub fn look(named: &[String]) -> Result<Self, Failure> {
         // Much is asked of children, whose ends a caller that ignores them would not let this process see.
         wait_for_children();
-        let programs = programs::found();
+        let progress = Progress::of("looking for programs");
+        let programs = programs::found(&progress);
         let exists = |name: &str| programs::on_path(name).is_some();
         let subjects = subjects::choose(named, &programs, exists).map_err(Failure::usage)?;
+        progress.say("trying what can be done here");
         let place = look::surroundings();
+        progress.say("comparing keys");
         let asked: Vec<&str> = subjects
             .iter()
             .flat_map(|subject| subject.profiles.iter().copied())

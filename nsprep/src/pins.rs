@@ -7,10 +7,11 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::Flock;
 use nix::libc;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statfs::{FsType, fstatfs};
+use runtime_bridge::progress;
 
 use procemu::errno_text;
 
@@ -100,7 +101,7 @@ impl Pins {
                 folder.display()
             )));
         }
-        let lock = Flock::lock(handle, FlockArg::LockExclusive)
+        let lock = progress::lock(handle, "waiting for another nsprep to have its namespace ready")
             .map_err(|(_, e)| failed(&call("flock"), &e.into()))?;
         // Whoever leaves no pin takes the folder away; then this is the lock of one that nobody else will open.
         let still = fs::symlink_metadata(&folder).is_ok_and(|now| now.ino() == has.ino());

@@ -20,6 +20,7 @@ mod network;
 pub mod node;
 pub mod place;
 pub mod pod;
+pub mod progress;
 mod reach;
 mod refused;
 pub mod report;

@@ -9,6 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use runtime_bridge::install::{self, Target};
+use runtime_bridge::progress::Progress;
 use runtime_bridge::runtime::Version;
 use serde::Serialize;
 
@@ -59,9 +60,10 @@ impl Program {
 }
 
 /// All that are here and known.
-pub fn found() -> Vec<Program> {
+pub fn found(progress: &Progress) -> Vec<Program> {
     let found = KNOWN.iter().filter_map(|known| {
         let path = on_path(known.name)?;
+        progress.say(&format!("asking {} for its version", path.display()));
         let told = ask(&path).and_then(|output| version_in(&output));
         Some(Program {
             name: known.name.to_owned(),

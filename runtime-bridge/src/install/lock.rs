@@ -1,7 +1,8 @@
 //! One at a time: from finding out what is to be changed until it is changed, and the engine runs with it.
 
 use super::InstallError;
-use nix::fcntl::{Flock, FlockArg};
+use crate::progress;
+use nix::fcntl::Flock;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -49,7 +50,7 @@ impl Lock {
                 opened => opened.map_err(failed("open"))?,
             };
             let opened = file.metadata().map_err(failed("stat"))?.ino();
-            let lock = Flock::lock(file, FlockArg::LockExclusive)
+            let lock = progress::lock(file, "waiting for another run of runtime-bridge")
                 .map_err(|(_, errno)| failed("lock")(errno.into()))?;
             // Else this is the lock of one that nobody will open again.
             if fs::symlink_metadata(&path).is_ok_and(|now| now.ino() == opened) {

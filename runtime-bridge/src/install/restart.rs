@@ -5,6 +5,7 @@
 
 use super::saved::{Saved, remove, replace};
 use super::{Edit, InstallError, Lock, lock};
+use crate::progress::Progress;
 use crate::report::chain;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -163,6 +164,7 @@ impl Restart<'_> {
     fn run(&self) -> Result<(), String> {
         let mut shell = Command::new("sh");
         shell.args(["-c", self.command]).stdin(Stdio::null());
+        let _waiting = Progress::of(&format!("waiting for `{}`", self.command));
         match shell.status() {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(status.to_string()),
