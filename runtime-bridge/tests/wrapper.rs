@@ -98,7 +98,7 @@ fn a_container_that_cannot_be_prepared_is_not_made_and_the_log_says_why() {
             ),
         ),
         (
-            "\nstate = 1",
+            "state = 1",
             format!(
                 "{}:2: unknown field `state`, expected one of `preset`, `profiles`, `tables`, `allowed_profiles`, `policy`, `runtimes`, `state_dir`, `log`",
                 place.at("bridge.toml").display()
@@ -195,15 +195,11 @@ fn the_keyring_flag_follows_policy_and_the_bundle_stays() {
         let bundle = place.at("bundle");
         std::fs::create_dir(&bundle).unwrap();
         std::fs::write(bundle.join("config.json"), text).unwrap();
-        std::fs::write(
-            place.at("bridge.toml"),
-            format!("profiles = []\npolicy.no_new_keyring = \"{policy}\"\n"),
-        )
-        .unwrap();
+        let config = place.configured(&format!("profiles = []\npolicy.no_new_keyring = \"{policy}\"\n"));
         // The working directory is the bundle where none is named.
         let output = Command::new(BRIDGE)
             .args(["runtime".as_ref(), "--exec".as_ref(), place.runtime().as_os_str()])
-            .args(["--config".as_ref(), place.at("bridge.toml").as_os_str()])
+            .args(["--config".as_ref(), config.as_os_str()])
             .args(["--", command, "ID"])
             .current_dir(&bundle)
             .output()

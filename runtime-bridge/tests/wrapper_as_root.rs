@@ -79,10 +79,10 @@ fn the_keyring_flag_is_given_where_the_containers_root_has_no_quota_left() {
                 r#"{{"linux":{{"namespaces":[{{"type":"user"}}],"uidMappings":[{{"containerID":0,"hostID":{root},"size":1}}]}}}}"#
             );
             std::fs::write(place.at("config.json"), config).unwrap();
-            std::fs::write(place.at("bridge.toml"), "profiles = []\n").unwrap();
+            let policy = place.configured("profiles = []\n");
             let output = Command::new(BRIDGE)
                 .args(["runtime".as_ref(), "--exec".as_ref(), place.runtime().as_os_str()])
-                .args(["--config".as_ref(), place.at("bridge.toml").as_os_str()])
+                .args(["--config".as_ref(), policy.as_os_str()])
                 .args(["--", "run", "ID"])
                 .current_dir(place.dir.path())
                 .output()

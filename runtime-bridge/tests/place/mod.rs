@@ -54,13 +54,19 @@ impl Place {
         Some(args)
     }
 
-    /// `runtime-bridge runtime --exec RUNTIME [--config CONFIG] -- ARGS`
+    /// A bridge.toml with `text`. Its first line is ours: nothing is left where a node has its state.
+    pub fn configured(&self, text: &str) -> PathBuf {
+        let text = format!("state_dir = {:?}\n{text}", self.at("state"));
+        std::fs::write(self.at("bridge.toml"), text).unwrap();
+        self.at("bridge.toml")
+    }
+
+    /// `runtime-bridge runtime --exec RUNTIME [--config CONFIG] -- ARGS`.
     pub fn run<S: AsRef<OsStr>>(&self, config: Option<&str>, args: &[S]) -> Output {
         let mut command = Command::new(BRIDGE);
         command.arg("runtime").arg("--exec").arg(self.runtime());
         if let Some(text) = config {
-            std::fs::write(self.at("bridge.toml"), text).unwrap();
-            command.arg("--config").arg(self.at("bridge.toml"));
+            command.arg("--config").arg(self.configured(text));
         }
         command.arg("--").args(args).output().unwrap()
     }
