@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::namespace::in_thread;
-use crate::root::Root;
+use crate::root::{Root, list};
 
 pub(crate) use content::Content;
 
@@ -57,7 +57,7 @@ impl Templates {
         Ok(Self {
             pid,
             start: start_of(&proc, pid)?,
-            namespace: inode(&namespace_of(&proc, pid)?)?,
+            namespace: inode(&namespace_of(&proc, &pid.to_string())?)?,
             folder: folder.into(),
         })
     }
@@ -78,15 +78,34 @@ impl Templates {
     /// The mount namespace that the folder is in.
     fn engine(&self) -> Result<OwnedFd> {
         let proc = Root::procfs("/proc")?;
-        let engine = namespace_of(&proc, self.pid)?;
+        let engine = self.namespace_of_a_thread(&proc)?;
         // After the namespace: whoever has the number now had it then.
-        if start_of(&proc, self.pid)? != self.start || inode(&engine)? != self.namespace {
-            return Err(Error::place(format!(
-                "process {} is another one by now",
+        match engine {
+            Some(engine) if start_of(&proc, self.pid)? == self.start => Ok(engine),
+            _ => Err(Error::place(format!(
+                "process {} is another one by now, or in another mount namespace",
                 self.pid
-            )));
+            ))),
         }
-        Ok(engine)
+    }
+
+    /// The namespace, of any thread of the process that is in it. `/proc` shows that of the first one as the process's, and a runtime
+    /// may have that one elsewhere for a while: runc 1.5.2 was seen so, in one of thirty starts, as Go takes any thread for anything.
+    fn namespace_of_a_thread(&self, proc: &Root) -> Result<Option<OwnedFd>> {
+        let first = namespace_of(proc, &self.pid.to_string())?;
+        if inode(&first)? == self.namespace {
+            return Ok(Some(first));
+        }
+        let path = format!("{}/task", self.pid);
+        let threads = proc.folder(&path).and_then(|threads| list(threads.as_fd()));
+        for (thread, _) in threads.map_err(|e| Error::call(format!("getdents(/proc/{path})"), e))? {
+            match namespace_of(proc, &format!("{path}/{thread}")) {
+                Ok(namespace) if inode(&namespace)? == self.namespace => return Ok(Some(namespace)),
+                // Another's, or of a thread that has ended.
+                _ => {}
+            }
+        }
+        Ok(None)
     }
 
     /// Clones of the folders of the template with `content`, in the order of its parts; it is built where there is none.
@@ -121,10 +140,11 @@ fn start_of(proc: &Root, pid: u32) -> Result<u64> {
     start.ok_or_else(|| Error::place(format!("/proc/{path} does not say when the process began")))
 }
 
-fn namespace_of(proc: &Root, pid: u32) -> Result<OwnedFd> {
+/// The mount namespace of what has its folder in `/proc` at `path`: a process, or a thread.
+fn namespace_of(proc: &Root, path: &str) -> Result<OwnedFd> {
     open(
         proc.handle(),
-        Path::new(&format!("{pid}/ns/mnt")),
+        Path::new(&format!("{path}/ns/mnt")),
         OFlags::empty(),
     )
 }
@@ -175,4 +195,47 @@ fn open(at: impl AsFd, path: &Path, flags: OFlags) -> Result<OwnedFd> {
 
 fn enter(namespace: &OwnedFd) -> Result<()> {
     setns(namespace, CloneFlags::CLONE_NEWNS).map_err(|e| Error::call("setns(mnt)", e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn a_process_whose_first_thread_is_elsewhere_is_still_in_its_namespace() {
+        let proc = Root::procfs("/proc").unwrap();
+        let (tell, told) = channel();
+        let (end, ended) = channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let elsewhere = nix::sched::unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS);
+            tell.send(elsewhere.map(|()| nix::unistd::gettid())).unwrap();
+            // Until the other end is dropped.
+            let _ = ended.recv();
+        });
+        match told.recv().unwrap() {
+            Err(errno) => eprintln!("skipped: needs root, to make a mount namespace ({errno})"),
+            Ok(thread) => {
+                let pid = std::process::id();
+                let here = Templates::of(pid, "/nowhere").unwrap();
+                let there = namespace_of(&proc, &format!("{pid}/task/{thread}")).unwrap();
+                let there = Templates {
+                    namespace: inode(&there).unwrap(),
+                    ..here.clone()
+                };
+                assert!(!there.is_in_namespace_of(&here));
+                for templates in [&here, &there] {
+                    assert_eq!(inode(&templates.engine().unwrap()).unwrap(), templates.namespace);
+                }
+                let nowhere = Templates { namespace: 1, ..here };
+                let error = nowhere.engine().unwrap_err().line();
+                assert!(
+                    error.contains("is another one by now, or in another mount namespace"),
+                    "{error}"
+                );
+            }
+        }
+        drop(end);
+        thread.join().unwrap();
+    }
 }
