@@ -210,20 +210,3 @@ fn the_pages_name_every_probe_profile_and_field() {
         );
     }
 }
-
-#[test]
-fn the_examples_on_the_page_about_tables_are_tables() {
-    let page = std::fs::read_to_string(docs("tables.md")).unwrap();
-    let mut examples = 0;
-    for (language, read) in [
-        ("toml", Table::from_toml as fn(&str, &str) -> _),
-        ("json", Table::from_json),
-    ] {
-        for example in page.split(&format!("```{language}\n")).skip(1) {
-            let (text, _) = example.split_once("```").expect("the example has an end");
-            read(text, "docs/tables.md").unwrap_or_else(|error| panic!("{error}\n{text}"));
-            examples += 1;
-        }
-    }
-    assert!(examples >= 3, "{examples}");
-}

@@ -22,7 +22,11 @@ fn shown(bed: &Bed, demo: Block) -> TestResult {
     CRUN.path()?;
     need::command("make")?;
     let blocks = [demo];
-    let text = format!("cd \"$CHECKOUT\"\n{}", typed_blocks(&blocks));
+    // Below `make test` make would print more.
+    let text = format!(
+        "unset MAKEFLAGS MAKELEVEL MFLAGS; cd \"$CHECKOUT\"\n{}",
+        typed_blocks(&blocks)
+    );
     blocks_print(&blocks, &bed.script(&text)?.env("CHECKOUT", CHECKOUT).succeed()?)
 }
 
