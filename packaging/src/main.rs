@@ -3,6 +3,7 @@
 
 mod bridge;
 mod commands;
+mod completions;
 mod manual;
 mod markdown;
 mod reference;
@@ -13,7 +14,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use clap_complete::Shell;
 
 #[derive(Parser)]
 #[command(max_term_width = 100)]
@@ -55,14 +55,7 @@ fn main() -> ExitCode {
 
 fn files(folder: &Path, date: &str) -> Result<(), Box<dyn Error>> {
     write_all(&folder.join("man"), manual::pages(date)?)?;
-    for (shell, name) in [(Shell::Bash, "bash"), (Shell::Zsh, "zsh"), (Shell::Fish, "fish")] {
-        let folder = folder.join("completions").join(name);
-        fs::create_dir_all(&folder)?;
-        for mut command in commands::all() {
-            let name = command.get_name().to_owned();
-            clap_complete::generate_to(shell, &mut command, name, &folder)?;
-        }
-    }
+    completions::write(&folder.join("completions"))?;
     let profiles = procemu::Profile::ALL
         .iter()
         .map(|profile| (format!("{}.toml", profile.name()), profile.toml().to_owned()));

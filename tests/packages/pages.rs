@@ -56,11 +56,13 @@ done
 }
 
 /// What completions are asked, and what they have to offer: the beginning of a line, and words of the answer.
-const COMPLETED: [(&str, &[&str]); 4] = [
+const COMPLETED: [(&str, &[&str]); 6] = [
     ("nsprep pr", &["profiles"]),
     ("nsprep ns re", &["remove"]),
     ("nsprep plan --pro", &["--profile"]),
+    ("nsprep plan --profile kube", &["kubelet", "kube-proxy"]),
     ("runtime-bridge un", &["uninstall"]),
+    ("runtime-bridge install --as", &["--as-default"]),
 ];
 
 /// Bash takes the files and completes by them.

@@ -146,7 +146,7 @@ fn cure(key: &SysctlKey, proposal: &Proposal) -> Vec<String> {
 }
 
 /// The first key that the text names: by a path of `/proc` or `/sys`, in the spellings of runtimes too (`/proc/./sys/x`,
-/// `fsmount:fscontext:proc/./sys/x`), or as a sysctl (`open sysctl net.x file`, `sysctl net.x=1`).
+/// `fsmount:fscontext:proc/./sys/x`), or as a sysctl (`open sysctl net.x file`, `sysctl net.x=1`, `"net.x"`).
 fn key_in(text: &str) -> Option<SysctlKey> {
     let is_end = |c: char| c.is_whitespace() || "\"'`(),;<>|".contains(c);
     let words = || text.split(is_end).map(|word| word.trim_end_matches([':', '.']));
@@ -176,7 +176,22 @@ fn key_in(text: &str) -> Option<SysctlKey> {
                 .flatten()
         })
     };
-    words().find_map(of_path).or_else(after_sysctl)
+    words()
+        .find_map(of_path)
+        .or_else(after_sysctl)
+        .or_else(|| words().find_map(bare))
+}
+
+/// A sysctl that stands by itself: `permission denied on key "vm.x"`, `Couldn't write '1' to 'net/ipv4/x'`. Other words have dots, too, so
+/// it has to begin as sysctls do.
+fn bare(word: &str) -> Option<SysctlKey> {
+    let names: Vec<&str> = word.split(['.', '/']).collect();
+    let is_one = match names.as_slice() {
+        ["fs" | "kernel" | "vm", _, ..] => true,
+        ["net", family, _, ..] => ["core", "ipv4", "ipv6", "netfilter", "bridge", "unix"].contains(family),
+        _ => false,
+    };
+    is_one.then(|| word.parse().ok()).flatten()
 }
 
 #[cfg(test)]

@@ -148,7 +148,7 @@ const TEXTS: &[(&str, &str)] = &[
         "cat: /proc/uptime: Transport endpoint is not connected",
     ),
     (
-        "key_missing",
+        "bridge_netfilter",
         "sysctl: cannot stat /proc/sys/net/bridge/bridge-nf-call-iptables: No such file or directory",
     ),
     (
@@ -198,6 +198,21 @@ fn keys_are_found_in_all_spellings() {
         ("(/sys/module/x/parameters/y)", Some("/sys/module/x/parameters/y")),
         ("[open /proc/sys/vm/a: x, open /proc/sys/vm/b: x]", Some("vm/a")),
         ("open /proc/self/status: no such file or directory", None),
+        (
+            "sysctl: permission denied on key \"vm.overcommit_memory\"",
+            Some("vm/overcommit_memory"),
+        ),
+        (
+            "sysctl: setting key \"net.ipv4.ip_forward\", ignoring: Read-only file system",
+            Some("net/ipv4/ip_forward"),
+        ),
+        (
+            "Couldn't write '1' to 'net/ipv4/ip_forward', ignoring: Read-only file system",
+            Some("net/ipv4/ip_forward"),
+        ),
+        ("vm.swappiness: read-only file system", Some("vm/swappiness")),
+        ("open \"config.json\": no such file or directory", None),
+        ("net.http.Server: permission denied", None),
         ("open /etc/passwd: no such file or directory", None),
         ("/proc/", None),
         ("sysctl", None),

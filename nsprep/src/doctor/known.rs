@@ -37,6 +37,16 @@ pub const KNOWN: &[Known] = &[
         cure: &["runtime-bridge install containerd && systemctl restart containerd"],
     },
     Known {
+        id: "bridge_netfilter",
+        has: &["bridge-nf-call-", "no such file or directory"],
+        what: "a program needs net/bridge/bridge-nf-call-*, which is not there",
+        why: "the key comes with the kernel module br_netfilter, which passes bridged packets to iptables; without it a key that says so \
+              would be trusted and not true",
+        cure: &[
+            "modprobe br_netfilter  # on the host; in a sandbox that has no such module, a network that needs none",
+        ],
+    },
+    Known {
         id: "session_keyring",
         has: &["session key", "disk quota exceeded"],
         what: "no session keyring can be made for the container",
