@@ -12,6 +12,7 @@ use support::{
 fn main() -> ExitCode {
     let mut suite = Suite::new();
     suite.test("cured::no_right", no_right);
+    suite.test("cured::no_runtime", no_runtime);
     suite.test("cured::rootfs::symlink", |bed| {
         rootfs(bed, "mkdir r; ln -s /proc r/proc", "proc")
     });
@@ -176,6 +177,17 @@ fn bundle(bed: &Bed, prepare: &str, words: &[&str]) -> TestResult {
         2,
         words,
     )
+}
+
+/// A bundle is made for the runtime that is named; one that is not there would be taken for any.
+fn no_runtime(bed: &Bed) -> TestResult {
+    Bundle::new(bed, "b", "true")?.write()?;
+    made_up_table(bed)?;
+    for runtime in ["/nosuch/runc", "nosuch"] {
+        let line = format!("exec \"$NSPREP\" bundle --table made_up.toml --runtime {runtime} \"$BED/b\"");
+        refused(bed, &line, 2, &["--runtime", runtime])?;
+    }
+    Ok(())
 }
 
 /// What may be wrong in bridge.toml.

@@ -6,6 +6,7 @@ use clap::Args;
 use runtime_bridge::bundle::{Options, rewrite};
 use runtime_bridge::config::Config;
 use runtime_bridge::report::chain;
+use runtime_bridge::runtime::Kind;
 
 use crate::exit::Exit;
 use crate::exit::Failure;
@@ -46,7 +47,7 @@ impl Bundle {
         let options = Options {
             config: &config,
             table: Some(&table),
-            runtime: self.runtime.as_deref(),
+            runtime: self.runtime.as_deref().map(meant).transpose()?,
             hook: &hook,
             log: None,
             events: None,
@@ -75,6 +76,19 @@ impl Bundle {
             })?;
         }
         said.map(|()| Exit::Done)
+    }
+}
+
+/// The runtime that is named, by its path or, for a machine that has it elsewhere, by a name that tells which it is. For a path that is
+/// wrong the bundle would be made as for any.
+fn meant(runtime: &Path) -> Result<&Path, Failure> {
+    let is_name = runtime.components().count() == 1 && Kind::of_file(runtime) != Kind::Unknown;
+    match is_name || runtime.is_file() {
+        true => Ok(runtime),
+        false => Err(Failure::usage(format!(
+            "--runtime {}: no such program; give its path",
+            runtime.display()
+        ))),
     }
 }
 

@@ -33,7 +33,14 @@ use exit::{Exit, Failure};
 #[command(version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
     /// How to write what RUST_LOG asks for (`debug`), on standard error
-    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        display_order = 1000
+    )]
     log_format: Format,
     #[command(subcommand)]
     command: Commands,

@@ -44,7 +44,7 @@ impl Changes<'_> {
 
     /// Adds a line. Where it cannot be written, as by users who are not root, there is none: no container fails for it.
     pub(crate) fn note(&self, level: Level, message: &str) {
-        tracing::info!(container = ?self.container, "{message}");
+        tracing::info!(container = %self.container.display(), "{message}");
         let Some(state_dir) = self.state_dir else {
             return;
         };

@@ -27,7 +27,14 @@ use std::time::Instant;
 #[command(name = "runtime-bridge", version)]
 struct Cli {
     /// How to write what RUST_LOG asks for (`debug`), on standard error
-    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        display_order = 1000
+    )]
     log_format: Format,
     #[command(subcommand)]
     command: Cmd,

@@ -73,7 +73,7 @@ pub fn run(program: &Program, args: &[OsString], config: Option<&Path>) {
         None
     });
     if let Ok((path, _)) = &found {
-        debug!(runtime = %path.display(), meant = ?program, command = ?invocation.subcommand, "the runtime is found");
+        debug!(runtime = %path.display(), command = ?invocation.subcommand, "the runtime is found");
     }
     let error = match found {
         Ok((path, None)) => exec(&path, args),

@@ -122,7 +122,7 @@ pub fn facts(place: &Surroundings) -> Vec<(&'static str, String)> {
 /// Which are here.
 pub fn programs(text: &mut String, programs: &[Program]) {
     if programs.is_empty() {
-        let _ = writeln!(text, "  {DIM}no runtime and no engine on PATH{DIM:#}");
+        let _ = writeln!(text, "  {DIM}none of those looked at is on PATH{DIM:#}");
     }
     for program in programs {
         let told = program.told.as_deref().unwrap_or("?");
