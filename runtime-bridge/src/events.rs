@@ -38,8 +38,7 @@ fn parse(text: OsString) -> Result<Targets, FilterError> {
     parsed.map_err(|what| FilterError(text, what))
 }
 
-/// From now on tells events by what [`VARIABLE`] says or, without it, `configured`: to the log file that `report` names or, without one,
-/// to standard error. `begun` is when the program began.
+/// From now on tells events by what [`VARIABLE`] says or, without it, `configured`: as [`begin_by`] does.
 ///
 /// Gives by what they are told, for a program that is to do the same.
 ///
@@ -50,10 +49,22 @@ pub fn begin(
     report: &Report<'_>,
     begun: Instant,
 ) -> Result<Option<String>, FilterError> {
-    let text = match (std::env::var_os(VARIABLE), configured) {
-        (Some(text), _) if !text.is_empty() => text,
-        (_, Some(text)) => text.into(),
-        _ => return Ok(None),
+    let text = std::env::var_os(VARIABLE).filter(|text| !text.is_empty());
+    begin_by(text.or(configured.map(Into::into)), report, begun)
+}
+
+/// From now on tells events by what `text` says, whatever the environment has, to the log file that `report` names or, without one, to
+/// standard error. `begun` is when the program began.
+///
+/// # Errors
+/// What it says is wrong. Then none are told.
+pub fn begin_by(
+    text: Option<OsString>,
+    report: &Report<'_>,
+    begun: Instant,
+) -> Result<Option<String>, FilterError> {
+    let Some(text) = text else {
+        return Ok(None);
     };
     let targets = parse(text.clone())?;
     let levels = targets.iter().map(|(_, level)| level);

@@ -168,7 +168,8 @@ pub fn run(input: &mut dyn Read, config: Option<&Path>) -> Result<(), HookError>
     let state = parse_state(&text)?;
     let order = order(&state, config)?;
     let report = order.report();
-    if let Err(error) = events::begin(order.events.as_deref(), &report, begun) {
+    // Not by the environment, which may be the image's.
+    if let Err(error) = events::begin_by(order.events.clone().map(Into::into), &report, begun) {
         report.note(Level::Warning, &format!("{}: {error}", events::VARIABLE));
     }
     let outcome = carry_out(&state, &text, &order);

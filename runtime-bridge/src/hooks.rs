@@ -13,6 +13,10 @@ const TIMEOUT: u32 = 10;
 /// How the hook is called; by this it is known again.
 pub(crate) const ARGS: [&str; 2] = ["runtime-bridge", "hook"];
 
+/// Its environment, which nothing in it needs. runc 1.1 gives a hook that names none that of the container's process, and the image's
+/// LD_PRELOAD would be obeyed before pivot_root; an empty list may be taken for none on the way there.
+pub(crate) const ENV: [&str; 1] = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"];
+
 /// What happened to `hooks`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edit {
@@ -51,7 +55,7 @@ pub fn place(
         raw if is_there(&raw) => Node::object(raw.unwrap_or_default(), "hooks")?,
         _ => Node::empty_object(),
     };
-    let ours = json!({"path": program, "args": ARGS, "timeout": TIMEOUT});
+    let ours = json!({"path": program, "args": ARGS, "env": ENV, "timeout": TIMEOUT});
     let (mut had, mut changed) = (false, false);
     for name in STAGES {
         let at = format!("hooks.{name}");
@@ -117,7 +121,7 @@ fn is_ours(raw: &str) -> bool {
 mod tests {
     use super::*;
 
-    const OURS: &str = r#"{"path":"/b","args":["runtime-bridge","hook"],"timeout":10}"#;
+    const OURS: &str = r#"{"path":"/b","args":["runtime-bridge","hook"],"env":["PATH=/usr/sbin:/usr/bin:/sbin:/bin"],"timeout":10}"#;
 
     fn run(text: &str, stage: Option<&str>) -> (Edit, String) {
         let mut top = Node::object(text, "config.json").unwrap();
@@ -218,7 +222,7 @@ mod tests {
     #[test]
     fn indented_files_stay_indented() {
         let (_, text) = run("{\n  \"a\": 1\n}\n", Some("createContainer"));
-        let want = "{\n  \"a\": 1,\n  \"hooks\": {\n    \"createContainer\": [\n      {\n        \"path\": \"/b\",\n        \"args\": [\n          \"runtime-bridge\",\n          \"hook\"\n        ],\n        \"timeout\": 10\n      }\n    ]\n  }\n}\n";
+        let want = "{\n  \"a\": 1,\n  \"hooks\": {\n    \"createContainer\": [\n      {\n        \"path\": \"/b\",\n        \"args\": [\n          \"runtime-bridge\",\n          \"hook\"\n        ],\n        \"env\": [\n          \"PATH=/usr/sbin:/usr/bin:/sbin:/bin\"\n        ],\n        \"timeout\": 10\n      }\n    ]\n  }\n}\n";
         assert_eq!(text, want);
     }
 

@@ -38,7 +38,7 @@ pub struct Job {
     /// Where the runtime writes its log, if the wrapper was told: crun does not pass on what a hook says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<Log>,
-    /// Which events the hook tells there, in the words of `RUST_LOG`: runtimes give their hooks no environment.
+    /// Which events the hook tells there, in the words of `RUST_LOG`: the hook's environment has none, or the image's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<String>,
     /// From where keys are shown that the container has in common with its pod.

@@ -196,7 +196,12 @@ fn a_lacking_container_gets_hook_and_job() {
     let value: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(
         value["hooks"],
-        json!({"createContainer": [{"path": "/usr/bin/runtime-bridge", "args": ["runtime-bridge", "hook"], "timeout": 10}]})
+        json!({"createContainer": [{
+            "path": "/usr/bin/runtime-bridge",
+            "args": ["runtime-bridge", "hook"],
+            "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
+            "timeout": 10
+        }]})
     );
     let job = job(&text);
     assert_eq!(

@@ -4,6 +4,7 @@
 mod support;
 
 mod config;
+mod environment;
 mod forms;
 mod fuse;
 mod interfere;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     let mut suite = Suite::new();
     rootfs::add(&mut suite);
     config::add(&mut suite);
+    environment::add(&mut suite);
     neighbour::add(&mut suite);
     interfere::add(&mut suite);
     paths::add(&mut suite);

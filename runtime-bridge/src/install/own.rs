@@ -2,7 +2,7 @@
 
 use super::{HANDLER, Handler, MADE_BY, Target};
 use crate::config::PROFILE_ANNOTATION;
-use crate::hooks::ARGS;
+use crate::hooks::{ARGS, ENV};
 use serde_json::json;
 
 /// What `target` reads, for `handler`; `bridge` is the path of runtime-bridge itself. `None` where the target's file is
@@ -37,14 +37,14 @@ pub fn content(target: Target, handler: &Handler, bridge: &str) -> Option<String
             };
             let hook = json!({
                 "version": "1.0.0",
-                "hook": {"path": bridge, "args": ARGS},
+                "hook": {"path": bridge, "args": ARGS, "env": ENV},
                 "when": when,
                 "stages": ["createContainer"],
             });
             format!("{hook:#}\n")
         }
         Target::Cdi => {
-            let hook = json!({"hookName": "createContainer", "path": bridge, "args": ARGS});
+            let hook = json!({"hookName": "createContainer", "path": bridge, "args": ARGS, "env": ENV});
             let spec = json!({
                 "cdiVersion": "0.5.0",
                 "kind": "procemu.io/keys",
