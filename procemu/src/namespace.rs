@@ -187,6 +187,8 @@ impl Target {
         for (kind, flag) in KINDS {
             flags.set(flag, is_in_another(self.pid, kind)?);
         }
+        // Else they may be those of another process, of the caller's own namespaces even, where there would be nothing to join.
+        self.has_its_number()?;
         if flags.is_empty() {
             return Ok(());
         }
@@ -216,15 +218,20 @@ impl Target {
                 flag,
             ));
         }
-        // As long as the process is there, its number is no other's.
-        if number_in_fdinfo(&self.pidfd) != Some(self.pid) {
-            return Err(Error::call(format!("join pid {}", self.pid), nix::Error::ESRCH));
-        }
+        self.has_its_number()?;
         // All are open before the first is joined: the mount namespace may show another /proc.
         for (file, path, flag) in files {
             setns(&file, flag).map_err(|e| Error::call(format!("setns({path})"), e))?;
         }
         Ok(())
+    }
+
+    /// As long as the process is there, its number is no other's, and what was read by that until now is its own.
+    fn has_its_number(&self) -> Result<()> {
+        match number_in_fdinfo(&self.pidfd) == Some(self.pid) {
+            true => Ok(()),
+            false => Err(Error::call(format!("join pid {}", self.pid), nix::Error::ESRCH)),
+        }
     }
 }
 
@@ -256,4 +263,26 @@ fn number_in_fdinfo(pidfd: &OwnedFd) -> Option<u32> {
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
     let number = info.lines().find_map(|line| line.strip_prefix("Pid:"))?;
     number.trim().parse().ok().filter(|pid| *pid > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn who_has_the_number_of_one_that_is_gone_is_not_joined() {
+        let mut child = Command::new("true").spawn().unwrap();
+        let raw = Pid::from_raw(child.id() as i32).unwrap();
+        let pidfd = pidfd_open(raw, PidfdFlags::empty()).unwrap();
+        child.wait().unwrap();
+        let target = Target {
+            pid: std::process::id(),
+            pidfd,
+            is_elsewhere: true,
+        };
+        let error = target.join().unwrap_err();
+        assert_eq!(error.errno(), Some(libc::ESRCH), "{error}");
+    }
 }
