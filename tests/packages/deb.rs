@@ -145,6 +145,13 @@ mount -t tmpfs pinned "$BED/root/run/procemu/ns"
 packages --purge procemu > /dev/null
 ls "$BED/root/run/procemu"
 umount "$BED/root/run/procemu/ns"
+# All of it may be one mount.
+mount -t tmpfs whole "$BED/root/run/procemu"
+touch "$BED/root/run/procemu/kept"
+packages --install "$DEB" > /dev/null
+packages --purge procemu > /dev/null
+ls "$BED/root/run/procemu"
+umount "$BED/root/run/procemu"
 packages --install "$DEB" > /dev/null
 packages --purge procemu > /dev/null
 written
@@ -162,7 +169,7 @@ ls -d "$BED/root/run/procemu" 2> /dev/null || true
     equal(
         "what stays of one that is purged",
         section(&output, "purged")?,
-        ["bin", "ns"],
+        ["bin", "ns", "kept"],
     )
 }
 
@@ -185,7 +192,16 @@ remove
 view runtime-bridge uninstall docker > /dev/null
 echo '== linked'
 remove
-rm "$BED/root/usr/bin/procemu-runc"
+mkdir "$BED/root/opt/engine"
+mv "$BED/root/usr/bin/procemu-runc" "$BED/root/opt/engine/procemu-runc"
+ln -sf /usr/bin/runtime-bridge "$BED/root/opt/engine/procemu-runc"
+echo '{"runtimes": {"procemu": {"path": "/opt/engine/procemu-runc"}}}' > "$BED/root/etc/docker/daemon.json"
+echo '== told of a link elsewhere'
+remove
+echo '{"runtimes": {' > "$BED/root/etc/docker/daemon.json"
+echo '== told what nobody understands'
+remove
+echo '{}' > "$BED/root/etc/docker/daemon.json"
 echo '== free'
 packages --remove procemu > /dev/null
 view dpkg --status procemu | grep ^Status
@@ -210,6 +226,25 @@ view dpkg --status procemu | grep ^Status
             "/usr/bin/procemu-runc",
             still,
         ],
+    )?;
+    equal(
+        "an engine, of a link elsewhere",
+        section(&output, "told of a link elsewhere")?,
+        [
+            "runtime-bridge cannot go: engines start containers by it. `runtime-bridge uninstall` takes it out of:",
+            "docker: /etc/docker/daemon.json: /opt/engine/procemu-runc, for those that ask for it",
+            still,
+        ],
+    )?;
+    let unknown = section(&output, "told what nobody understands")?;
+    equal(
+        "an engine's file that is not understood",
+        (unknown.len(), unknown[0], unknown[unknown.len() - 1]),
+        (
+            3,
+            "runtime-bridge cannot go: it cannot be told whether engines start containers by it. Mend these files, or remove them:",
+            still,
+        ),
     )?;
     equal(
         "nobody",

@@ -67,6 +67,47 @@ echo /opt/procemu/share/procemu/profiles/earlier.toml >> "$DESTDIR/opt/procemu/s
     )
 }
 
+/// Ended in the middle, or begun several times at once, it leaves what can be installed and taken away; a program is whole at any time.
+pub fn interrupted(bed: &Bed) -> TestResult {
+    need::root()?;
+    let output = bed
+        .script(
+            r##"
+export DESTDIR=$BED/dest PREFIX=/opt/procemu
+mkdir "$BED/bin"
+# stop_at PROGRAM PATH: install.sh is killed where it would call PROGRAM for PATH.
+stop_at() {
+  printf '#!/bin/sh\ncase "$*" in *%s*) kill -KILL $PPID; exit 1 ;; esac\nexec %s "$@"\n' "$2" "$(command -v "$1")" > "$BED/bin/$1"
+  chmod 755 "$BED/bin/$1"
+}
+left() { (cd "$DESTDIR" && find . -mindepth 1); }
+stop_at mv /man1/
+! PATH=$BED/bin:$PATH sh "$TREE/install.sh" install 2> /dev/null || echo "was not killed"
+rm "$BED/bin/mv"
+[ -e "$DESTDIR/opt/procemu/bin/nsprep" ] || echo "killed too early"
+echo '== install'
+sh "$TREE/install.sh" uninstall
+left
+sh "$TREE/install.sh" install
+stop_at rm /bin/nsprep
+! PATH=$BED/bin:$PATH sh "$TREE/install.sh" uninstall 2> /dev/null || echo "was not killed"
+rm "$BED/bin/rm"
+echo '== uninstall'
+sh "$TREE/install.sh" uninstall
+left
+echo '== at once'
+for _ in 1 2 3 4; do sh "$TREE/install.sh" install & running="${running:-} $!"; done
+for one in $running; do wait "$one" || echo "fails"; done
+cmp "$TREE/bin/runtime-bridge" "$DESTDIR/opt/procemu/bin/runtime-bridge"
+sh "$TREE/install.sh" uninstall
+left
+"##,
+        )?
+        .env("TREE", packages::built(Kind::Tree)?)
+        .succeed()?;
+    equal("left", output.as_str(), "== install\n== uninstall\n== at once")
+}
+
 /// Each with one line, and before anything is written.
 pub fn refused(bed: &Bed) -> TestResult {
     need::root()?;

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     suite.test("deb::in_use", deb::in_use);
     suite.test("deb::lintian", deb::lintian);
     suite.test("install::destdir", install::destdir);
+    suite.test("install::interrupted", install::interrupted);
     suite.test("install::refused", install::refused);
     suite.test("install::tarball", install::tarball);
     suite.test("install::same_twice", install::same_twice);
