@@ -95,7 +95,10 @@ fn cut(value: &str, width: usize) -> String {
 
 /// The same text with nothing in it that a terminal would obey, or that would change the order of what is read.
 pub fn plain(text: &str) -> String {
-    let obeyed = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let obeyed = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
         match obeyed(c) {
@@ -131,6 +134,7 @@ mod tests {
         assert_eq!(in_one_line("4\t4\t1\n"), "4 4 1");
         assert_eq!(in_one_line("cpu 1\ncpu0 1\n"), "cpu 1 ...");
         assert_eq!(in_one_line("\u{1b}[31mred\u{202e}"), "\\u{1b}[31mred\\u{202e}");
+        assert_eq!(plain("\u{200e}1\u{61c}2\u{200f}"), "\\u{200e}1\\u{61c}2\\u{200f}");
         assert_eq!(in_one_line(&"x".repeat(41)), format!("{} ...", "x".repeat(40)));
         assert_eq!(replaced(Some("0"), "1"), "0 -> 1");
         assert_eq!(replaced(Some("1"), "1"), "1");

@@ -46,7 +46,17 @@ fn quoted(text: &str) -> String {
             ('\n', _) => write!(quoted, "\\n"),
             ('\t', _) => write!(quoted, "\\t"),
             (_, code @ (0..0x20 | 0x7f..0xa0)) => write!(quoted, "\\x{code:02x}"),
-            (_, code @ (0x2028..=0x202e | 0x2066..=0x2069 | 0xfeff | 0xfffe | 0xffff)) => {
+            (
+                _,
+                code @ (0x61c
+                | 0x200e
+                | 0x200f
+                | 0x2028..=0x202e
+                | 0x2066..=0x2069
+                | 0xfeff
+                | 0xfffe
+                | 0xffff),
+            ) => {
                 write!(quoted, "\\u{code:04x}")
             }
             _ => write!(quoted, "{c}"),
@@ -64,8 +74,8 @@ mod tests {
     #[test]
     fn no_value_ends_its_line_or_its_quotes() {
         assert_eq!(
-            quoted("a\"b\\c\n...\nok 9\t\u{1b}\u{85}\u{2028}"),
-            r#""a\"b\\c\n...\nok 9\t\x1b\x85\u2028""#
+            quoted("a\"b\\c\n...\nok 9\t\u{1b}\u{85}\u{2028}\u{200f}\u{61c}"),
+            r#""a\"b\\c\n...\nok 9\t\x1b\x85\u2028\u200f\u061c""#
         );
         assert_eq!(
             described("net/ipv4/conf/a#b\\c/forwarding"),

@@ -113,6 +113,17 @@ fn check(
     }
 }
 
+/// How many characters of a value are quoted. The check has all of it; how long it is, a container's root may have said.
+const QUOTED: usize = 200;
+
+fn quoted(text: &str) -> String {
+    let text = text.trim_end_matches('\n');
+    match text.char_indices().nth(QUOTED) {
+        Some((end, _)) => format!("{:?}... ({} characters)", &text[..end], text.chars().count()),
+        None => format!("{text:?}"),
+    }
+}
+
 fn emulated(
     key: &SysctlKey,
     entry: &Entry,
@@ -130,11 +141,10 @@ fn emulated(
         Err(error) => return Some(error.line()),
     };
     if *bytes != expected.as_bytes() {
-        let shown = |text: &str| format!("{:?}", text.trim_end_matches('\n'));
         return Some(format!(
             "reads {}, the table has {}",
-            shown(&String::from_utf8_lossy(bytes)),
-            shown(&expected)
+            quoted(&String::from_utf8_lossy(bytes)),
+            quoted(&expected)
         ));
     }
     match (entry.mode, writable, writes) {
@@ -143,5 +153,19 @@ fn emulated(
             Some("takes no writes, the table has mode 0644".to_owned())
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_value_is_not_quoted_whole() {
+        assert_eq!(quoted("a\tb\n"), r#""a\tb""#);
+        let long = quoted(&"\u{1b}".repeat(1 << 20));
+        let end = r#"\u{1b}"... (1048576 characters)"#;
+        assert!(long.ends_with(end), "{} bytes", long.len());
+        assert!(long.len() < 2000, "{} bytes", long.len());
     }
 }

@@ -1,6 +1,6 @@
 //! From steps to a tree. Pure, but for the names of what is not touched, which it asks for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use procemu::{Check, Filesystem, Origin, Plan, Roots, Snapshot, Step, SysctlKey, UNDERLAY};
 
@@ -30,6 +30,7 @@ fn top(
     names: &impl Fn(&str) -> Option<Vec<String>>,
 ) -> Node {
     let mut root = way("");
+    let mut places = HashMap::new();
     for step in &plan.steps {
         let (path, what) = match step {
             Step::Overmount { folder } => (folder.as_str(), What::Overmount),
@@ -52,7 +53,7 @@ fn top(
             // Where the links lead to: no original and no key.
             Step::Underlay { .. } => continue,
         };
-        at(&mut root, path).what = what;
+        at(&mut root, path, &mut places).what = what;
     }
     for node in &mut root.below {
         let path = node.name.clone();
@@ -77,17 +78,23 @@ fn way(name: &str) -> Node {
     }
 }
 
-/// The node of `path`, made with all above it where it is not there.
-fn at<'a>(root: &'a mut Node, path: &str) -> &'a mut Node {
+/// The node of `path`, made with all above it where it is not there. `places` has where each is in the one above: a folder may have as many
+/// entries as a container likes.
+fn at<'a>(root: &'a mut Node, path: &str, places: &mut HashMap<String, usize>) -> &'a mut Node {
     let mut node = root;
-    for name in path.split('/') {
-        // Steps are in order, and what belongs together lies together: it is the last one or none of the few others.
-        let found = node.below.iter().rposition(|below| below.name == name);
-        let found = found.unwrap_or_else(|| {
-            node.below.push(way(name));
-            node.below.len() - 1
-        });
-        node = &mut node.below[found];
+    let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
+    let mut begin = 0;
+    for end in ends {
+        let place = match places.get(&path[..end]) {
+            Some(place) => *place,
+            None => {
+                node.below.push(way(&path[begin..end]));
+                places.insert(path[..end].to_owned(), node.below.len() - 1);
+                node.below.len() - 1
+            }
+        };
+        node = &mut node.below[place];
+        begin = end + 1;
     }
     node
 }
