@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     suite.for_runtimes("level_of_bridge_toml", level_of_bridge_toml);
     suite.for_runtimes("a_wrong_rust_log_stops_no_container", a_wrong_rust_log);
     suite.test("what_could_not_be_done_has_a_line", what_could_not_be_done);
+    suite.test("no_container_fails_for_a_line", no_container_fails_for_a_line);
     suite.test("text_of_a_bundle_is_escaped", text_of_a_bundle_is_escaped);
     suite.test("nsprep_on_standard_error", nsprep_on_standard_error);
     suite.run()
@@ -214,6 +215,22 @@ RUNTIME=/bin/true wrapped run --bundle "$BED/nothing" two 2> /dev/null || echo f
         equal(format!("{part} in {line}"), line.contains(part), true)?;
     }
     Ok(())
+}
+
+/// Where the file cannot be written to, or the process must not make it longer, there is no line, and nothing else.
+fn no_container_fails_for_a_line(bed: &Bed) -> TestResult {
+    Bundle::new(bed, "b", "true")?.write()?;
+    let text = r#"cp "$BED/b/config.json" "$BED/before"; mkdir -p "$BED/bridge-state"; cd "$BED/bridge-state"
+start() { cp "$BED/before" "$BED/b/config.json"; RUNTIME=/bin/true wrapped run --bundle "$BED/b" one && echo ran; }
+mkfifo changes.log; start; rm changes.log
+mkdir changes.log; start; rmdir changes.log
+mknod changes.log c 1 7; start; rm changes.log
+head -c 900000 /dev/zero > changes.log
+(ulimit -f 500; start)
+stat -c %s changes.log"#;
+    let table = bed.table("table.toml", &[("kernel/made_up", "{ value = 1 }")])?;
+    let script = bed.script(text)?.env("CONFIG", bed.config(&table)?);
+    silent(script.run()?, "ran\nran\nran\nran\n900000")
 }
 
 /// A name that begins a line of its own, clears the terminal, and is taken for a message.

@@ -77,7 +77,17 @@ fn append(state_dir: &Path, line: &str) -> io::Result<()> {
     if file.metadata()?.len() >= MOST {
         file = begin_anew(file, path, state_dir)?;
     }
+    let length = file.metadata()?.len() + line.len() as u64;
+    if limit().is_some_and(|limit| length > limit) {
+        return Err(Errno::EFBIG.into());
+    }
     file.write_all(line.as_bytes())
+}
+
+/// How large a file this process may write. One byte more, and SIGXFSZ would end it, and the container with it.
+fn limit() -> Option<u64> {
+    let (limit, _) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_FSIZE).ok()?;
+    Some(limit)
 }
 
 /// Who has the lock of a file that is too large renames it; who has not goes on with it.
