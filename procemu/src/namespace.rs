@@ -228,9 +228,11 @@ impl Target {
 
     /// As long as the process is there, its number is no other's, and what was read by that until now is its own.
     fn has_its_number(&self) -> Result<()> {
-        match number_in_fdinfo(&self.pidfd) == Some(self.pid) {
+        let failed = |call: &str, e: io::Error| Error::call(format!("join pid {}{call}", self.pid), e);
+        let number = number_in_fdinfo(&self.pidfd).map_err(|e| failed(": read(/proc/self/fdinfo)", e))?;
+        match number == Some(self.pid) {
             true => Ok(()),
-            false => Err(Error::call(format!("join pid {}", self.pid), nix::Error::ESRCH)),
+            false => Err(failed("", nix::Error::ESRCH.into())),
         }
     }
 }
@@ -254,15 +256,18 @@ fn is_in_another(pid: u32, kind: &str) -> Result<bool> {
 fn number_in_proc(pidfd: &OwnedFd) -> Option<u32> {
     let own = pidfd_open(rustix::process::getpid(), PidfdFlags::empty()).ok()?;
     let shown = fs::read_link("/proc/self").ok()?;
-    let same = shown.to_str()?.parse() == Ok(number_in_fdinfo(&own)?);
-    number_in_fdinfo(pidfd).filter(|_| same)
+    let number = |pidfd| number_in_fdinfo(pidfd).ok().flatten();
+    let same = shown.to_str()?.parse() == Ok(number(&own)?);
+    number(pidfd).filter(|_| same)
 }
 
-/// "Pid:" in fdinfo, Linux 5.3.
-fn number_in_fdinfo(pidfd: &OwnedFd) -> Option<u32> {
-    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
-    let number = info.lines().find_map(|line| line.strip_prefix("Pid:"))?;
-    number.trim().parse().ok().filter(|pid| *pid > 0)
+/// "Pid:" in fdinfo, Linux 5.3; none of a process that is gone, nor of one that has no number there.
+fn number_in_fdinfo(pidfd: &OwnedFd) -> io::Result<Option<u32>> {
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
+    let number = info.lines().find_map(|line| line.strip_prefix("Pid:"));
+    Ok(number
+        .and_then(|number| number.trim().parse().ok())
+        .filter(|pid| *pid > 0))
 }
 
 #[cfg(test)]
