@@ -11,7 +11,8 @@ use std::os::fd::OwnedFd;
 use crate::error::{Error, Result};
 use crate::layer;
 use crate::mount::{bind, move_to, take_off, take_off_name};
-use crate::mountinfo::{self, Mount};
+use crate::mount_tree;
+use crate::mountinfo::Mount;
 use crate::plan::{Plan, Step};
 use crate::root::Root;
 use crate::shared::Shared;
@@ -148,7 +149,7 @@ pub fn attach(root: &Root, plan: &Plan, snapshot: &Snapshot, options: &Options) 
     if plan.is_empty() {
         return Ok(Attached::default());
     }
-    let mounts = mountinfo::read()?;
+    let mounts = mount_tree::of([root.handle()])?;
     let source = layer::next(&mounts, &[root.mountpoint_in(&mounts)?])?;
     attach_as(&source, &mounts, root, plan, snapshot, options)
 }

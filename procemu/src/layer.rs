@@ -10,6 +10,7 @@ use crate::cut_off::cut_off;
 use crate::error::{Error, Result};
 use crate::key::SysctlKey;
 use crate::mount::{self, remount_read_only, take_off};
+use crate::mount_tree;
 use crate::mountinfo::{self, Mount, Parents};
 use crate::root::Root;
 use crate::{spare, sys};
@@ -31,7 +32,7 @@ pub struct Layer {
 /// # Errors
 /// `System` where mountinfo cannot be read.
 pub fn layers(root: &Root) -> Result<Vec<Layer>> {
-    let mounts = mountinfo::read()?;
+    let mounts = mount_tree::of([root.handle()])?;
     Ok(group(&mounts, &root.mountpoint_in(&mounts)?))
 }
 

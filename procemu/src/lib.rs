@@ -156,6 +156,7 @@ mod key;
 pub mod keyring;
 mod layer;
 mod mount;
+mod mount_tree;
 mod mountinfo;
 mod namespace;
 mod namespaced;

@@ -12,7 +12,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::filesystem::Filesystem;
 use crate::key::SysctlKey;
 use crate::layer::{self, hold, layers, make_layers_read_only, number, take};
-use crate::mountinfo::{self, Mount};
+use crate::mount_tree;
+use crate::mountinfo::Mount;
 use crate::namespace::{Ids, private};
 use crate::observe::Probing;
 use crate::plan::{Placement, Plan, refuse_nested};
@@ -229,7 +230,7 @@ impl Roots {
         if plans.is_empty() {
             return Ok(Attached::default());
         }
-        let mounts = mountinfo::read()?;
+        let mounts = self.mounts()?;
         let points = self.iter().map(|root| root.mountpoint_in(&mounts));
         let points = points.collect::<Result<Vec<_>>>()?;
         let source = layer::next(&mounts, &points)?;
@@ -254,10 +255,18 @@ impl Roots {
             ..options.clone()
         };
         // The first has changed them.
-        match mountinfo::read().and_then(|mounts| part(Filesystem::Sys, &mounts, &options)) {
+        match self
+            .mounts()
+            .and_then(|mounts| part(Filesystem::Sys, &mounts, &options))
+        {
             Ok(second) => Ok(first.and(second)),
             Err(error) => Err(first.undo(error)),
         }
+    }
+
+    /// Their mounts, and those below.
+    fn mounts(&self) -> Result<Vec<Mount>> {
+        mount_tree::of(self.iter().map(Root::handle))
     }
 
     /// Compares every key of `table` with what a reader sees, as [`verify`](crate::verify) does.

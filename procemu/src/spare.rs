@@ -18,6 +18,7 @@ use crate::cut_off::cut_off;
 use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::mount::{by_fd, clone, make_slaves, move_to, take_off, take_off_name};
+use crate::mount_tree;
 use crate::mountinfo::{self, Mount};
 use crate::plan::Plan;
 use crate::root::{Root, list};
@@ -86,7 +87,7 @@ pub(crate) fn mount(root: &Root, folder: &str, mounts: &[Mount]) -> Result<Owned
 
 /// Takes the spare off.
 pub(crate) fn unmount(root: &Root) -> Result<()> {
-    let mounts = mountinfo::read().unwrap_or_default();
+    let mounts = mount_tree::of([root.handle()]).unwrap_or_default();
     let Some(folder) = existing(root, &mounts) else {
         return Ok(());
     };
@@ -147,7 +148,7 @@ fn existing(root: &Root, mounts: &[Mount]) -> Option<String> {
 /// A folder for a short-lived mount while `plan` is carried out: an empty one, else the spare's own.
 pub(crate) fn spot(root: &Root, plan: &Plan) -> Result<String> {
     // Looked for among the mounts as they are now: the spare may just have been mounted.
-    let existing = || existing(root, &mountinfo::read().ok()?);
+    let existing = || existing(root, &mount_tree::of([root.handle()]).ok()?);
     empty_folder(root, plan).or_else(|error| existing().ok_or(error))
 }
 

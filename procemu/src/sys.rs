@@ -216,6 +216,61 @@ pub(crate) fn mount_setattr(mount: impl AsFd, set: u64, propagation: u64, recurs
     }
 }
 
+/// `struct mnt_id_req` of linux/mount.h, as it was first.
+#[repr(C)]
+struct MountRequest {
+    size: u32,
+    spare: u32,
+    mount: u64,
+    param: u64,
+}
+
+impl MountRequest {
+    fn new(mount: u64, param: u64) -> Self {
+        Self {
+            size: 24,
+            spare: 0,
+            mount,
+            param,
+        }
+    }
+}
+
+/// On every architecture its number is as far from that one's as on the first (scripts/syscall.tbl of the kernel).
+const STATMOUNT: libc::c_long = libc::SYS_mount_setattr + 15;
+
+/// As above.
+const LISTMOUNT: libc::c_long = libc::SYS_mount_setattr + 16;
+
+/// The unique ids of the mounts below `mount`, from the first that is larger than `after`: how many were written to `ids`, which has more
+/// where it is full. listmount(2), Linux 6.8.
+pub(crate) fn listmount(mount: u64, after: u64, ids: &mut [u64]) -> io::Result<usize> {
+    let request = MountRequest::new(mount, after);
+    // SAFETY: of `request` the kernel reads the bytes that it says it has; to `ids` it writes as many numbers as it is told there is
+    // room for, and any number is a `u64`. Both outlive the call.
+    let found = unsafe { libc::syscall(LISTMOUNT, &raw const request, ids.as_mut_ptr(), ids.len(), 0) };
+    usize::try_from(Errno::result(found)?).map_err(io::Error::other)
+}
+
+/// Writes a `struct statmount` about `mount`, a unique id, with what `mask` asks for to `buffer`; EOVERFLOW where that is too short.
+/// statmount(2), Linux 6.8.
+pub(crate) fn statmount(mount: u64, mask: u64, buffer: &mut [u8]) -> io::Result<()> {
+    let request = MountRequest::new(mount, mask);
+    // SAFETY: of `request` the kernel reads the bytes that it says it has; to `buffer` it writes no more than it is told there is room
+    // for, at any address, and any byte is a `u8`. Both outlive the call.
+    let answer = unsafe {
+        libc::syscall(
+            STATMOUNT,
+            &raw const request,
+            buffer.as_mut_ptr(),
+            buffer.len(),
+            0,
+        )
+    };
+    Errno::result(answer)?;
+    Ok(())
+}
+
 /// Runs `work` in a forked child and waits for it: gives the child's wait status.
 ///
 /// The child has one thread only, the caller's. It leaves by `_exit` with what `work` returns, so nothing of the

@@ -4,13 +4,14 @@
 //! only what carries a mount of ours is cut off, and in one direction.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use super::Order;
 use crate::error::{Error, Result};
 use crate::filesystem::Filesystem;
 use crate::mount::{self, make_private, make_shared, make_slave};
+use crate::mount_tree;
 use crate::mountinfo::{self, Mount};
 use crate::root::Root;
 
@@ -53,7 +54,7 @@ impl Unshared {
         if root.filesystem().is_proc() {
             return Ok(());
         }
-        let mounts = mountinfo::read()?;
+        let mounts = mount_tree::of([root.handle()])?;
         let point = root.mountpoint_in(&mounts)?;
         self.cut_off(root, &point, carrier(root, &mounts, path)?)
     }
@@ -116,7 +117,10 @@ pub(super) fn refuse_shared(root: &Root, path: &str, target: &OwnedFd) -> Result
     let Ok(id) = mount::id(target) else {
         return Ok(());
     };
-    match mountinfo::read()?.iter().find(|mount| mount.id == id) {
+    match mount_tree::of([target.as_fd()])?
+        .iter()
+        .find(|mount| mount.id == id)
+    {
         Some(mount) if !mount.shared => Ok(()),
         _ => Err(Error::place(format!(
             "{}: its mounts change while it is looked at",
