@@ -102,13 +102,24 @@ impl Root {
     /// # Errors
     /// `System` or `Denied` where a folder cannot be looked into.
     pub fn observe(&self, table: &Table, probing: Probing) -> Result<Observation> {
+        self.look(table, probing, Lists::All)
+    }
+
+    /// The same, enough for [`crate::Needs`]: entries of folders are left out, since to list one takes longer than to ask for a few keys.
+    pub(crate) fn observe_keys(&self, table: &Table, probing: Probing) -> Result<Observation> {
+        self.look(table, probing, Lists::WhereManyLack)
+    }
+
+    fn look(&self, table: &Table, probing: Probing, lists: Lists) -> Result<Observation> {
         let device = fstat(self.handle())
             .map_err(|e| Error::call(self.call("fstat", ""), e))?
             .st_dev;
         let mut observer = Observer {
             root: self,
             probing,
+            lists,
             device,
+            lacking: BTreeMap::new(),
             reached: BTreeMap::new(),
             folders: BTreeMap::new(),
             whole: BTreeSet::new(),
@@ -120,7 +131,7 @@ impl Root {
         {
             let seen = observer.look(key, entry)?;
             if needs_room(&seen, entry.when) {
-                observer.list_above(key)?;
+                observer.list_above(key, &seen)?;
             }
             keys.push((key.clone(), seen));
         }
@@ -149,10 +160,24 @@ fn needs_room(seen: &Seen, when: When) -> bool {
     }
 }
 
+/// Which folders are listed of those that have to make room for a key.
+#[derive(Clone, Copy, PartialEq)]
+enum Lists {
+    All,
+    /// Where so many keys lack that a list is sooner made than each asked for.
+    WhereManyLack,
+}
+
+/// From how many on that is so: `/proc/sys/kernel` with 118 entries takes as long as some 40 that are not there, and is the largest.
+const MANY: usize = 16;
+
 struct Observer<'a> {
     root: &'a Root,
     probing: Probing,
+    lists: Lists,
     device: u64,
+    /// How many keys were found to lack in each folder.
+    lacking: BTreeMap<String, usize>,
     /// Where the way to each folder that was asked for ends.
     reached: BTreeMap<String, Reached>,
     /// Folders already listed.
@@ -266,22 +291,42 @@ impl Observer<'_> {
     }
 
     /// Lists every existing folder above `key`, the root aside: it can't be overmounted, so nobody asks.
-    fn list_above(&mut self, key: &SysctlKey) -> Result<()> {
+    fn list_above(&mut self, key: &SysctlKey, seen: &Seen) -> Result<()> {
         let mut path = key.parent();
         // Where one is listed, those above it are.
         while !path.is_empty() && !self.folders.contains_key(path) {
-            if let Reached::Folder(dir) = self.reach(path)? {
-                let found = fstatfs(&*dir).map_err(|e| Error::call(self.root.call("fstatfs", path), e))?;
-                let folder = Folder {
-                    entries: self.list(&dir, path)?,
-                    read_only: read_only(&found),
-                };
-                if self.root.filesystem().is(&found) {
-                    self.whole.insert(path.to_owned());
-                }
-                self.folders.insert(path.to_owned(), folder);
-            }
+            self.list_if(self.lists == Lists::All, path)?;
             path = split(path).0;
+        }
+        match seen {
+            Seen::Missing { nearest } if self.lists == Lists::WhereManyLack && !nearest.is_empty() => {
+                let lacking = self.lacking.entry(nearest.clone()).or_default();
+                *lacking += 1;
+                match *lacking == MANY {
+                    true => self.list_if(true, nearest),
+                    false => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes the folder `path`, if there is one, with its entries if `listed`.
+    fn list_if(&mut self, listed: bool, path: &str) -> Result<()> {
+        if let Reached::Folder(dir) = self.reach(path)? {
+            let found = fstatfs(&*dir).map_err(|e| Error::call(self.root.call("fstatfs", path), e))?;
+            let folder = Folder {
+                entries: if listed {
+                    self.list(&dir, path)?
+                } else {
+                    BTreeMap::new()
+                },
+                read_only: read_only(&found),
+            };
+            if listed && self.root.filesystem().is(&found) {
+                self.whole.insert(path.to_owned());
+            }
+            self.folders.insert(path.to_owned(), folder);
         }
         Ok(())
     }

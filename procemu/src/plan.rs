@@ -111,7 +111,7 @@ impl Plan {
     pub fn new(table: &Table, seen: &Observation, placement: &Placement) -> Result<Self> {
         refuse_nested(table)?;
         let wanted = wanted(table, seen, placement)?;
-        let roots = roots(&wanted);
+        let roots = overmounted(&wanted);
         let layout = Layout::new(&wanted, &roots, seen, placement);
         let mut steps = Vec::new();
         for root in roots.iter().copied() {
@@ -188,14 +188,18 @@ pub(crate) fn refuse_nested(table: &Table) -> Result<()> {
 }
 
 /// A key that needs a value of ours.
-struct Want<'a> {
-    key: &'a SysctlKey,
+pub(crate) struct Want<'a> {
+    pub key: &'a SysctlKey,
     /// The folder to be overmounted for it; `None` for a bind on the existing key.
     root: Option<&'a str>,
     writable: bool,
 }
 
-fn wanted<'a>(table: &'a Table, seen: &'a Observation, placement: &Placement) -> Result<Vec<Want<'a>>> {
+pub(crate) fn wanted<'a>(
+    table: &'a Table,
+    seen: &'a Observation,
+    placement: &Placement,
+) -> Result<Vec<Want<'a>>> {
     let in_container = matches!(placement, Placement::Container { .. });
     let mut wanted = Vec::new();
     // Both are in the order of the keys.
@@ -313,7 +317,7 @@ fn under(path: &str, folder: &str) -> bool {
 }
 
 /// The folders to overmount, none below another.
-fn roots<'a>(wanted: &[Want<'a>]) -> BTreeSet<&'a str> {
+pub(crate) fn overmounted<'a>(wanted: &[Want<'a>]) -> BTreeSet<&'a str> {
     let all: BTreeSet<&str> = wanted.iter().filter_map(|want| want.root).collect();
     let below_another = |root: &str| root_above(&all, parent(root)).is_some();
     all.iter().copied().filter(|root| !below_another(root)).collect()

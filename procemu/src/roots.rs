@@ -15,6 +15,7 @@ use crate::layer::{self, hold, layers, make_layers_read_only, number, take};
 use crate::mount_tree;
 use crate::mountinfo::Mount;
 use crate::namespace::{Ids, private};
+use crate::needs::Needs;
 use crate::observe::Probing;
 use crate::plan::{Placement, Plan, refuse_nested};
 use crate::root::Root;
@@ -203,6 +204,22 @@ impl Roots {
                 Ok(plan)
             }
             None => Ok(Plan::default()),
+        })
+    }
+
+    /// What of `table` would be put in place, as [`Roots::plan`] finds out; it takes less to know than what has to be passed through.
+    ///
+    /// # Errors
+    /// As [`Roots::plan`].
+    pub fn needs(
+        &self,
+        table: &Table,
+        probing: Probing,
+        placement: impl Fn(&Root) -> Result<Placement>,
+    ) -> Result<Both<Needs>> {
+        Both::each(|filesystem| match self.wanted(table, filesystem)? {
+            Some(root) => Needs::new(table, &root.observe_keys(table, probing)?, &placement(root)?),
+            None => Ok(Needs::default()),
         })
     }
 

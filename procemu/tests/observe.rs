@@ -1,10 +1,11 @@
 //! What an observation tells of the kernel's own procfs is what stat(2) tells of each path, whether its folder was listed for
-//! another key or not.
+//! another key or not; and what is needed can be told without lists.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 
-use procemu::{Entry, Kind, Probing, Root, Seen, SysctlKey, Table};
+use procemu::{Entry, Kind, Placement, Probing, Root, Roots, Seen, SysctlKey, Table, When};
 
 /// What is at the key's path, asked of each component. Links are made by overmounts only.
 fn by_stat(key: &SysctlKey) -> Seen {
@@ -65,5 +66,53 @@ fn a_listed_folder_tells_what_stat_does() {
         let alone: Table = [(key.clone(), Entry::literal(1))].into_iter().collect();
         let alone = proc.observe(&alone, Probing::Open).expect("everybody may look");
         assert_eq!(alone.keys[key], *seen, "{key} alone");
+    }
+}
+
+/// Keys that no kernel has, `each` in each of some folders; one that all have, replaced; and one that stays.
+fn made_up(each: usize) -> Table {
+    let mut table = Table::new();
+    for folder in ["kernel", "vm", "kernel/made/up", "made_up", "fs/inotify"] {
+        for number in 0..each {
+            let key = format!("{folder}/key_{number}").parse().expect("a key");
+            table.insert(key, Entry::literal(7));
+        }
+    }
+    let mut replaced = Entry::literal(7);
+    replaced.when = When::Always;
+    table.insert("kernel/ostype".parse().expect("a key"), replaced);
+    table.insert("kernel/osrelease".parse().expect("a key"), Entry::literal(7));
+    table
+}
+
+#[test]
+fn needs_are_what_a_plan_puts_in_place() {
+    let roots = Roots::open();
+    for masked in [vec![], vec!["sys/vm".to_owned()]] {
+        let placement = Placement::Container {
+            read_only: vec!["sys".to_owned()],
+            masked,
+        };
+        // Asked for one by one, and where a list answers.
+        for each in [0, 1, 15, 16, 17, 40] {
+            let table = made_up(each);
+            let placed = |_: &Root| Ok(placement.clone());
+            let plans = roots
+                .plan(&table, Probing::Open, placed)
+                .expect("everybody may look");
+            let needs = roots
+                .needs(&table, Probing::Open, placed)
+                .expect("everybody may look");
+            let emulated: BTreeSet<_> = plans.emulated().map(|(key, _)| key.clone()).collect();
+            assert_eq!(
+                &needs.proc.missing | &needs.proc.replaced,
+                emulated,
+                "{each} each"
+            );
+            let replaced = needs.proc.replaced.iter().map(SysctlKey::path);
+            assert!(replaced.eq(["sys/kernel/ostype"]), "{each} each");
+            let overmounts = needs.proc.overmounts.iter().map(String::as_str);
+            assert!(overmounts.eq(plans.proc.overmounts()), "{each} each");
+        }
     }
 }

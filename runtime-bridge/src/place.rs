@@ -186,20 +186,17 @@ fn from_here(
     written: &BTreeSet<SysctlKey>,
     through: Option<&Root>,
 ) -> Result<PlaceFacts, Error> {
-    let plans = roots.plan(table, Probing::Open, |root| {
+    let needs = roots.needs(table, Probing::Open, |root| {
         Ok(placement(spec, root.filesystem()))
     })?;
-    let mut facts = PlaceFacts::default();
-    for (key, _) in plans.emulated() {
-        let there = roots.get(key.filesystem())?.walk(key.path()).is_ok();
-        let keys = if there {
-            &mut facts.replaced
-        } else {
-            &mut facts.missing
-        };
-        keys.insert(key.clone());
-    }
-    facts.overmounts = plans.proc.overmounts().map(str::to_owned).collect();
+    let mut facts = PlaceFacts {
+        missing: needs.proc.missing,
+        replaced: needs.proc.replaced,
+        overmounts: needs.proc.overmounts,
+        refused: BTreeSet::new(),
+    };
+    facts.missing.extend(needs.sys.missing);
+    facts.replaced.extend(needs.sys.replaced);
     if let Some(procfs) = through {
         facts.refused = refused(written, procfs);
     }
