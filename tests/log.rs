@@ -151,7 +151,7 @@ logged delete --force "$ID-whole""#;
     let lines = log(bed)?;
     has(&lines, "runtime_bridge::wrapper", "the runtime is found")?;
     has(&lines, "runtime_bridge::wrapper", "becoming the runtime")?;
-    has(&lines, "runtime_bridge::config", "the table is read")?;
+    has(&lines, "runtime_bridge::config::tables", "the table is read")?;
     has(&lines, "runtime_bridge::bundle", "what the container lacks")?;
     // What the hook did, in the container.
     has(&lines, "runtime_bridge::hook", "called in the container")?;

@@ -35,7 +35,7 @@ const ABOUT: &str = r#"
     tmpfs() { in_container "$1" stat -c %d /proc/sys/kernel/made_up; }
     templates() { ls "$STATE/templates" 2> /dev/null | wc -l; }
     pinned() { grep -c "$STATE/templates/" /proc/self/mountinfo || true; }
-    left() { ls -A "$STATE" | grep -v '^runtime-\|^network-keys$\|^changes.log' || true; grep "$STATE" /proc/self/mountinfo || true; }
+    left() { ls -A "$STATE" | grep -v '^runtime-\|^network-keys$\|^tables.json$\|^changes.log' || true; grep "$STATE" /proc/self/mountinfo || true; }
     trap 'for name in a b c d y z; do "$RUNTIME" --root "$BED/state" delete --force "$ID-$name" 2> /dev/null || true; done' EXIT
 "#;
 

@@ -7,12 +7,13 @@ use std::process::Command;
 pub struct Baselines(PathBuf);
 
 /// All of them.
-const PROGRAMS: [&str; 6] = [
+const PROGRAMS: [&str; 7] = [
     "nothing",
     "become",
     "bind_hook",
     "bind_loop",
     "template",
+    "template_hook",
     "runtime",
 ];
 

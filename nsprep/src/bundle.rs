@@ -47,6 +47,7 @@ impl Bundle {
         let options = Options {
             config: &config,
             table: Some(&table),
+            compiled: None,
             runtime: self.runtime.as_deref().map(meant).transpose()?,
             hook: &hook,
             log: None,

@@ -5,7 +5,7 @@ mod file;
 use file::{Bundle, FILE};
 
 use crate::cgroups::{self, Lacking};
-use crate::config::{Config, ConfigError, RefusedSysctls};
+use crate::config::{Config, ConfigError, PROFILE_ANNOTATION, RefusedSysctls};
 use crate::document::DocumentError;
 use crate::job::Log;
 use crate::place::{self, Around};
@@ -77,6 +77,8 @@ pub struct Options<'a> {
     pub config: &'a Config,
     /// What the container is to have, in place of the tables that the configuration names.
     pub table: Option<&'a Table>,
+    /// The configured table of a container that chooses no profile, where that is known already.
+    pub compiled: Option<&'a Table>,
     /// The runtime that will read it; `None` = one that takes `createContainer` hooks and any `ociVersion`.
     pub runtime: Option<&'a Path>,
     /// Path of `runtime-bridge`, which is the hook.
@@ -159,7 +161,8 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
             .into(),
         )
     })?;
-    let mut table = match options.table {
+    let chooses = spec.annotations.contains_key(PROFILE_ANNOTATION);
+    let mut table = match options.table.or(options.compiled.filter(|_| !chooses)) {
         Some(table) => table.clone(),
         None => options.config.table(&spec.annotations)?,
     };

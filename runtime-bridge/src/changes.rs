@@ -5,6 +5,7 @@
 
 use crate::report::{Level, line, one_line};
 use crate::rewrite::Change;
+use crate::state_file::largest_file;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use serde_json::Value;
@@ -78,16 +79,10 @@ fn append(state_dir: &Path, line: &str) -> io::Result<()> {
         file = begin_anew(file, path, state_dir)?;
     }
     let length = file.metadata()?.len() + line.len() as u64;
-    if limit().is_some_and(|limit| length > limit) {
+    if largest_file().is_some_and(|limit| length > limit) {
         return Err(Errno::EFBIG.into());
     }
     file.write_all(line.as_bytes())
-}
-
-/// How large a file this process may write. One byte more, and SIGXFSZ would end it, and the container with it.
-fn limit() -> Option<u64> {
-    let (limit, _) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_FSIZE).ok()?;
-    Some(limit)
 }
 
 /// Who has the lock of a file that is too large renames it; who has not goes on with it.

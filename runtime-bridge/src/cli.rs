@@ -177,6 +177,7 @@ fn rewrite(
     let options = Options {
         config: &config,
         table: None,
+        compiled: None,
         runtime: runtime.as_deref(),
         hook: &hook,
         log: None,

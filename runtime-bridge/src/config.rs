@@ -2,11 +2,12 @@
 
 mod logs;
 mod policy;
+mod tables;
 
 pub use logs::Logs;
 pub use policy::{Cure, MissingSysctls, NoNewKeyring, OnFailure, Policy, RefusedSysctls};
 
-use procemu::{Preset, Profile, Table};
+use procemu::{Preset, Profile};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io;
@@ -236,52 +237,6 @@ impl Config {
             Some(chosen) => chosen == Cure::Auto,
             None => self.preset.is_some(),
         }
-    }
-
-    /// The table for a container: the preset's, then the profiles (or the one that its annotations choose), then the table files.
-    ///
-    /// # Errors
-    /// [`ConfigError::NotAllowed`] for a choice that is not allowed; a table file that cannot be read or is wrong.
-    pub fn table(&self, annotations: &BTreeMap<String, String>) -> Result<Table, ConfigError> {
-        self.table_with(annotations, crate::text::read)
-    }
-
-    /// The same with the files that `read` reads.
-    ///
-    /// # Errors
-    /// As [`Config::table`].
-    pub fn table_with(
-        &self,
-        annotations: &BTreeMap<String, String>,
-        read: impl Fn(&Path) -> io::Result<String>,
-    ) -> Result<Table, ConfigError> {
-        let chosen = match annotations.get(PROFILE_ANNOTATION) {
-            None => self.profiles.as_slice(),
-            Some(asked) if self.allowed_profiles.contains(asked) => std::slice::from_ref(asked),
-            Some(asked) => {
-                return Err(ConfigError::NotAllowed {
-                    asked: asked.clone(),
-                    allowed: self.allowed_profiles.clone(),
-                });
-            }
-        };
-        let mut table = self
-            .preset
-            .map(|preset| preset.container_table())
-            .unwrap_or_default();
-        for name in chosen {
-            table.merge(Profile::get(name)?);
-        }
-        for path in &self.tables {
-            let text = read(path).map_err(|source| ConfigError::Read {
-                path: path.clone(),
-                source,
-            })?;
-            table.merge(Table::from_str_named(&text, &path.display().to_string())?);
-        }
-        table.forget_removals();
-        tracing::debug!(profiles = ?chosen, tables = ?self.tables, keys = table.len(), "the table is read");
-        Ok(table)
     }
 }
 

@@ -5,6 +5,7 @@ pub mod bundle;
 pub mod cgroups;
 mod changes;
 pub mod cli;
+mod compiled;
 pub mod config;
 pub mod document;
 pub mod events;

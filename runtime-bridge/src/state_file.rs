@@ -6,8 +6,18 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::fcntl::OFlag;
+use nix::sys::resource::{Resource, getrlimit};
 
-/// What the file has, at most 64 KiB; `None` where it cannot be read.
+/// How large a file this process may write. One byte more, and SIGXFSZ would end it, and the container with it.
+pub(crate) fn largest_file() -> Option<u64> {
+    let (limit, _) = getrlimit(Resource::RLIMIT_FSIZE).ok()?;
+    Some(limit)
+}
+
+/// A table of ten thousand keys has one.
+const MOST: u64 = 4 << 20;
+
+/// What the file has, at most 4 MiB; `None` where it cannot be read.
 pub(crate) fn read(file: &Path) -> Option<String> {
     let file = OpenOptions::new()
         .read(true)
@@ -15,13 +25,17 @@ pub(crate) fn read(file: &Path) -> Option<String> {
         .open(file)
         .ok()?;
     let mut text = String::new();
-    file.take(64 * 1024).read_to_string(&mut text).ok()?;
+    file.take(MOST).read_to_string(&mut text).ok()?;
     Some(text)
 }
 
 /// Renamed into place, so that no reader meets half a file. It has one name until then: what a process leaves that is killed, the
 /// next one writes anew. Two at a time write the same; should that get mixed, it is rubbish, and found out again.
 pub(crate) fn write(state_dir: &Path, name: &str, text: &str) -> io::Result<()> {
+    let room = largest_file().unwrap_or(0).min(MOST);
+    if text.len() as u64 > room {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
     DirBuilder::new().recursive(true).mode(0o700).create(state_dir)?;
     let new = state_dir.join(format!("{name}.new"));
     // Not through a link, nor into a file that has another name.
@@ -36,4 +50,30 @@ pub(crate) fn write(state_dir: &Path, name: &str, text: &str) -> io::Result<()> 
         .open(&new)?;
     file.write_all(text.as_bytes())?;
     fs::rename(new, state_dir.join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::resource::setrlimit;
+    use procemu::ask_child;
+
+    #[test]
+    fn a_file_that_may_not_be_so_large_is_not_begun() {
+        let dir = tempfile::tempdir().unwrap();
+        let written = |text: &str| {
+            let answer = ask_child(|| {
+                let limited = setrlimit(Resource::RLIMIT_FSIZE, 100, 100).is_ok();
+                vec![
+                    u8::from(limited),
+                    u8::from(write(dir.path(), "file", text).is_ok()),
+                ]
+            });
+            answer.unwrap()
+        };
+        assert_eq!(written(&"x".repeat(100)), [1, 1]);
+        assert_eq!(written(&"x".repeat(101)), [1, 0]);
+        assert_eq!(read(&dir.path().join("file")).unwrap().len(), 100);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
 }

@@ -6,6 +6,7 @@ use crate::argv::{self, Invocation, Subcommand};
 use crate::bundle::{self, BundleError, Options, Rewriting};
 use crate::cgroups;
 use crate::changes::Changes;
+use crate::compiled::Compiled;
 use crate::config::{Config, ConfigError, NoNewKeyring, OnFailure};
 use crate::events;
 use crate::job::Log;
@@ -17,8 +18,7 @@ use crate::report::{Level, Report, chain};
 use crate::rewrite::Change;
 use crate::runtime::{Kind, identify};
 use crate::templates;
-use procemu::{Inherited, Profile, Table, ValueSource, wait_for_children};
-use std::collections::BTreeMap;
+use procemu::{Inherited, ValueSource, wait_for_children};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -175,7 +175,7 @@ fn prepare(
     wait_for_children();
     if invocation.subcommand == Subcommand::Exec {
         if identify(path, &config.state_dir).reads_keys_on_exec() {
-            around(path, config)?
+            around(path, Compiled::of(config)?)?
                 .enter(None)
                 .map_err(WrapperError::Namespace)?;
         }
@@ -187,11 +187,13 @@ fn prepare(
     let dir = bundle_of(invocation);
     let hook = locate::own()?;
     // Looked at while this process still sees the kernel's own procfs, and written when nothing else can fail any more.
-    let around = around(path, config)?;
+    let compiled = Compiled::of(config)?;
+    let around = around(path, compiled.clone())?;
     let container = templates::state_of(path, invocation.root.as_deref(), invocation.id.as_deref());
     let options = Options {
         config,
         table: None,
+        compiled: Some(&compiled.containers),
         runtime: Some(path),
         hook: &hook,
         log: log(invocation),
@@ -270,17 +272,12 @@ fn log(invocation: &Invocation) -> Option<Log> {
 
 /// What the runtime's own `/proc` lacks of the keys that runtimes read there; of a runtime that nobody knows, of all keys.
 /// The values are the administrator's choice, not the pod's; `linux.sysctl` is about the container.
-fn around(path: &Path, config: &Config) -> Result<Around, WrapperError> {
-    let mut table = config.table(&BTreeMap::new())?;
+fn around(path: &Path, compiled: Compiled) -> Result<Around, WrapperError> {
+    let mut table = match Kind::of_file(path) {
+        Kind::Unknown => compiled.containers,
+        _ => compiled.runtimes,
+    };
     table.retain(|_, entry| entry.source != ValueSource::Sysctl);
-    if Kind::of_file(path) != Kind::Unknown {
-        let read = ["runc", "crun"]
-            .map(Profile::get)
-            .into_iter()
-            .collect::<Result<Vec<_>, _>>();
-        let read = Table::merged(read.map_err(ConfigError::from)?);
-        table.retain(|key, _| read.contains_key(key));
-    }
     Around::look(&table).map_err(WrapperError::Namespace)
 }
 

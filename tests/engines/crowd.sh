@@ -6,7 +6,7 @@ there() {
   cut -d' ' -f4- /proc/self/mountinfo
   cat /proc/[0-9]*/comm > "$NODE/running"
   sort "$NODE/running"
-  find "$NODE/containerd-state/io.containerd.runtime.v2.task/k8s.io" /run/netns /run/procemu -mindepth 1 ! -name 'runtime-*.json' ! -name network-keys ! -name 'changes.log*'
+  find "$NODE/containerd-state/io.containerd.runtime.v2.task/k8s.io" /run/netns /run/procemu -mindepth 1 ! -name 'runtime-*.json' ! -name network-keys ! -name tables.json ! -name 'changes.log*'
   find /sys/fs/cgroup -path '*/k8s.io/*' -type d
 } 2> /dev/null
 

@@ -8,7 +8,7 @@ there() {
   cat /proc/[0-9]*/comm > "$NODE/running"
   grep -vx containerd-shim "$NODE/running"
   find /sys/fs/cgroup -type d -name 'pod?*'
-  find "$NODE/kubelet/pods" /run/netns /run/procemu -mindepth 1 ! -name 'runtime-*.json' ! -name network-keys ! -name 'changes.log*'
+  find "$NODE/kubelet/pods" /run/netns /run/procemu -mindepth 1 ! -name 'runtime-*.json' ! -name network-keys ! -name tables.json ! -name 'changes.log*'
   find "$NODE/containerd-state/io.containerd.runtime.v2.task" -name '*procemu*'
 } 2> /dev/null
 

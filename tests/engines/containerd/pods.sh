@@ -68,7 +68,7 @@ cut -d' ' -f1 "$NODE/one"
 cmp "$NODE/one" "$NODE/two" && cmp "$NODE/one" "$NODE/three" && echo "one tmpfs"
 ls /run/procemu/templates | wc -l
 no_pod "$pod"
-ls /run/procemu | grep -v '^runtime-\|^network-keys$\|^changes.log' || true
+ls /run/procemu | grep -v '^runtime-\|^network-keys$\|^tables.json$\|^changes.log' || true
 echo "tables = [\"$TABLE\"]" > /etc/procemu/bridge.toml
 
 echo "== volumes"

@@ -42,7 +42,7 @@ say "$made" 'cat /proc/sys/kernel/made_up 2> /dev/null || echo absent'
 no_pod "$pod"
 
 echo "== state"
-find /run/kept -mindepth 1 ! -name 'runtime-*.json' ! -name network-keys ! -name 'changes.log*' -printf '%p %l\n'
+find /run/kept -mindepth 1 ! -name 'runtime-*.json' ! -name network-keys ! -name tables.json ! -name 'changes.log*' -printf '%p %l\n'
 find /run/procemu 2> /dev/null || true
 
 # as_shim FOLDER...: calls it from `containerd` in $NODE/beside, with these folders of $NODE as its PATH.

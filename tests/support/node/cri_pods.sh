@@ -67,7 +67,7 @@ there() {
   cut -d' ' -f4- /proc/self/mountinfo
   cat /proc/[0-9]*/comm > "$NODE/running"
   sort "$NODE/running"
-  find "$NODE"/containerd-state/io.containerd.runtime.v2.task/* /run/netns /run/procemu -mindepth 1 ! -path '/run/procemu/runtime-*.json' ! -path /run/procemu/network-keys \
+  find "$NODE"/containerd-state/io.containerd.runtime.v2.task/* /run/netns /run/procemu -mindepth 1 ! -path '/run/procemu/runtime-*.json' ! -path /run/procemu/network-keys ! -path /run/procemu/tables.json \
     ! -path '/run/procemu/bin*' ! -path '/run/procemu/changes.log*'
   find /sys/fs/cgroup -mindepth 3 -type d
 } 2> /dev/null

@@ -9,7 +9,7 @@ there() {
   sort "$NODE/running"
   find /sys/fs/cgroup -type d -name 'pod?*'
   find "$NODE/kubelet/pods" "$NODE/containerd-state/io.containerd.runtime.v2.task/k8s.io" /run/netns /run/procemu \
-    -mindepth 1 ! -name 'runtime-*.json' ! -name network-keys ! -name 'changes.log*'
+    -mindepth 1 ! -name 'runtime-*.json' ! -name network-keys ! -name tables.json ! -name 'changes.log*'
 } 2> /dev/null
 
 wrapped_node
