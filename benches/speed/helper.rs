@@ -27,6 +27,11 @@ impl Helper {
         })
     }
 
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a line and gives the numbers of the answer.
     ///
     /// # Errors

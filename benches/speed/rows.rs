@@ -1,6 +1,7 @@
 //! The rows of the bench.
 
 mod attaches;
+mod baseline_template;
 mod bundles;
 mod execs;
 mod passes;
@@ -12,6 +13,7 @@ mod starts;
 use crate::{Bench, Outcome};
 
 pub use attaches::{ALL, ATTACH};
+pub use scale::CROWDED;
 
 /// Their letters, and what they are about.
 pub const ROWS: [(char, &str); 7] = [

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::report::{Clock, Report};
-use crate::rows::{ALL, ATTACH};
+use crate::report::{Clock, Group, Report};
+use crate::rows::{ALL, ATTACH, CROWDED};
 use crate::spread::rounded;
 
 /// One of them.
@@ -157,6 +157,19 @@ fn scale(report: &Report, targets: &mut Vec<Target>) {
         let what = format!("start of container number 1000 by the first, by template, {name}");
         targets.push(at_most(what, 1.2, "", start(clock)));
     }
+    let bare = report.group('e', "start of a container, bare");
+    let added = |name: &str| {
+        let of = |group: &Group| Some(group.line(name)?.spread(Clock::Cpu, 1.0).median);
+        Some(of(group?)? - of(bare?)?)
+    };
+    targets.push(at_most(
+        "added by one more, with two mounts for each in the engine's namespace, by what the first adds, CPU",
+        1.2,
+        "",
+        added(CROWDED)
+            .zip(added("the first"))
+            .map(|(last, first)| last / first),
+    ));
     let memory = report.count(
         'e',
         "memory per container, KiB, with a read-only table of 1000 keys",

@@ -3,15 +3,17 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::time::{ClockId, clock_gettime};
 use procemu::{
-    Entry, Filesystem, MountApi, Options, Placement, Plan, Probing, Root, Snapshot, Step, SysctlKey, Table,
+    Entry, Filesystem, MountApi, Options, Placement, Plan, Probing, Root, Snapshot, SysctlKey, Table,
     Templates, attach,
 };
 
+use super::baseline_template::Template;
 use crate::compare::{Way, compare_parts};
 use crate::cost::Cost;
 use crate::helper::Helper;
@@ -43,11 +45,31 @@ pub const ALL: &str = "look, plan, compile and attach";
 /// If something that is measured does not work.
 pub fn measure(bench: &mut Bench) -> Outcome {
     let place = Place::new(&bench.folder("rootfs")?)?;
-    let baselines = in_c(bench, &place)?;
+    let (template, bind_loop) = match &bench.baselines {
+        Some(baselines) => {
+            let mut bind_loop = Command::new(baselines.path("bind_loop"));
+            bind_loop.arg(bench.folder("bind_loop.scratch")?);
+            let template = Template::start(bench, baselines)?;
+            (Some(template), Some(Helper::start(&mut bind_loop)?))
+        }
+        None => (None, None),
+    };
     let tables = SIZES.map(|(keys, folders)| made_up(keys, folders));
     let tables: Vec<Table> = tables.into_iter().collect::<Outcome<_>>()?;
-    let mut ways: Vec<Way<'_>> = (baselines.iter())
-        .map(|(name, helper)| Way::in_parts(format!("1 key, {name}"), move || helper.costs("attach")))
+    let in_c = [
+        (
+            "template in C",
+            template.as_ref().map(|template| &template.helper),
+        ),
+        ("bind loop in C", bind_loop.as_ref()),
+    ];
+    let in_c = in_c
+        .into_iter()
+        .filter_map(|(name, helper)| Some((name, helper?)));
+    let mut ways: Vec<Way<'_>> = in_c
+        .map(|(name, helper)| {
+            Way::in_parts(format!("1 key, {name}"), move || helper.costs("attach")).after(settled)
+        })
         .collect();
     let mut refused = None;
     for ((keys, folders), table) in SIZES.into_iter().zip(&tables) {
@@ -63,7 +85,7 @@ pub fn measure(bench: &mut Bench) -> Outcome {
                     tried?;
                     let place = &place;
                     let way = move || place.parts(table, &options);
-                    ways.push(Way::in_parts(format!("{size}, {name}"), way));
+                    ways.push(Way::in_parts(format!("{size}, {name}"), way).after(settled));
                 }
             }
         }
@@ -78,20 +100,11 @@ pub fn measure(bench: &mut Bench) -> Outcome {
     Ok(())
 }
 
-/// The baselines, which look at the same folder.
-fn in_c(bench: &Bench, place: &Place) -> Outcome<Vec<(&'static str, Helper)>> {
-    let Some(baselines) = &bench.baselines else {
-        return Ok(Vec::new());
-    };
-    let scratch = |name: &str| bench.folder(&format!("{name}.scratch"));
-    let mut template = Command::new(baselines.path("template"));
-    template.arg(scratch("template")?).args(place.namespaced()?);
-    let mut bind_loop = Command::new(baselines.path("bind_loop"));
-    bind_loop.arg(scratch("bind_loop")?);
-    Ok(vec![
-        ("template in C", Helper::start(&mut template)?),
-        ("bind loop in C", Helper::start(&mut bind_loop)?),
-    ])
+/// Waits until the kernel has freed what was taken off before, which it does later (RCU) and on whoever's time: thousands of mounts, after
+/// some ways.
+fn settled() -> Outcome {
+    sleep(Duration::from_millis(20));
+    Ok(())
 }
 
 /// Keys that no kernel has.
@@ -168,22 +181,10 @@ impl Place {
         let (detach, ()) = measured(|| attached.detach())?;
         Ok(vec![attach, detach, prepare, prepare + attach])
     }
-
-    /// The names in `/proc/sys/kernel` of what belongs to a namespace: around a program it is what has to be linked.
-    fn namespaced(&self) -> Outcome<Vec<String>> {
-        let table = made_up(1, 1)?;
-        let seen = self.proc.observe(&table, Probing::Open)?;
-        let plan = Plan::new(&table, &seen, &Placement::Program { writes: true })?;
-        let links = plan.steps.iter().filter_map(|step| match step {
-            Step::Link { path, .. } => path.strip_prefix("sys/kernel/").map(str::to_owned),
-            _ => None,
-        });
-        Ok(links.collect())
-    }
 }
 
 fn measured<T>(work: impl FnOnce() -> procemu::Result<T>) -> Outcome<(Cost, T)> {
-    let cpu = || clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map(std::time::Duration::from);
+    let cpu = || clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map(Duration::from);
     let (before, start) = (cpu()?, Instant::now());
     let done = work()?;
     let wall = start.elapsed().as_secs_f64();

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use nix::mount::{MsFlags, mount};
 use serde_json::{Value, json};
 
+use super::baseline_template::Held;
 use crate::baseline::Baselines;
 use crate::cost::run;
 use crate::tests_support::{Bed, Bundle};
@@ -24,6 +25,8 @@ pub enum Through {
     IdleWrapperAndHook,
     /// The same, with a hook in C that makes the mounts for one key, and looks at nothing.
     IdleWrapperAndMounts,
+    /// The same, with a hook in C that clones a template, and looks at nothing.
+    IdleWrapperAndClone,
     /// By ours, where the container lacks nothing.
     Wrapper,
     /// By ours, where it lacks one key.
@@ -40,6 +43,7 @@ impl Through {
             Self::IdleWrapper => "wrapper that does nothing",
             Self::IdleWrapperAndHook => "wrapper and hook that do nothing",
             Self::IdleWrapperAndMounts => "wrapper that does nothing, hook that only mounts",
+            Self::IdleWrapperAndClone => "wrapper that does nothing, hook that only clones a template",
             Self::Wrapper => "ours, nothing lacking",
             Self::WrapperAndHook => "ours, 1 key lacking",
             Self::WrapperAndTemplate => "ours, 1 key lacking, by template",
@@ -90,6 +94,8 @@ pub struct Stand {
     plain: String,
     idle: String,
     mounting: String,
+    /// With the one that clones a template, once there is one.
+    cloning: String,
     /// The lines of bridge.toml that say what containers get.
     profiles: &'static str,
     _bed: Bed,
@@ -143,6 +149,7 @@ impl Stand {
             plain: plain.to_string(),
             idle: idle.to_string(),
             mounting: mounting.to_string(),
+            cloning: String::new(),
             profiles: "",
             bundle,
             folder,
@@ -163,6 +170,21 @@ impl Stand {
         Ok(stand)
     }
 
+    /// For [`Through::IdleWrapperAndClone`]: the template of a `template` of `baselines`, cloned by a hook.
+    ///
+    /// # Errors
+    /// If the configuration cannot be read.
+    pub fn clone_by_hook(&mut self, baselines: &Baselines, template: &Held) -> Outcome {
+        let rootfs = self.bundle.join("rootfs");
+        let mut arguments = vec!["template_hook".to_owned(), rootfs.display().to_string()];
+        arguments.extend(template.arguments());
+        let mut cloning: Value = serde_json::from_str(&self.plain)?;
+        cloning["hooks"]["createContainer"] =
+            json!([{"path": baselines.path("template_hook"), "args": arguments}]);
+        self.cloning = cloning.to_string();
+        Ok(())
+    }
+
     /// The engine's config.json, which every container has a new one of, and the administrator's bridge.toml.
     ///
     /// # Errors
@@ -171,6 +193,7 @@ impl Stand {
         let text = match through {
             Through::IdleWrapperAndHook => &self.idle,
             Through::IdleWrapperAndMounts => &self.mounting,
+            Through::IdleWrapperAndClone => &self.cloning,
             _ => &self.plain,
         };
         let config = self.bundle.join("config.json");
@@ -202,7 +225,10 @@ impl Stand {
     pub fn command(&self, through: Through, arguments: &[&str]) -> Command {
         let mut command = match through {
             Through::Nothing => Command::new(&self.runtime),
-            Through::IdleWrapper | Through::IdleWrapperAndHook | Through::IdleWrapperAndMounts => {
+            Through::IdleWrapper
+            | Through::IdleWrapperAndHook
+            | Through::IdleWrapperAndMounts
+            | Through::IdleWrapperAndClone => {
                 let mut command = Command::new(&self.become_);
                 command.arg(&self.runtime);
                 command

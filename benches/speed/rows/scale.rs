@@ -3,9 +3,11 @@
 mod memory;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use super::bundles::{Stand, Through, hook_of};
 use super::programs::state_of;
@@ -21,6 +23,32 @@ const SAMPLES: usize = 10;
 
 /// Started before the first one that counts, so that nothing is cold.
 const WARM: usize = 3;
+
+/// As many as there are then, where the engine has what containerd mounts for each.
+pub const CROWDED: &str = "the next, with two mounts for each in the engine's namespace";
+
+/// The mounts of many containers' rootfs and /dev/shm, as an engine has them in its mount namespace.
+struct Crowd(PathBuf);
+
+impl Crowd {
+    fn new(folder: &Path, mounts: usize) -> Outcome<Self> {
+        let none = None::<&str>;
+        mount(Some("crowd"), folder, Some("tmpfs"), MsFlags::empty(), none)?;
+        let crowd = Self(folder.to_owned());
+        for number in 0..mounts {
+            let at = folder.join(number.to_string());
+            fs::create_dir(&at)?;
+            mount(Some("/etc"), &at, none, MsFlags::MS_BIND, none)?;
+        }
+        Ok(crowd)
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
+    }
+}
 
 /// One kind of container: bare, or with ours.
 struct Kind {
@@ -122,7 +150,22 @@ pub fn measure(bench: &mut Bench) -> Outcome {
         let [bare, ours] = [of(&kinds[0]), of(&kinds[1])];
         tables.lines.push((name, [[mounts, read], bare, ours].concat()));
     }
-    let groups = kinds.iter().map(|kind| kind.group(numbers));
+    let alive = kinds[0].started.len();
+    let crowd = Crowd::new(&bench.folder("crowd")?, 2 * alive)?;
+    for turn in 0..SAMPLES {
+        for at in [turn % 2, 1 - turn % 2] {
+            kinds[at].next()?;
+        }
+    }
+    let (mounts, read) = mountinfo()?;
+    drop(crowd);
+    let last = kinds.iter().map(|kind| kind.mountinfo(alive + 1 - WARM));
+    let [bare, ours] = last.collect::<Vec<_>>()[..] else {
+        return Err("there are two kinds".into());
+    };
+    let values = vec![mounts, read, kinds[0].mounts, bare, kinds[1].mounts, ours];
+    tables.lines.push((CROWDED.to_owned(), values));
+    let groups = kinds.iter().map(|kind| kind.group(numbers, alive));
     bench.report.groups.extend(groups);
     if !memory.lines.is_empty() {
         bench.report.counts.push(memory);
@@ -186,7 +229,8 @@ impl Kind {
         Spread::of(self.mountinfo[WARM + number - 1..][..SAMPLES].to_vec()).median
     }
 
-    fn group(&self, numbers: &[usize]) -> Group {
+    /// The last ones came when there were `alive`.
+    fn group(&self, numbers: &[usize], alive: usize) -> Group {
         let line = |number: &usize| Line {
             name: match number {
                 1 => "the first".to_owned(),
@@ -194,11 +238,15 @@ impl Kind {
             },
             costs: self.started[WARM + number - 1..][..SAMPLES].to_vec(),
         };
+        let crowded = Line {
+            name: CROWDED.to_owned(),
+            costs: self.started[alive..].to_vec(),
+        };
         Group {
             row: 'e',
             title: format!("start of a container, {}", self.name),
             unit: Unit::Milli,
-            lines: numbers.iter().map(line).collect(),
+            lines: numbers.iter().map(line).chain([crowded]).collect(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a container costs by each runtime: bare, with a wrapper and a hook that do nothing, and with ours.
 
+use super::baseline_template::Template;
 use super::bundles::{Stand, Through};
 use crate::compare::{Way, compare};
 use crate::cost::{of_processes, run};
@@ -17,14 +18,17 @@ pub fn measure(bench: &mut Bench) -> Outcome {
     let Some(baselines) = &bench.baselines else {
         return Ok(());
     };
+    let template = Template::start(bench, baselines)?.held()?;
     let mut groups = Vec::new();
     for (runtime, path) in &bench.runtimes {
-        let stand = Stand::new(bench, baselines, runtime.command(), path, TABLE)?;
+        let mut stand = Stand::new(bench, baselines, runtime.command(), path, TABLE)?;
+        stand.clone_by_hook(baselines, &template)?;
         let all = [
             Through::Nothing,
             Through::IdleWrapper,
             Through::IdleWrapperAndHook,
             Through::IdleWrapperAndMounts,
+            Through::IdleWrapperAndClone,
             Through::Wrapper,
             Through::WrapperAndHook,
             Through::WrapperAndTemplate,
