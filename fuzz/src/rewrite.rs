@@ -111,6 +111,7 @@ fn facts() -> [Facts; 3] {
             readable: false,
             place: PlaceFacts {
                 missing: keys(&["net/ipv4/tcp_mem"]),
+                others_are_there: true,
                 ..PlaceFacts::default()
             },
             ..nothing
@@ -129,6 +130,7 @@ fn nothing(runtime: Runtime) -> Facts {
         templates: None,
         log: None,
         events: None,
+        starts_now: true,
         stderr: false,
     }
 }

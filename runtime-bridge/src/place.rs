@@ -30,6 +30,9 @@ pub struct PlaceFacts {
     pub overmounts: BTreeSet<String>,
     /// Keys that exist, are requested, and may not be opened for writing as the runtime does it.
     pub refused: BTreeSet<SysctlKey>,
+    /// Whether all other keys of procfs are there also when the hook looks: the container has a new procfs with nothing mounted over it,
+    /// and this was seen from the network namespace that it will have, or nothing was asked about that.
+    pub others_are_there: bool,
 }
 
 impl PlaceFacts {
@@ -150,11 +153,16 @@ pub fn facts(
         false => None,
     };
     let look = |table: &Table| from_here(&roots, spec, table, written, through.as_ref());
+    let is_new = is_own && !spec.mounts.iter().any(|mount| is_over(mount, Filesystem::Proc));
+    let settled = |facts: PlaceFacts| PlaceFacts {
+        others_are_there: is_new,
+        ..facts
+    };
     let is_about_network = table.keys().chain(written).any(network::has);
     let network = match Network::of(spec) {
         // A fresh network namespace has other keys than the first one: look from where the container will.
         Some(network) if is_about_network => network,
-        _ => return look(table),
+        _ => return look(table).map(settled),
     };
     // A procfs with something over it may lack what others have.
     let fresh = match network == Network::New && is_own && !written.iter().any(network::has) {
@@ -164,7 +172,7 @@ pub fn facts(
     if fresh.as_ref().is_some_and(|fresh| fresh.had_all(state_dir)) {
         let mut others = table.clone();
         others.retain(|key, _| !network::has(key));
-        return look(&others);
+        return look(&others).map(settled);
     }
     // One that can't be entered is not there, or not the caller's to join: the runtime will say what is wrong.
     let Some(facts) = network::from_within(&network, || look(table))? else {
@@ -175,7 +183,7 @@ pub fn facts(
     {
         fresh.note(state_dir);
     }
-    Ok(facts)
+    Ok(settled(facts))
 }
 
 /// The same of `roots`, as seen from this process's network namespace.
@@ -194,6 +202,7 @@ fn from_here(
         replaced: needs.proc.replaced,
         overmounts: needs.proc.overmounts,
         refused: BTreeSet::new(),
+        others_are_there: false,
     };
     facts.missing.extend(needs.sys.missing);
     facts.replaced.extend(needs.sys.replaced);
@@ -229,6 +238,12 @@ pub fn without_absent(mut roots: Roots, spec: &Spec) -> Roots {
 fn mount_at(spec: &Spec, filesystem: Filesystem) -> Option<&Mount> {
     let mut mounts = spec.mounts.iter().rev();
     mounts.find(|mount| clean(&mount.destination) == Path::new(filesystem.mountpoint()))
+}
+
+/// Whether something is mounted below the root of `filesystem`, where keys may be.
+fn is_over(mount: &Mount, filesystem: Filesystem) -> bool {
+    let (at, root) = (clean(&mount.destination), Path::new(filesystem.mountpoint()));
+    at != root && at.starts_with(root)
 }
 
 fn is_new(mount: &Mount) -> bool {

@@ -15,12 +15,13 @@ use crate::config::{MissingSysctls, Policy};
 use crate::document::{DocumentError, Node, Style};
 use crate::hooks;
 use crate::job::{Job, Log};
+use crate::network;
 use crate::place::PlaceFacts;
 use crate::pod::Lending;
 use crate::runtime::Runtime;
 use crate::spec::SysctlNamespace;
 use crate::sysctl::{Request, namespace};
-use procemu::{SysctlKey, Table, Templates};
+use procemu::{Filesystem, SysctlKey, Table, Templates, When};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the rewriter has to know besides the text.
@@ -45,6 +46,8 @@ pub struct Facts {
     pub log: Option<Log>,
     /// Which events it tells there.
     pub events: Option<String>,
+    /// Whether the container is started right away: a bundle may also be prepared on one machine and run on another.
+    pub starts_now: bool,
     /// Whether the runtime can open its standard error by the name of [`STDERR`].
     pub stderr: bool,
 }
@@ -187,6 +190,9 @@ impl Draft {
         job.lending = lending(facts);
         job.templates = facts.templates.clone();
         job.seccomp = policy.seccomp_hook;
+        if facts.place.others_are_there && facts.starts_now {
+            leave_out_what_is_there(&mut job, &facts.place);
+        }
         let needed = !facts.place.is_empty() || !job.sysctl.is_empty();
         self.place_hook(needed, facts, &mut changes)?;
         job.stderr = self.pass_stderr(needed, facts, &mut changes)?;
@@ -277,6 +283,24 @@ impl Draft {
         });
         self.top.set("ociVersion", "\"1.0.2\"".into(), &self.style, 1);
     }
+}
+
+/// Leaves out of the table what the container's kernel has: to look for each of them, and to read of them, is a good part of what a hook
+/// takes. Not where only the container can tell: in `/sys` mounts come, interfaces go, and whether a key serves depends on who asks.
+fn leave_out_what_is_there(job: &mut Job, place: &PlaceFacts) {
+    let requested: Vec<_> = job
+        .sysctl
+        .keys()
+        .filter_map(|spelling| spelling.parse().ok())
+        .collect();
+    job.table.retain(|key, entry| {
+        entry.when != When::Missing
+            || key.filesystem() != Filesystem::Proc
+            || network::has(key)
+            || place.missing.contains(key)
+            || place.replaced.contains(key)
+            || requested.contains(key)
+    });
 }
 
 /// What the container will have to borrow; nothing where its kernel has those keys.

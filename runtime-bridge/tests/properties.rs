@@ -147,18 +147,22 @@ fn place() -> impl Strategy<Value = PlaceFacts> {
         prop::sample::subsequence(FOLDERS.to_vec(), 0..FOLDERS.len()),
         keys(),
         any::<bool>(),
+        any::<bool>(),
     )
-        .prop_map(|(mut missing, replaced, overmounts, refused, cap)| {
-            if cap {
-                missing.insert("kernel/cap_last_cap".parse().unwrap());
-            }
-            PlaceFacts {
-                missing,
-                replaced,
-                overmounts: overmounts.into_iter().map(str::to_owned).collect(),
-                refused,
-            }
-        })
+        .prop_map(
+            |(mut missing, replaced, overmounts, refused, cap, others_are_there)| {
+                if cap {
+                    missing.insert("kernel/cap_last_cap".parse().unwrap());
+                }
+                PlaceFacts {
+                    missing,
+                    replaced,
+                    overmounts: overmounts.into_iter().map(str::to_owned).collect(),
+                    refused,
+                    others_are_there,
+                }
+            },
+        )
 }
 
 fn facts() -> impl Strategy<Value = (Facts, BTreeSet<SysctlNamespace>)> {
@@ -199,6 +203,7 @@ fn facts() -> impl Strategy<Value = (Facts, BTreeSet<SysctlNamespace>)> {
                     templates: None,
                     log: None,
                     events: None,
+                    starts_now: namespace,
                     stderr: true,
                 },
                 owned.into_iter().collect(),

@@ -31,7 +31,7 @@ fn place(missing: &[&str], replaced: &[&str], overmounts: &[&str]) -> PlaceFacts
         missing: missing.iter().map(|text| key(text)).collect(),
         replaced: replaced.iter().map(|text| key(text)).collect(),
         overmounts: overmounts.iter().map(|&text| text.to_owned()).collect(),
-        refused: Default::default(),
+        ..PlaceFacts::default()
     }
 }
 
@@ -68,6 +68,7 @@ fn rewrite_by(
 ) -> Result<(String, Vec<String>), RewriteError> {
     let facts = Facts {
         runtime: Runtime::parse(runtime),
+        starts_now: place.others_are_there,
         place,
         cgroups,
         hook: "/usr/bin/runtime-bridge".into(),
@@ -89,6 +90,41 @@ fn rewrite_by(
 
 fn job(text: &str) -> Job {
     serde_json::from_str(&serde_json::from_str::<Value>(text).unwrap()["procemu"].to_string()).unwrap()
+}
+
+#[test]
+fn a_container_that_starts_now_is_not_looked_at_for_what_it_has() {
+    let text = r#"{"linux":{"namespaces":[{"type":"ipc"},{"type":"network"}],
+        "sysctl":{"kernel.shm_rmid_forced":"1","net.ipv4.ip_unprivileged_port_start":"0"}}}"#;
+    let keys = |others_are_there, missing: &[&str], replaced: &[&str]| {
+        let facts = PlaceFacts {
+            others_are_there,
+            ..place(missing, replaced, &["sys/kernel"])
+        };
+        let (new, _) = rewrite(text, RUNC, facts).unwrap();
+        job(&new)
+            .table
+            .keys()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    let all = [
+        "kernel/cap_last_cap",
+        "kernel/sem",
+        "net/ipv4/ip_unprivileged_port_start",
+    ];
+    assert_eq!(keys(false, &["kernel/cap_last_cap"], &[]), all);
+    // An interface, and a network namespace, may come and go.
+    assert_eq!(keys(true, &["kernel/cap_last_cap"], &[]), [all[0], all[2]]);
+    assert_eq!(keys(true, &[], &["kernel/sem"]), all[1..]);
+    // One that was asked for may be there, and is the hook's to set: below the overmount.
+    let requested = r#"{"linux":{"namespaces":[{"type":"ipc"}],"sysctl":{"kernel.sem":"1 2 3 4"}}}"#;
+    let facts = PlaceFacts {
+        others_are_there: true,
+        ..place(&["kernel/cap_last_cap"], &[], &["sys/kernel"])
+    };
+    let (new, _) = rewrite(requested, RUNC, facts).unwrap();
+    assert_eq!(job(&new).table.len(), 2);
 }
 
 #[test]

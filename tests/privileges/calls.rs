@@ -55,7 +55,7 @@ fn trace(bed: &Bed, runtime: Runtime, form: Form, inject: &str) -> TestResult<Ve
         if *is_own {
             calls.push(Call {
                 pid,
-                name: name.to_owned(),
+                name: named(name).to_owned(),
                 arguments: arguments.to_owned(),
             });
         }
@@ -66,6 +66,15 @@ fn trace(bed: &Bed, runtime: Runtime, form: Form, inject: &str) -> TestResult<Ve
     match calls.is_empty() {
         true => fail(format!("the hook makes no call of its own:\n{text}")),
         false => Ok(calls),
+    }
+}
+
+/// Its name where strace is older than the call, and writes its number (of x86_64, and of all others but alpha and mips).
+fn named(name: &str) -> &str {
+    match name {
+        "syscall_0x1c9" => "statmount",
+        "syscall_0x1ca" => "listmount",
+        name => name,
     }
 }
 
