@@ -21,6 +21,8 @@ fn main() -> ExitCode {
     suite.test("lacking::kubelet", finds::lacking_kubelet);
     suite.test("lacking::read_only", finds::read_only_proc_sys);
     suite.test("trap::hybrid", finds::hybrid);
+    suite.test("trap::hybrid::lacking", finds::hybrid_and_lacking);
+    suite.test("trap::hybrid::watched", finds::hybrid_watched);
     suite.test("trap::session_keyring", finds::session_keyring);
     suite.test("trap::detached_procfs", finds::detached_procfs);
     suite.test("bridged", finds::bridged);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use runtime_bridge::runtime::Version;
 
+use super::by_hand;
 use super::finding::{Finding, Level};
 use super::keys::{ProfileState, State, View};
 use super::subjects::{ANY, Subject};
@@ -50,7 +51,7 @@ fn finding(state: &ProfileState, users: &[&Subject], facts: &Facts) -> Option<Fi
     finding.keys = state.lacking.clone();
     for user in uncured {
         finding.cure.extend(if is_runtime {
-            of_runtime(user)
+            vec![by_hand::run_wrapped(facts, user)]
         } else {
             vec![around(user, profile, facts)]
         });
@@ -120,12 +121,13 @@ fn why(state: &ProfileState, users: &[&Subject]) -> &'static str {
     }
 }
 
-/// The wrapper in place of the runtime.
-fn of_runtime(user: &Subject) -> Vec<String> {
-    let command = user.command();
-    vec![format!(
-        "runtime-bridge runtime --exec {command} -- run --bundle BUNDLE ID"
-    )]
+/// Whether this runtime ends for want of a key.
+pub fn ends_without_keys(facts: &Facts, runtime: &Subject) -> bool {
+    let mut own = facts
+        .profiles
+        .iter()
+        .filter(|state| runtime.profiles.contains(&state.profile.as_str()) && !state.lacking.is_empty());
+    own.any(|state| level(state, &[runtime]) == Level::Fails)
 }
 
 /// The wrapper for the engines that are asked about and call one of these runtimes.

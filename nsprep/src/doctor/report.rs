@@ -11,7 +11,7 @@ use super::explain::Explanation;
 use super::finding::{Finding, Level};
 use super::keys::ProfileState;
 use super::programs::Program;
-use super::propose::{self, Proposed};
+use super::propose::Proposed;
 use super::surroundings::Surroundings;
 
 /// The version of the JSON: another one where a reader of this one would be wrong.
@@ -46,15 +46,17 @@ pub struct Explained<'a> {
 struct Watched<'a> {
     version: u32,
     refused: &'a [Proposed],
-    table: String,
+    table: &'a str,
+    findings: &'a [Finding],
 }
 
-/// The same as JSON.
-pub fn proposal(refused: &[Proposed]) -> String {
+/// The same as JSON, with what is no matter of keys.
+pub fn watched(refused: &[Proposed], table: &str, findings: &[Finding]) -> String {
     let watched = Watched {
         version: VERSION,
         refused,
-        table: propose::table(refused),
+        table,
+        findings,
     };
     let text = serde_json::to_string_pretty(&watched);
     text.expect("texts and lists of them have a JSON form") + "\n"
