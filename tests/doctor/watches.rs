@@ -49,6 +49,7 @@ no(os.open, "by_cwd", os.O_RDONLY)
 no(os.open, "/sys/module/by_sysfs/parameters/x", os.O_RDONLY)
 threading.Thread(target=lambda: no(os.open, "/proc/sys/kernel/by_thread", os.O_RDONLY)).start()
 subprocess.run(["sh", "-c", "(cat /proc/sys/kernel/by_grandchild) 2> /dev/null"])
+no(os.open, "/sys/fs/cgroup/by_cgroup", os.O_RDONLY)
 no(os.open, "/proc/self/no_key", os.O_RDONLY)
 no(os.open, "/nonexistent/no_key", os.O_RDONLY)
 "#;
@@ -72,6 +73,12 @@ no(os.open, "/nonexistent/no_key", os.O_RDONLY)
     ] {
         equal(format!("{key} in {keys:?}"), keys.contains(&key), true)?;
     }
+    let of_cgroup = refused
+        .iter()
+        .find(|one| one["key"] == "/sys/fs/cgroup/by_cgroup");
+    let line = of_cgroup.and_then(|one| one["line"].as_str()).unwrap_or_default();
+    equal("a cgroup's file is proposed", line.contains("{"), false)?;
+    equal("and told", line.contains("no key of a table"), true)?;
     let other = keys.iter().find(|key| key.contains("no_key"));
     equal("what is no key", other, None)
 }

@@ -1,6 +1,6 @@
 //! Which built-in profile has an entry for a key, and the lines of a table that come of it.
 
-use procemu::{Entry, Profile, SysctlKey, Table, When};
+use procemu::{Entry, Filesystem, Profile, SysctlKey, Table, When};
 
 use super::errno::Refusal;
 
@@ -19,6 +19,8 @@ pub enum Proposal {
         /// The profile.
         profile: &'static str,
     },
+    /// It is a file of a cgroup, which is there where the cgroup and its controller are.
+    OfCgroup,
     /// No profile has one: somebody has to know a truthful value.
     Unknown,
 }
@@ -47,7 +49,11 @@ impl Proposal {
                 profile: profile.name(),
                 entry: Box::new(entry),
             },
-            None => first.map_or(Self::Unknown, |profile| Self::OnlyMissing { profile }),
+            None => match first {
+                Some(profile) => Self::OnlyMissing { profile },
+                None if is_of_cgroup(key) => Self::OfCgroup,
+                None => Self::Unknown,
+            },
         }
     }
 
@@ -63,11 +69,20 @@ impl Proposal {
                 "# \"{key}\" = {{ value = ..., mode = \"0644\", when = \"unwritable\" }}  # {profile} has it for where it is missing only; \
                  needs a truthful value"
             ),
+            Self::OfCgroup => {
+                format!("# {key}: no key of a table, it comes with a cgroup and its controller")
+            }
             Self::Unknown => {
                 format!("# \"{key}\" = {{ value = ... }}  # no profile has it: needs a truthful value")
             }
         }
     }
+}
+
+/// Where all runtimes look for them.
+pub fn is_of_cgroup(key: &SysctlKey) -> bool {
+    let mut path = key.components();
+    key.filesystem() == Filesystem::Sys && path.next() == Some("fs") && path.next() == Some("cgroup")
 }
 
 #[cfg(test)]
@@ -116,6 +131,22 @@ mod tests {
             );
         }
         assert_eq!(proposal("fs/made_up", Refusal::Missing, &[]).0, Proposal::Unknown);
+    }
+
+    #[test]
+    fn a_file_of_a_cgroup_is_no_key() {
+        for key in [
+            "/sys/fs/cgroup/cgroup.controllers",
+            "/sys/fs/cgroup/unified/x/freezer.state",
+        ] {
+            let (found, line) = proposal(key, Refusal::Missing, &[]);
+            assert_eq!(found, Proposal::OfCgroup);
+            assert!(line.starts_with(&format!("# {key}: no key")), "{line}");
+        }
+        assert_eq!(
+            proposal("/sys/fs/cgroups/x", Refusal::Missing, &[]).0,
+            Proposal::Unknown
+        );
     }
 
     #[test]
