@@ -37,6 +37,7 @@ fn main() -> ExitCode {
     suite.test("watch::crun", watches::watch_crun);
     suite.test("watch::calls", watches::watch_calls);
     suite.test("watch::stuck", watches::watch_stuck);
+    suite.test("watch::written", watches::watch_written);
     suite.test("watch::ends", watches::watch_ends);
     suite.test("watch::stopped", watches::watch_stopped);
     suite.test("watch::refused", watches::watch_refused);

@@ -92,6 +92,25 @@ pub fn watch_stuck(bed: &Bed) -> TestResult {
     equal("value", script(bed, text)?.succeed()?, "1")
 }
 
+/// A key that no profile replaces, and that the program was to write: it has the kernel's value, and takes what is written. One that was only
+/// looked at is left alone.
+pub fn watch_written(bed: &Bed) -> TestResult {
+    let text = r#"key=/proc/sys/kernel/printk_delay; had=$(cat $key)
+        read_only_proc_sys
+        nsprep doctor --output t.toml -- bash -c "cat $key; test -w /proc/sys/vm/swappiness; echo 7 > $key" > out && exit 9
+        grep -c printk_delay t.toml
+        nsprep doctor --output none.toml -- bash -c "cat $key; test -r $key" > out; grep -c printk_delay none.toml || true
+        nsprep exec --table t.toml -- bash -c "test \$(cat $key) = $had; echo 7 > $key; cat $key"
+        test "$(cat $key)" = "$had""#;
+    equal(
+        "said",
+        script(bed, text)?.succeed()?,
+        "1
+0
+7",
+    )
+}
+
 /// Exit codes, signals, standard input and output are the command's own.
 pub fn watch_ends(bed: &Bed) -> TestResult {
     let text = r#"doctor() { nsprep doctor -- "$@" 2> /dev/null; }

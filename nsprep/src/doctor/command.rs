@@ -148,8 +148,8 @@ impl Rest {
                     State::Stuck => Refusal::Stuck,
                     State::Zero => continue,
                 };
-                let programs = next.entry((key.key.clone(), refusal)).or_default();
-                programs.extend(finding.who.iter().cloned());
+                let whom = next.entry((key.key.clone(), refusal)).or_default();
+                whom.programs.extend(finding.who.iter().cloned());
             }
         }
         Ok(Self {

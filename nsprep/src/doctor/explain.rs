@@ -74,7 +74,7 @@ fn of_one(text: &str, is_here: &impl Fn(&SysctlKey) -> Option<bool>) -> Option<E
     // The first word of a line is as a rule the program that says it.
     let of_program = |(said, profile): &(&str, &'static str)| lower.contains(said).then_some(*profile);
     let preferred: Vec<&str> = SAYING.iter().filter_map(of_program).collect();
-    let proposal = Proposal::of(&key, refusal, &preferred);
+    let proposal = Proposal::of(&key, refusal, refusal == Refusal::ReadOnly, &preferred);
     Some(Explanation {
         id: match refusal {
             Refusal::Missing => "key_missing",
@@ -138,6 +138,10 @@ fn cure(key: &SysctlKey, proposal: &Proposal) -> Vec<String> {
             }
             cure
         }
+        Proposal::Host => vec![
+            format!("# write keys.toml:\n[keys]\n{}", proposal.line(key)),
+            "nsprep exec --table keys.toml -- CMD".to_owned(),
+        ],
         Proposal::OfCgroup => {
             vec!["nsprep doctor  # which cgroups there are, and for whom they do not do".to_owned()]
         }

@@ -34,16 +34,19 @@ pub fn proposed(refused: &Refused, next: &Refused, named: &[&str]) -> Vec<Propos
     let seen = refused.iter().map(|one| (one, true));
     let mut all: Vec<Proposed> = seen
         .chain(next.map(|one| (one, false)))
-        .map(|(((key, refusal), programs), seen)| {
+        .map(|(((key, refusal), whom), seen)| {
             let mut preferred = named.to_vec();
             // `runc:[2:INIT]` is runc.
-            let names = programs.iter().filter_map(|name| name.split([':', ' ']).next());
+            let names = whom
+                .programs
+                .iter()
+                .filter_map(|name| name.split([':', ' ']).next());
             preferred.extend(names.filter_map(|name| Some(Profile::find(name).ok()?.name())));
-            let proposal = Proposal::of(key, *refusal, &preferred);
+            let proposal = Proposal::of(key, *refusal, whom.writes, &preferred);
             Proposed {
                 key: key.clone(),
                 refusal: *refusal,
-                programs: programs.clone(),
+                programs: whom.programs.clone(),
                 seen,
                 profile: match &proposal {
                     Proposal::Entry { profile, .. } => Some(profile),
@@ -55,9 +58,10 @@ pub fn proposed(refused: &Refused, next: &Refused, named: &[&str]) -> Vec<Propos
         .collect();
     // A key may be there twice, missing and refused: the table takes one line of it.
     let mut given = BTreeSet::new();
-    all.retain(|one| one.profile.is_none() || given.insert(one.key.clone()));
+    let is_comment = |one: &Proposed| one.line.starts_with('#');
+    all.retain(|one| is_comment(one) || given.insert(one.key.clone()));
     // What can be had comes first.
-    all.sort_by_key(|one| (one.profile.is_none(), one.key.clone()));
+    all.sort_by_key(|one| (is_comment(one), one.key.clone()));
     all
 }
 
@@ -90,13 +94,17 @@ pub fn table(proposed: &[Proposed], before: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doctor::watch::Whom;
     use procemu::Table;
 
     fn refused(all: &[(&str, Refusal, &str)]) -> Refused {
         let one = |(key, refusal, program): &(&str, Refusal, &str)| {
             (
                 (key.parse().unwrap(), *refusal),
-                BTreeSet::from([(*program).to_owned()]),
+                Whom {
+                    programs: BTreeSet::from([(*program).to_owned()]),
+                    writes: *refusal == Refusal::ReadOnly,
+                },
             )
         };
         all.iter().map(one).collect()
@@ -125,6 +133,8 @@ mod tests {
         let seen = refused(&[
             ("vm/overcommit_memory", Refusal::Missing, "a"),
             ("vm/overcommit_memory", Refusal::Stuck, "b"),
+            ("kernel/made_up", Refusal::ReadOnly, "c"),
+            ("kernel/made_up", Refusal::Missing, "d"),
         ]);
         assert!(Table::from_toml(&table(&proposed(&seen, &Refused::new(), &[]), ""), "proposal").is_ok());
     }

@@ -18,8 +18,17 @@ use rustix::process::{WaitOptions, waitpid};
 
 use super::errno::Refusal;
 
-/// What was refused, and to which programs, as the kernel names them.
-pub type Refused = BTreeMap<(SysctlKey, Refusal), BTreeSet<String>>;
+/// What was refused, and to whom.
+pub type Refused = BTreeMap<(SysctlKey, Refusal), Whom>;
+
+/// To whom a key was refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Whom {
+    /// The programs, as the kernel names them.
+    pub programs: BTreeSet<String>,
+    /// Whether one that may write what is root's was to write it.
+    pub writes: bool,
+}
 
 /// What was seen of a command and all that it started.
 #[derive(Default)]

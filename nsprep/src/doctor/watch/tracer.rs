@@ -96,14 +96,27 @@ fn note(pid: Pid, about: Option<About>, seen: &mut Seen) {
     let Some(refusal) = calls::failed(pid).and_then(Refusal::of) else {
         return;
     };
-    let key = match about {
-        About::Path { folder, address } => files::key_at(pid, folder, address),
-        About::Written { file } => files::key_open(pid, file),
+    let (key, writes) = match about {
+        About::Path {
+            folder,
+            address,
+            writes,
+        } => (files::key_at(pid, folder, address), writes),
+        About::Written { file } => (files::key_open(pid, file), true),
     };
     if let Some(key) = key {
-        let programs = seen.refused.entry((key, refusal)).or_default();
-        programs.insert(name(pid));
+        let whom = seen.refused.entry((key, refusal)).or_default();
+        whom.programs.insert(name(pid));
+        whom.writes |= writes && is_root(pid);
     }
+}
+
+/// Whether it is root here, to whom the files of a table belong.
+fn is_root(pid: Pid) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    // Real, effective, saved, of the file system.
+    ids.and_then(|ids| ids.split_whitespace().nth(3)) == Some("0")
 }
 
 /// As the kernel names it.
