@@ -42,7 +42,7 @@ pub struct Doctor {
     /// Look at this program only: a runtime, an engine, a profile's name or any command; repeats [default: all on PATH]
     #[arg(long = "for", value_name = "PROGRAM", value_delimiter = ',')]
     named: Vec<String>,
-    /// Print JSON
+    /// Print JSON; with CMD into the FILE of --output, as standard output and error are CMD's own
     #[arg(long)]
     json: bool,
     /// Say what this error means and what cures it; `-` reads it from standard input
@@ -53,7 +53,7 @@ pub struct Doctor {
         allow_hyphen_values = true
     )]
     explain: Option<String>,
-    /// Write the table for CMD to FILE instead of standard error
+    /// Write the table for CMD, or JSON, to FILE instead of standard error
     #[arg(long, value_name = "FILE", requires = "command")]
     output: Option<PathBuf>,
     /// Stop, let signals of these numbers through, and become CMD

@@ -65,6 +65,8 @@ fn wrong_names(bed: &Bed) -> TestResult {
     )?
     .run()?;
     output.refuses(125, &["/nonexistent/t.toml", "no such file or directory"])?;
+    let output = script(bed, "nsprep doctor --json -- touch \"$BED/ran\"")?.run()?;
+    output.refuses(125, &["--json", "--output FILE"])?;
     for wrong in ["--for nonsense", "--nonsense"] {
         let output = script(bed, &format!("nsprep doctor {wrong} -- touch \"$BED/ran\""))?.run()?;
         equal(wrong, output.status.code(), Some(125))?;

@@ -148,14 +148,21 @@ pub fn watch_stopped(bed: &Bed) -> TestResult {
 
 /// A program that may not be read may not be traced by somebody without rights: it runs all the same.
 pub fn watch_refused(bed: &Bed) -> TestResult {
+    need::command("jq")?;
     let text = r#"deprive /proc kernel/panic
         cp "$NSPREP" locked; chmod 711 locked
         nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all "$@"; }
         nobody ./locked doctor -- sh -c 'exit 6' 2> said || echo $?
+        : > t.json; chmod 666 t.json; nobody ./locked doctor --json --output t.json -- true 2> said
+        jq -r '[.refused, .table, (.unwatched | contains("ptrace")), (.findings | type)] | tostring' t.json
         nobody perl -e '$SIG{CHLD} = "IGNORE"; exec @ARGV' ./locked doctor -- sh -c 'echo ran; exit 5'"#;
     let output: Output = script(bed, text)?.run()?;
     equal("exit code", output.status.code(), Some(5))?;
-    equal("said", output.stdout.as_str(), "6\nran\n")?;
+    equal(
+        "said",
+        output.stdout.as_str(),
+        "6\n[null,null,true,\"array\"]\nran\n",
+    )?;
     for part in [
         "sh was not watched: ptrace(PTRACE_SEIZE): operation not permitted",
         "the place itself tells",

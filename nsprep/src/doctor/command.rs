@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::slice;
 
 use procemu::errno_text;
 
@@ -33,6 +34,14 @@ impl Asked<'_> {
     /// Ends as the command does.
     pub fn watch(&self) -> Result<Exit, Failure> {
         // What is wrong is told before CMD has done anything.
+        if self.json && self.output.is_none() {
+            return Err(Failure {
+                exit: Exit::ExecFailed,
+                line:
+                    "doctor: --json with a command needs --output FILE: what is printed is the command's own"
+                        .to_owned(),
+            });
+        }
         let exists = |name: &str| programs::on_path(name).is_some();
         let subjects = subjects::choose(self.named, &[], exists).map_err(|line| Failure {
             exit: Exit::ExecFailed,
@@ -63,9 +72,23 @@ impl Asked<'_> {
             }
             Err(why) => {
                 let shown = self.shown();
-                eprintln!("nsprep: doctor: {shown} was not watched: {why}; what the place itself tells:");
-                let found = Found::look(&[shown]).or_else(|_| Found::look(&[]))?;
-                say(&report::findings(&found.findings));
+                let found = Found::look(slice::from_ref(&shown)).or_else(|_| Found::look(&[]))?;
+                match output {
+                    Some((path, mut file)) if self.json => {
+                        let text = report::unwatched(&why, &found.findings);
+                        write_to(&path, &mut file, &text)?;
+                        eprintln!(
+                            "nsprep: doctor: {shown} was not watched: {why}; what the place itself tells is in {}",
+                            path.display()
+                        );
+                    }
+                    _ => {
+                        eprintln!(
+                            "nsprep: doctor: {shown} was not watched: {why}; what the place itself tells:"
+                        );
+                        say(&report::findings(&found.findings));
+                    }
+                }
             }
         }
         watched.end.repeat()
@@ -100,11 +123,10 @@ impl Asked<'_> {
         );
         match output {
             Some((path, mut file)) => {
-                let written = file.write_all(text.as_bytes());
-                written.map_err(|error| failed(&path.display().to_string(), &error))?;
+                write_to(&path, &mut file, &text)?;
                 eprintln!("nsprep: doctor: the table is in {}", path.display());
             }
-            None if !proposed.is_empty() || self.json => eprint!("{text}"),
+            None if !proposed.is_empty() => eprint!("{text}"),
             None => {}
         }
         if !rest.findings.is_empty() && !self.json {
@@ -165,6 +187,11 @@ fn failed(what: &str, error: &io::Error) -> Failure {
         exit: Exit::ExecFailed,
         line: format!("doctor: {what}: {}", errno_text(error)),
     }
+}
+
+fn write_to(path: &Path, file: &mut File, text: &str) -> Result<(), Failure> {
+    let written = file.write_all(text.as_bytes());
+    written.map_err(|error| failed(&path.display().to_string(), &error))
 }
 
 /// In colour where that is wanted.

@@ -45,20 +45,36 @@ pub struct Explained<'a> {
 #[derive(Serialize)]
 struct Watched<'a> {
     version: u32,
-    refused: &'a [Proposed],
-    table: &'a str,
+    refused: Option<&'a [Proposed]>,
+    table: Option<&'a str>,
     findings: &'a [Finding],
+    unwatched: Option<&'a str>,
 }
 
 /// The same as JSON, with what is no matter of keys.
 pub fn watched(refused: &[Proposed], table: &str, findings: &[Finding]) -> String {
-    let watched = Watched {
+    json(&Watched {
         version: VERSION,
-        refused,
-        table,
+        refused: Some(refused),
+        table: Some(table),
         findings,
-    };
-    let text = serde_json::to_string_pretty(&watched);
+        unwatched: None,
+    })
+}
+
+/// Where nothing could be seen, as JSON.
+pub fn unwatched(why: &str, findings: &[Finding]) -> String {
+    json(&Watched {
+        version: VERSION,
+        refused: None,
+        table: None,
+        findings,
+        unwatched: Some(why),
+    })
+}
+
+fn json(watched: &Watched) -> String {
+    let text = serde_json::to_string_pretty(watched);
     text.expect("texts and lists of them have a JSON form") + "\n"
 }
 
