@@ -4,7 +4,7 @@ mod install;
 mod status;
 
 use crate::bundle::{self, Options};
-use crate::config::Config;
+use crate::config::{Config, NO_STATE_DIR};
 use crate::events::{self, Format};
 use crate::hook::{self, HookError};
 use crate::locate;
@@ -171,7 +171,10 @@ fn rewrite(
     config: Option<&Path>,
     dry_run: bool,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let config = Config::load(config)?;
+    let mut config = Config::load(config)?;
+    if dry_run {
+        config.state_dir = NO_STATE_DIR.into();
+    }
     let runtime = runtime.map(locate::at).transpose()?;
     let hook = locate::own()?;
     let options = Options {

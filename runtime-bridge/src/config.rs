@@ -29,6 +29,9 @@ const DEFAULT_PROFILES: [&str; 3] = ["runc", "crun", "container"];
 /// Where runtimes' answers are kept when the file names no other folder.
 const DEFAULT_STATE_DIR: &str = "/run/procemu";
 
+/// What is no folder, as [`Config::state_dir`]: nothing is remembered, for who is to leave nothing behind.
+pub const NO_STATE_DIR: &str = "/dev/null";
+
 /// A whole, checked `bridge.toml`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
