@@ -24,7 +24,7 @@ use std::process::{ExitCode, Termination};
 use std::time::Instant;
 
 use clap::{Command, CommandFactory, Parser, Subcommand};
-use runtime_bridge::events::{self, Format};
+use runtime_bridge::events::Telling;
 
 use exit::{Exit, Failure};
 
@@ -32,16 +32,8 @@ use exit::{Exit, Failure};
 #[derive(Parser, Debug)]
 #[command(version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
-    /// How to write what RUST_LOG asks for (`debug`), on standard error
-    #[arg(
-        long,
-        global = true,
-        value_name = "FORMAT",
-        value_enum,
-        default_value_t,
-        display_order = 1000
-    )]
-    log_format: Format,
+    #[command(flatten)]
+    telling: Telling,
     #[command(subcommand)]
     command: Commands,
 }
@@ -95,7 +87,7 @@ pub fn main() -> ExitCode {
     let begun = Instant::now();
     match Cli::try_parse() {
         Ok(cli) => {
-            events::begin_on_stderr("nsprep", cli.log_format, begun);
+            cli.telling.begin("nsprep", begun);
             run(&cli)
         }
         Err(error) => wrong(&error),

@@ -5,7 +5,7 @@ mod status;
 
 use crate::bundle::{self, Options};
 use crate::config::{Config, NO_STATE_DIR};
-use crate::events::{self, Format};
+use crate::events::Telling;
 use crate::hook::{self, HookError};
 use crate::locate;
 use crate::node;
@@ -26,16 +26,8 @@ use std::time::Instant;
 #[derive(Parser)]
 #[command(name = "runtime-bridge", version)]
 struct Cli {
-    /// How to write what RUST_LOG asks for (`debug`), on standard error
-    #[arg(
-        long,
-        global = true,
-        value_name = "FORMAT",
-        value_enum,
-        default_value_t,
-        display_order = 1000
-    )]
-    log_format: Format,
+    #[command(flatten)]
+    telling: Telling,
     #[command(subcommand)]
     command: Cmd,
 }
@@ -121,7 +113,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     // Those tell them where the engine is told of errors.
     if !matches!(cli.command, Cmd::Hook { .. } | Cmd::Runtime { .. }) {
-        events::begin_on_stderr("runtime-bridge", cli.log_format, begun);
+        cli.telling.begin("runtime-bridge", begun);
     }
     match cli.command {
         Cmd::Hook { config } => hook(config.as_deref()),
