@@ -130,6 +130,7 @@ impl Doctor {
             version: VERSION,
             place: &found.place,
             programs: &programs,
+            absent: &subjects::absent(&self.named, |name| programs::on_path(name).is_some()),
             profiles: &profiles,
             findings: &found.findings,
         };

@@ -48,6 +48,19 @@ pub fn sound(bed: &Bed) -> TestResult {
     equal("has cgroup v2", ["v2", "hybrid"].contains(&says), unified != "0")
 }
 
+/// A program that is named and not there is looked at, and that it is not there is said.
+pub fn absent(bed: &Bed) -> TestResult {
+    let place = "nowhere=$BED/nowhere/kubelet";
+    let text = format!("{place}\nnsprep doctor --for \"$nowhere\" || test $? = 1");
+    let said = script(bed, &text)?.succeed()?;
+    equal("said", said.contains("nowhere/kubelet not on PATH"), true)?;
+    let (_, found) = diagnosis(bed, place, "--for \"$nowhere\",sh")?;
+    let absent = found["absent"].as_array().map(Vec::len);
+    equal("absent", absent, Some(1))?;
+    let mut profiles = found["profiles"].as_array().into_iter().flatten();
+    equal("looked at", profiles.any(|one| one["profile"] == "kubelet"), true)
+}
+
 pub fn version(bed: &Bed, runtime: Runtime) -> TestResult {
     let path = runtime.path()?;
     let place = format!(

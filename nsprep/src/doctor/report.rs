@@ -26,6 +26,8 @@ pub struct Diagnosis<'a> {
     pub place: &'a Surroundings,
     /// Which runtimes and engines are here.
     pub programs: &'a [Program],
+    /// Which programs were named and are not here.
+    pub absent: &'a [String],
     /// Every profile that was asked about, else every one.
     pub profiles: &'a [&'a ProfileState],
     /// What goes wrong.
@@ -95,7 +97,7 @@ pub fn diagnosis(found: &Diagnosis) -> String {
     head(&mut text, "place");
     tables::place(&mut text, found.place);
     head(&mut text, "programs");
-    tables::programs(&mut text, found.programs);
+    tables::programs(&mut text, found.programs, found.absent);
     head(&mut text, "keys");
     tables::profiles(&mut text, found.profiles);
     head(&mut text, "findings");
@@ -247,6 +249,7 @@ mod tests {
             version: VERSION,
             place: &place,
             programs: &[Program::made_up("runc", "1.5.2")],
+            absent: &["kubelet".to_owned()],
             profiles: &[],
             findings: &[finding],
         });

@@ -119,10 +119,16 @@ pub fn facts(place: &Surroundings) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// Which are here.
-pub fn programs(text: &mut String, programs: &[Program]) {
-    if programs.is_empty() {
-        let _ = writeln!(text, "  {DIM}none of those looked at is on PATH{DIM:#}");
+/// Which are here, and which are not.
+pub fn programs(text: &mut String, programs: &[Program], absent: &[String]) {
+    if programs.is_empty() && absent.is_empty() {
+        let _ = writeln!(text, "  {DIM}no runtime and no engine{DIM:#}");
+    }
+    for name in absent {
+        let _ = writeln!(
+            text,
+            "  {name:<15} {UNSURE}not on PATH{UNSURE:#}: below is what it would meet here"
+        );
     }
     for program in programs {
         let told = program.told.as_deref().unwrap_or("?");
