@@ -48,6 +48,23 @@ pub fn sound(bed: &Bed) -> TestResult {
     equal("has cgroup v2", ["v2", "hybrid"].contains(&says), unified != "0")
 }
 
+/// Who may not try all is told what was not tried, and what of it works.
+pub fn untried(bed: &Bed) -> TestResult {
+    need::unprivileged_user_namespaces()?;
+    let text = r#"cp "$NSPREP" "$BED/nsprep"; chmod 755 "$BED/nsprep"
+        nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all "$@"; }
+        nobody "$BED/nsprep" doctor --for sh > said || test $? = 1
+        grep -c "attaching  *works around this user's programs, in a user namespace" said; grep -c '^  not tried  *attaching' said
+        nsprep doctor --for sh | grep -c 'not tried' || true"#;
+    equal(
+        "said",
+        script(bed, text)?.succeed()?.as_str(),
+        "1
+1
+0",
+    )
+}
+
 /// A program that is named and not there is looked at, and that it is not there is said.
 pub fn absent(bed: &Bed) -> TestResult {
     let place = "nowhere=$BED/nowhere/kubelet";

@@ -15,6 +15,7 @@ const PATH: &str = "PATH=\"$(dirname \"$NSPREP\"):$(dirname \"$BRIDGE\"):$PATH\"
 fn main() -> ExitCode {
     let mut suite = Suite::new();
     suite.test("sound", finds::sound);
+    suite.test("untried", finds::untried);
     suite.test("absent", finds::absent);
     suite.for_runtimes("version", finds::version);
     suite.test("version::engines", finds::engines);

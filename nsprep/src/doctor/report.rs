@@ -101,7 +101,14 @@ pub fn diagnosis(found: &Diagnosis) -> String {
     head(&mut text, "keys");
     tables::profiles(&mut text, found.profiles);
     head(&mut text, "findings");
-    text + &findings(found.findings)
+    text += &findings(found.findings);
+    if !found.place.untried.is_empty() {
+        let _ = writeln!(
+            text,
+            "  {DIM}not all was tried: see the place; root is told more{DIM:#}"
+        );
+    }
+    text
 }
 
 /// The findings alone.

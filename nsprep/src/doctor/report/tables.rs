@@ -48,9 +48,13 @@ pub fn facts(place: &Surroundings) -> Vec<(&'static str, String)> {
         }
     };
     fact("capabilities", &capabilities);
+    let how = match place.untried.is_empty() {
+        true => "works",
+        false => "works around this user's programs, in a user namespace",
+    };
     let attaching = match (&place.attaching.new_refused, place.attaching.refused()) {
-        (None, _) => "works, by the new mount interface".to_owned(),
-        (Some(new), None) => format!("works, by mount(2); the new interface: {new}"),
+        (None, _) => format!("{how}, by the new mount interface"),
+        (Some(new), None) => format!("{how}, by mount(2); the new interface: {new}"),
         (Some(_), Some(refused)) => format!("does not work: {refused}"),
     };
     fact("attaching", &attaching);
@@ -116,6 +120,15 @@ pub fn facts(place: &Surroundings) -> Vec<(&'static str, String)> {
             "not there (not needed)"
         },
     );
+    if !place.untried.is_empty() {
+        fact(
+            "not tried",
+            &format!(
+                "{}. That takes CAP_SYS_ADMIN; all else is told as this user meets it",
+                place.untried.join("; ")
+            ),
+        );
+    }
     facts
 }
 
