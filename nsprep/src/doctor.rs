@@ -64,7 +64,8 @@ pub struct Doctor {
     command: Vec<OsString>,
 }
 
-const AFTER_HELP: &str = "Exit codes:
+/// What its exit codes mean.
+pub const AFTER_HELP: &str = "Exit codes:
   0    nothing found; --explain: the text is known
   1    something found; --explain: the text is not known
   125  with CMD: failed before CMD; 126: CMD cannot be executed; 127: CMD not found; else CMD's own";

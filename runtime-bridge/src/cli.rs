@@ -1,5 +1,6 @@
 //! `runtime-bridge`: hook and tools under its own name; under any other, the runtime of that name.
 
+mod examples;
 mod install;
 mod status;
 
@@ -41,6 +42,7 @@ enum Cmd {
         config: Option<PathBuf>,
     },
     /// Rewrite a bundle's config.json and print what changed and why
+    #[command(after_long_help = examples::REWRITE)]
     Rewrite {
         /// Folder with the config.json
         bundle: PathBuf,
@@ -55,12 +57,16 @@ enum Cmd {
         dry_run: bool,
     },
     /// Tell an engine of the bridge: a runtime `procemu` beside its own
+    #[command(after_long_help = examples::INSTALL)]
     Install(install::Install),
     /// Take out again what `install` put in
+    #[command(after_long_help = examples::UNINSTALL)]
     Uninstall(install::Uninstall),
     /// Show where the bridge is installed
+    #[command(after_long_help = examples::STATUS)]
     Status(status::Status),
     /// From a privileged pod with hostPID: put this program on the node, at /opt/procemu/bin, and there run it with ARGS
+    #[command(after_long_help = examples::NODE)]
     Node {
         /// A folder with bridge.toml and tables, for the node's /etc/procemu
         #[arg(long, value_name = "DIR")]
@@ -72,6 +78,7 @@ enum Cmd {
     /// Do nothing until a signal ends it: what a pod does that has no more to do
     Stay,
     /// Stand in for a runtime: prepare what ARGS ask for, then execute it with them
+    #[command(after_long_help = examples::RUNTIME)]
     Runtime {
         /// The real runtime
         #[arg(long, value_name = "PATH")]
