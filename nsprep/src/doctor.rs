@@ -197,7 +197,10 @@ impl Found {
 
     /// What has to stand before a command that calls these runtimes.
     fn before_runtimes(&self) -> &'static str {
-        let all = self.subjects.iter().map(|one| by_hand::before(&self.place, one));
+        let all = self
+            .subjects
+            .iter()
+            .map(|one| by_hand::before(&self.place, &self.subjects, one));
         all.max_by_key(|text| text.len()).unwrap_or_default()
     }
 

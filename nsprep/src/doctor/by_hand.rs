@@ -21,16 +21,22 @@ pub fn run_wrapped(facts: &Facts, runtime: &Subject) -> String {
     command(facts, runtime, true)
 }
 
-/// What has to stand before any command that calls `runtime`.
-pub fn before(place: &Surroundings, runtime: &Subject) -> &'static str {
-    match runtime.name == "crun" && place.cgroups.mixed {
+/// What has to stand before any command that is `subject`, one of `subjects`: crun, or podman where that one may call it. An engine that
+/// is no command of its user's is not to lose its mounts.
+pub fn before(place: &Surroundings, subjects: &[Subject], subject: &Subject) -> &'static str {
+    let calls_crun = match subject.name.as_str() {
+        "crun" => true,
+        "podman" => subjects.iter().any(|other| other.name == "crun"),
+        _ => false,
+    };
+    match calls_crun && place.cgroups.mixed {
         true => WITHOUT_UNIFIED,
         false => "",
     }
 }
 
 fn command(facts: &Facts, runtime: &Subject, wrapped: bool) -> String {
-    let before = before(facts.place, runtime);
+    let before = before(facts.place, facts.subjects, runtime);
     let program = match wrapped {
         true => format!("runtime-bridge runtime --exec {} --", runtime.command()),
         false => runtime.command().to_owned(),
@@ -95,5 +101,20 @@ mod tests {
         assert_eq!(cures(&place, "crun"), vec![crun; 4]);
         let runc = "runtime-bridge runtime --exec /usr/bin/runc -- run --bundle BUNDLE ID";
         assert_eq!(cures(&place, "runc"), [runc, runc]);
+    }
+
+    #[test]
+    fn podman_is_called_as_its_crun_has_to_be() {
+        let mut place = Surroundings::default();
+        place.cgroups.mixed = true;
+        let before_podman = |others: &[&str]| {
+            let named = others.iter().chain(&["podman"]);
+            let programs: Vec<_> = named.map(|name| Program::made_up(name, "1.19")).collect();
+            let subjects = choose(&[], &programs, |_| false).unwrap();
+            let podman = subjects.iter().find(|one| one.name == "podman").unwrap();
+            before(&place, &subjects, podman)
+        };
+        assert_eq!(before_podman(&["crun"]), WITHOUT_UNIFIED);
+        assert_eq!(before_podman(&["runc"]), "");
     }
 }

@@ -136,8 +136,14 @@ pub fn of_engines(facts: &Facts, runtimes: &[&str]) -> Vec<String> {
     let engines = facts.subjects.iter().filter(calls);
     engines
         .filter(|subject| !subject.is_bridged())
-        .filter_map(|subject| subject.engine)
-        .map(|engine| format!("runtime-bridge install {engine} --as-default  # then restart it"))
+        .filter_map(|subject| Some((subject, subject.engine?)))
+        .map(|(subject, engine)| {
+            let then = match by_hand::before(facts.place, facts.subjects, subject) {
+                "" => "restart it".to_owned(),
+                before => format!("{before}{} ...", subject.command()),
+            };
+            format!("runtime-bridge install {engine} --as-default  # then {then}")
+        })
         .collect()
 }
 
@@ -150,7 +156,8 @@ fn around(user: &Subject, profile: &str, facts: &Facts) -> String {
         ANY if user.program.is_none() && user.name == "programs" => "CMD".to_owned(),
         _ => format!("{} ...", user.command()),
     };
-    format!("nsprep exec {preset}--profile {profile} -- {command}")
+    let before = by_hand::before(facts.place, facts.subjects, user);
+    format!("{before}nsprep exec {preset}--profile {profile} -- {command}")
 }
 
 #[cfg(test)]

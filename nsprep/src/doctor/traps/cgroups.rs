@@ -23,7 +23,12 @@ pub fn crun_hybrid(facts: &Facts) -> Option<Finding> {
         "cgroup v1 and a v2 with controllers are both mounted",
         "crun can use one only: cgroups in hybrid mode not supported, drop all controllers from cgroupv2",
     )?;
-    Some(finding.cured_by(by_hand::run(facts, subjects.first()?)))
+    let finding = finding.cured_by(by_hand::run(facts, subjects.first()?));
+    let podman = facts.of(&["podman"]).into_iter().map(|podman| {
+        let before = by_hand::before(facts.place, facts.subjects, podman);
+        format!("{before}{} ...", podman.command())
+    });
+    Some(podman.fold(finding, Finding::cured_by))
 }
 
 /// None that crun could use.
