@@ -79,6 +79,8 @@ no(os.open, "/nonexistent/no_key", os.O_RDONLY)
     let line = of_cgroup.and_then(|one| one["line"].as_str()).unwrap_or_default();
     equal("a cgroup's file is proposed", line.contains("{"), false)?;
     equal("and told", line.contains("no key of a table"), true)?;
+    let text = "nsprep doctor -- cat /sys/fs/cgroup/by_cgroup 2>&1 | grep -c 'refused 0 keys'";
+    equal("and counted", script(bed, text)?.succeed()?.as_str(), "1")?;
     let other = keys.iter().find(|key| key.contains("no_key"));
     equal("what is no key", other, None)
 }

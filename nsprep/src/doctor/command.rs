@@ -14,6 +14,7 @@ use super::finding::{Finding, Level};
 use super::keys::State;
 use super::propose::{self, Proposed};
 use super::subjects::{self, KNOWN};
+use super::wanted::is_of_cgroup;
 use super::watch::{self, End, Refused};
 use super::{Found, programs, report};
 use crate::exit::{Exit, Failure};
@@ -110,7 +111,9 @@ impl Asked<'_> {
             false => table,
         };
         let had = proposed.iter().filter(|one| one.profile.is_some()).count();
-        let mut keys = match proposed.iter().filter(|one| one.seen).count() {
+        // Files of cgroups are told of, and are none.
+        let is_key = |one: &&Proposed| one.profile.is_some() || !is_of_cgroup(&one.key);
+        let mut keys = match proposed.iter().filter(is_key).filter(|one| one.seen).count() {
             1 => "1 key".to_owned(),
             count => format!("{count} keys"),
         };
