@@ -200,6 +200,39 @@ const CONFIGS: &[(&str, &str, &[&str])] = &[
         &["kublet", "kubelet"],
     ),
     (
+        "wrong_type_in_a_list",
+        "profiles = [\n  \"runc\",\n  3,\n]\n",
+        &["bridge.toml:4: profiles[1]: ", "expected a string"],
+    ),
+    (
+        "unknown_profile_in_a_list",
+        "profiles = [\n  \"runc\",\n  \"kublet\",\n]\n",
+        &["bridge.toml:4: profiles: ", "kublet"],
+    ),
+    (
+        "no_word",
+        "[policy]\nno_new_keyring = true\n",
+        &[
+            "bridge.toml:3: policy.no_new_keyring: ",
+            "`auto`, `always`, `never`",
+        ],
+    ),
+    (
+        "no_path",
+        "[runtimes]\nrunc = 3\n",
+        &["bridge.toml:3: runtimes.runc: ", "a path in quotes"],
+    ),
+    (
+        "no_table",
+        "policy = 3\n",
+        &["bridge.toml:2: policy: ", "expected a table"],
+    ),
+    (
+        "twice",
+        "[log]\nchanges = true\nchanges = false\n",
+        &["bridge.toml:4: changes: ", "given twice"],
+    ),
+    (
         "missing_table",
         "tables = [\"/nowhere.toml\"]\n",
         &["/nowhere.toml"],

@@ -20,6 +20,9 @@ fn main() -> ExitCode {
         suite.test(format!("cured::dry_run::{}", runtime.name), move |bed| {
             dry_run(bed, runtime)
         });
+        suite.test(format!("cured::leaves_nothing::{}", runtime.name), move |bed| {
+            leaves_nothing(bed, runtime)
+        });
     }
     suite.run()
 }
@@ -71,4 +74,20 @@ fn dry_run(bed: &Bed, runtime: Runtime) -> TestResult {
         output.ends_with("\nconfig.json\nrootfs"),
         true,
     )
+}
+
+/// What the wrapper remembers from one container to the next is no matter of a bundle that is made once, and a dry run writes nothing.
+fn leaves_nothing(bed: &Bed, runtime: Runtime) -> TestResult {
+    Bundle::new(bed, "b", "true")?.own_namespace("network").write()?;
+    let table = made_up_table(bed)?;
+    let config = bed.config(&table)?;
+    let text = format!(
+        "mount -t tmpfs run /run
+        {BUNDLE} --dry-run > said; {BUNDLE} > said
+        # crun makes its own folder whenever it is asked anything.
+        ls -A /run | grep -v '^crun$' || true
+        \"$BRIDGE\" rewrite \"$BED/b\" --runtime \"$RUNTIME\" --config \"$BRIDGE_TOML\" --dry-run > said; ls \"$BED/bridge-state\" 2>&1 | grep -c 'No such'"
+    );
+    let script = bed.runtime_script(&runtime, &text)?.env("TABLE", &table);
+    equal("left", script.env("BRIDGE_TOML", config).succeed()?.as_str(), "1")
 }

@@ -270,7 +270,7 @@ fn diff_here(bed: &Bed) -> TestResult {
         "--- here, now; layers attached: procemu:1",
         "+++ here, with the plan",
         "= 5 keys as they are: 4 procemu:1, 1 the kernel's",
-        "5 keys: 0 to add, 0 to replace, 5 as they are",
+        "5 keys: 0 to add, 0 to replace, 5 as they are (1 put there once more)",
     ];
     equal("after", words("after")?, after)
 }
@@ -305,7 +305,7 @@ fn diff_pid(bed: &Bed) -> TestResult {
         "$NSPREP" plan --diff --table "$TABLE" --pid $pid | sed "s/$pid/PID/"
         "$NSPREP" plan --diff --table "$TABLE" > here || echo "here: $?""#;
     let expected = "--- pid PID, now; layers attached: procemu:1\n+++ pid PID, with the plan\n\
-        = 5 keys as they are: 4 procemu:1, 1 the kernel's\n5 keys: 0 to add, 0 to replace, 5 as they are\nhere: 1";
+        = 5 keys as they are: 4 procemu:1, 1 the kernel's\n5 keys: 0 to add, 0 to replace, 5 as they are (1 put there once more)\nhere: 1";
     equal("diff", bed.script(text)?.env("TABLE", table).succeed()?, expected)
 }
 

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
     suite.test("cured::exec_in_exec", exec_in_exec);
     suite.test("cured::exec_in_exec::namespaces", exec_in_exec_namespaces);
     suite.test("cured::attach_twice", attach_twice);
+    suite.test("cured::same_table_twice", same_table_twice);
     suite.test("cured::attach_over_foreign", attach_over_foreign);
     for runtime in RUNTIMES {
         suite.test(
@@ -120,6 +121,29 @@ fn attach_twice(bed: &Bed) -> TestResult {
         script.succeed()?,
         format!("{}\n1", union()?),
     )
+}
+
+/// The same table attached twice: nothing the second time, but for what it has in every case, which is as the table has it again.
+fn same_table_twice(bed: &Bed) -> TestResult {
+    need::root()?;
+    let always = (
+        "vm/swappiness",
+        r#"{ value = 7, mode = "0644", when = "always" }"#,
+    );
+    let keys: Vec<_> = OUTER.into_iter().chain([always]).collect();
+    let text = r#""$NSPREP" attach --table "$OUTER" > /dev/null; "$NSPREP" attach --table "$OUTER"; "$NSPREP" detach > /dev/null
+        "$NSPREP" attach --table "$ALWAYS" > /dev/null; test "$(cat /proc/sys/vm/swappiness)" = 7; echo 8 > /proc/sys/vm/swappiness; "$NSPREP" attach --table "$ALWAYS"
+        cat /proc/sys/vm/swappiness; "$NSPREP" detach; cat /proc/sys/vm/swappiness"#;
+    let script = bed.script(text)?;
+    let script = script
+        .env("OUTER", bed.table("outer.toml", &OUTER)?)
+        .env("ALWAYS", bed.table("always.toml", &keys)?);
+    let expected = "nothing attached: no key of the table is lacking
+procemu:2: attached vm/swappiness
+7
+procemu:2: detached
+8";
+    equal("said", script.succeed()?.as_str(), expected)
 }
 
 /// Somebody else's overmount below ours is passed through, and stays when ours goes.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use runtime_bridge::bundle::{Options, rewrite};
-use runtime_bridge::config::Config;
+use runtime_bridge::config::{Config, NO_STATE_DIR};
 use runtime_bridge::report::chain;
 use runtime_bridge::runtime::Kind;
 
@@ -38,6 +38,8 @@ impl Bundle {
         let table = self.tables.load_for_bundle()?;
         let config = Config {
             preset: self.tables.preset()?,
+            // A bundle is made once: there is no next time to remember anything for.
+            state_dir: NO_STATE_DIR.into(),
             ..Config::default()
         };
         let hook = match &self.hook {

@@ -19,7 +19,7 @@ pub enum Action {
     Add,
     /// It is there, and another will be in its place.
     Replace,
-    /// Nothing that a reader would see, and nothing is to be done.
+    /// Nothing that a reader would see: either nothing at all, or the same is put there once more.
     Keep,
     /// Nothing, although it is not as the table has it: what `verify` finds.
     Differs,
@@ -134,10 +134,15 @@ impl Diff {
 
     /// In one line.
     pub fn summary(&self) -> String {
+        let mut kept = format!("{} as they are", self.count(Action::Keep));
+        let kept_ones = self.changes.iter().filter(|change| change.action == Action::Keep);
+        if let again @ 1.. = kept_ones.filter(|change| change.new_writable.is_some()).count() {
+            kept += &format!(" ({again} put there once more)");
+        }
         let mut parts = vec![
             format!("{} to add", self.count(Action::Add)),
             format!("{} to replace", self.count(Action::Replace)),
-            format!("{} as they are", self.count(Action::Keep)),
+            kept,
         ];
         if let count @ 1.. = self.count(Action::Differs) {
             parts.push(format!(
@@ -225,6 +230,20 @@ mod tests {
             layer: None,
             problem: (action == Action::Differs).then(|| "is odd".to_owned()),
         }
+    }
+
+    #[test]
+    fn what_is_put_there_once_more_is_told() {
+        let diff = Diff {
+            layers: vec!["procemu:1".to_owned()],
+            changes: vec![
+                change("kernel/always", Action::Keep, Some("1"), Some("1")),
+                change("kernel/kept", Action::Keep, Some("1"), None),
+            ],
+        };
+        let expected = "2 keys: 0 to add, 0 to replace, 2 as they are (1 put there once more)";
+        assert_eq!(diff.summary(), expected);
+        assert!(diff.is_empty());
     }
 
     #[test]

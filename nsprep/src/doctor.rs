@@ -1,5 +1,7 @@
 //! `doctor`: what programs and containers will miss here, and the command that cures it.
 
+mod by_hand;
+mod command;
 mod consumers;
 mod errno;
 mod explain;
@@ -18,8 +20,7 @@ mod wanted;
 mod watch;
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -29,6 +30,7 @@ use runtime_bridge::progress::Progress;
 use crate::exec::become_command;
 use crate::exit::{Exit, Failure};
 use crate::output::{print_json, show};
+use command::Asked;
 use finding::Finding;
 use report::{Diagnosis, Explained, VERSION};
 use traps::Facts;
@@ -40,7 +42,7 @@ pub struct Doctor {
     /// Look at this program only: a runtime, an engine, a profile's name or any command; repeats [default: all on PATH]
     #[arg(long = "for", value_name = "PROGRAM", value_delimiter = ',')]
     named: Vec<String>,
-    /// Print JSON
+    /// Print JSON; with CMD into the FILE of --output, as standard output and error are CMD's own
     #[arg(long)]
     json: bool,
     /// Say what this error means and what cures it; `-` reads it from standard input
@@ -51,7 +53,7 @@ pub struct Doctor {
         allow_hyphen_values = true
     )]
     explain: Option<String>,
-    /// Write the table for CMD to FILE instead of standard error
+    /// Write the table for CMD, or JSON, to FILE instead of standard error
     #[arg(long, value_name = "FILE", requires = "command")]
     output: Option<PathBuf>,
     /// Stop, let signals of these numbers through, and become CMD
@@ -62,7 +64,8 @@ pub struct Doctor {
     command: Vec<OsString>,
 }
 
-const AFTER_HELP: &str = "Exit codes:
+/// What its exit codes mean.
+pub const AFTER_HELP: &str = "Exit codes:
   0    nothing found; --explain: the text is known
   1    something found; --explain: the text is not known
   125  with CMD: failed before CMD; 126: CMD cannot be executed; 127: CMD not found; else CMD's own";
@@ -79,72 +82,15 @@ impl Doctor {
         }
         match &self.explain {
             Some(text) => self.explain(text),
-            None if !self.command.is_empty() => self.watch(),
+            None if !self.command.is_empty() => Asked {
+                named: &self.named,
+                command: &self.command,
+                json: self.json,
+                output: self.output.as_ref(),
+            }
+            .watch(),
             None => self.diagnose(),
         }
-    }
-
-    /// Ends as the command does.
-    fn watch(&self) -> Result<Exit, Failure> {
-        let failed = |what: &str, error: &io::Error| Failure {
-            exit: Exit::ExecFailed,
-            line: format!("doctor: {what}: {}", errno_text(error)),
-        };
-        // What is wrong is told before CMD has done anything.
-        let exists = |name: &str| programs::on_path(name).is_some();
-        let subjects = subjects::choose(&self.named, &[], exists).map_err(|line| Failure {
-            exit: Exit::ExecFailed,
-            line,
-        })?;
-        let named: Vec<&str> = match self.named.is_empty() {
-            true => Vec::new(),
-            false => subjects
-                .into_iter()
-                .flat_map(|subject| subject.profiles)
-                .collect(),
-        };
-        let created = |path: &PathBuf| match File::create(path) {
-            Ok(file) => Ok((path.clone(), file)),
-            Err(error) => Err(failed(&path.display().to_string(), &error)),
-        };
-        let output = self.output.as_ref().map(created).transpose()?;
-        let watched = watch::watch(&self.command).map_err(|error| failed("watch", &error))?;
-        let shown = self.command[0].to_string_lossy();
-        match watched.refused {
-            Ok(refused) => {
-                let proposed = propose::proposed(&refused, &named);
-                let text = match self.json {
-                    true => report::proposal(&proposed),
-                    false => propose::table(&proposed),
-                };
-                let had = proposed.iter().filter(|one| one.profile.is_some()).count();
-                let keys = match proposed.len() {
-                    1 => "1 key".to_owned(),
-                    count => format!("{count} keys"),
-                };
-                eprintln!(
-                    "nsprep: doctor: {shown} and its children were refused {keys}; built-in profiles have {had}"
-                );
-                match output {
-                    Some((path, mut file)) => {
-                        let written = file.write_all(text.as_bytes());
-                        written.map_err(|error| failed(&path.display().to_string(), &error))?;
-                        eprintln!("nsprep: doctor: the table is in {}", path.display());
-                    }
-                    None if !proposed.is_empty() || self.json => eprint!("{text}"),
-                    None => {}
-                }
-            }
-            Err(why) => {
-                eprintln!("nsprep: doctor: {shown} was not watched: {why}; what the place itself tells:");
-                let name = self.command[0].to_string_lossy().into_owned();
-                let found = Found::look(&[name]).or_else(|_| Found::look(&[]))?;
-                let text = report::findings(&found.findings);
-                // Nobody is left to tell where it cannot be written.
-                let _ = anstream::stderr().lock().write_all(text.as_bytes());
-            }
-        }
-        watched.end.repeat()
     }
 
     fn explain(&self, text: &str) -> Result<Exit, Failure> {
@@ -185,6 +131,7 @@ impl Doctor {
             version: VERSION,
             place: &found.place,
             programs: &programs,
+            absent: &subjects::absent(&self.named, |name| programs::on_path(name).is_some()),
             profiles: &profiles,
             findings: &found.findings,
         };
@@ -246,6 +193,15 @@ impl Found {
             profiles,
             findings,
         })
+    }
+
+    /// What has to stand before a command that calls these runtimes.
+    fn before_runtimes(&self) -> &'static str {
+        let all = self
+            .subjects
+            .iter()
+            .map(|one| by_hand::before(&self.place, &self.subjects, one));
+        all.max_by_key(|text| text.len()).unwrap_or_default()
     }
 
     fn profiles_shown(&self, named: &[String]) -> Vec<&keys::ProfileState> {

@@ -6,6 +6,7 @@ mod bundle;
 mod capture;
 mod diff;
 mod doctor;
+mod examples;
 mod exec;
 mod exit;
 mod layers;
@@ -24,7 +25,7 @@ use std::process::{ExitCode, Termination};
 use std::time::Instant;
 
 use clap::{Command, CommandFactory, Parser, Subcommand};
-use runtime_bridge::events::{self, Format};
+use runtime_bridge::events::Telling;
 
 use exit::{Exit, Failure};
 
@@ -32,16 +33,8 @@ use exit::{Exit, Failure};
 #[derive(Parser, Debug)]
 #[command(version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
-    /// How to write what RUST_LOG asks for (`debug`), on standard error
-    #[arg(
-        long,
-        global = true,
-        value_name = "FORMAT",
-        value_enum,
-        default_value_t,
-        display_order = 1000
-    )]
-    log_format: Format,
+    #[command(flatten)]
+    telling: Telling,
     #[command(subcommand)]
     command: Commands,
 }
@@ -58,26 +51,37 @@ const EXIT_CODES: &str = "Exit codes:
 #[derive(Subcommand, Debug)]
 enum Commands {
     /// Show what would be attached
+    #[command(after_long_help = examples::PLAN)]
     Plan(layers::Plan),
     /// Run CMD in a private mount namespace with the keys that it lacks
+    #[command(after_long_help = examples::EXEC)]
     Exec(exec::Exec),
     /// List or forget the namespaces that `exec --ns` made
+    #[command(after_long_help = examples::NS)]
     Ns(ns::Ns),
     /// Attach the keys that are lacking to a procfs
+    #[command(after_long_help = examples::ATTACH)]
     Attach(layers::TableInPlace),
     /// Take off what was attached
+    #[command(after_long_help = examples::DETACH)]
     Detach(layers::Detach),
     /// Compare every key of the table with what a reader sees
+    #[command(after_long_help = examples::VERIFY)]
     Verify(layers::Verify),
     /// Make a bundle self-sufficient for a plain `runc run`: hook and rewrite in its config.json
+    #[command(after_long_help = examples::BUNDLE)]
     Bundle(bundle::Bundle),
     /// Say what programs and containers will miss here and how to cure it, explain an error, or watch CMD
+    #[command(after_long_help = format!("{}\n\n{}", doctor::AFTER_HELP, examples::DOCTOR))]
     Doctor(doctor::Doctor),
     /// Write all that doctor, plan and verify tell into one HTML page
+    #[command(after_long_help = examples::REPORT)]
     Report(report::Report),
     /// Write a table from this kernel's /proc/sys
+    #[command(after_long_help = examples::CAPTURE)]
     Capture(capture::Capture),
     /// List the built-in profiles and presets, or print one
+    #[command(after_long_help = examples::PROFILES)]
     Profiles(profiles::Profiles),
     /// Print the JSON Schema of tables
     Schema,
@@ -95,7 +99,7 @@ pub fn main() -> ExitCode {
     let begun = Instant::now();
     match Cli::try_parse() {
         Ok(cli) => {
-            events::begin_on_stderr("nsprep", cli.log_format, begun);
+            cli.telling.begin("nsprep", begun);
             run(&cli)
         }
         Err(error) => wrong(&error),

@@ -72,11 +72,13 @@ fn of_command(command: &Command, date: &str, see: &[String]) -> Result<String, B
         man.render_subcommands_section(&mut page)?;
     }
     let mut rest = Roff::new();
-    if let Some(after) = command.get_after_help() {
-        let after = after.to_string();
-        let (heading, lines) = after.split_once('\n').unwrap_or(("Notes", &after));
-        rest.control("SH", [heading.trim_end_matches(':').to_uppercase().as_str()]);
-        markdown::verbatim(lines, &mut rest);
+    if let Some(after) = command.get_after_long_help().or(command.get_after_help()) {
+        // Each part has its heading.
+        for part in after.to_string().split("\n\n") {
+            let (heading, lines) = part.split_once('\n').unwrap_or(("Notes", part));
+            rest.control("SH", [heading.trim_end_matches(':').to_uppercase().as_str()]);
+            markdown::verbatim(lines, &mut rest);
+        }
     }
     rest.control("SH", ["SEE ALSO"]);
     rest.text(references(see));

@@ -4,6 +4,7 @@ mod entry;
 mod error;
 mod form;
 mod json;
+mod read;
 mod text;
 mod toml_text;
 

@@ -87,7 +87,7 @@ fn wrong_documents_are_refused_with_their_line() {
         (toml("\nkeys = 1"), "t:2: keys is not a table; write [keys]"),
         (
             toml("doc = 1"),
-            "t:1: invalid type: integer `1`, expected a string",
+            "t:1: doc: invalid type: integer `1`, expected a string",
         ),
         (
             toml("[keys]\nkernel.panic = { value = 1 }"),
@@ -116,15 +116,15 @@ fn wrong_documents_are_refused_with_their_line() {
         (json("{\n\"x\": 1}"), "t:2: unknown member \"x\""),
         (
             json("{\"keys\":{\n\"a/b\":{\n\"value\": null}}}"),
-            "t:3: a/b: null is not a value",
+            "t:3: a/b: value: null is not a value",
         ),
         (
             json("{\"keys\":{\n\"a/b\":{\n\"value\": 1e3}}}"),
-            "t:3: a/b: 1e+3 is not a whole number",
+            "t:3: a/b: value: 1e+3 is not a whole number",
         ),
         (
             json("{\"keys\":{\"a/b\":{\"value\": 1,\n\"doc\": null}}}"),
-            "t:2: a/b: invalid type: null",
+            "t:2: a/b: doc: invalid type: null",
         ),
         (
             json("{\"keys\":{\n\"a/b\":5}}"),

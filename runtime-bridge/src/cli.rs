@@ -1,11 +1,12 @@
 //! `runtime-bridge`: hook and tools under its own name; under any other, the runtime of that name.
 
+mod examples;
 mod install;
 mod status;
 
 use crate::bundle::{self, Options};
-use crate::config::Config;
-use crate::events::{self, Format};
+use crate::config::{Config, NO_STATE_DIR};
+use crate::events::Telling;
 use crate::hook::{self, HookError};
 use crate::locate;
 use crate::node;
@@ -26,16 +27,8 @@ use std::time::Instant;
 #[derive(Parser)]
 #[command(name = "runtime-bridge", version)]
 struct Cli {
-    /// How to write what RUST_LOG asks for (`debug`), on standard error
-    #[arg(
-        long,
-        global = true,
-        value_name = "FORMAT",
-        value_enum,
-        default_value_t,
-        display_order = 1000
-    )]
-    log_format: Format,
+    #[command(flatten)]
+    telling: Telling,
     #[command(subcommand)]
     command: Cmd,
 }
@@ -49,6 +42,7 @@ enum Cmd {
         config: Option<PathBuf>,
     },
     /// Rewrite a bundle's config.json and print what changed and why
+    #[command(after_long_help = examples::REWRITE)]
     Rewrite {
         /// Folder with the config.json
         bundle: PathBuf,
@@ -63,12 +57,16 @@ enum Cmd {
         dry_run: bool,
     },
     /// Tell an engine of the bridge: a runtime `procemu` beside its own
+    #[command(after_long_help = examples::INSTALL)]
     Install(install::Install),
     /// Take out again what `install` put in
+    #[command(after_long_help = examples::UNINSTALL)]
     Uninstall(install::Uninstall),
     /// Show where the bridge is installed
+    #[command(after_long_help = examples::STATUS)]
     Status(status::Status),
     /// From a privileged pod with hostPID: put this program on the node, at /opt/procemu/bin, and there run it with ARGS
+    #[command(after_long_help = examples::NODE)]
     Node {
         /// A folder with bridge.toml and tables, for the node's /etc/procemu
         #[arg(long, value_name = "DIR")]
@@ -80,6 +78,7 @@ enum Cmd {
     /// Do nothing until a signal ends it: what a pod does that has no more to do
     Stay,
     /// Stand in for a runtime: prepare what ARGS ask for, then execute it with them
+    #[command(after_long_help = examples::RUNTIME)]
     Runtime {
         /// The real runtime
         #[arg(long, value_name = "PATH")]
@@ -121,7 +120,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     // Those tell them where the engine is told of errors.
     if !matches!(cli.command, Cmd::Hook { .. } | Cmd::Runtime { .. }) {
-        events::begin_on_stderr("runtime-bridge", cli.log_format, begun);
+        cli.telling.begin("runtime-bridge", begun);
     }
     match cli.command {
         Cmd::Hook { config } => hook(config.as_deref()),
@@ -171,7 +170,10 @@ fn rewrite(
     config: Option<&Path>,
     dry_run: bool,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let config = Config::load(config)?;
+    let mut config = Config::load(config)?;
+    if dry_run {
+        config.state_dir = NO_STATE_DIR.into();
+    }
     let runtime = runtime.map(locate::at).transpose()?;
     let hook = locate::own()?;
     let options = Options {

@@ -2,6 +2,7 @@
 
 mod logs;
 mod policy;
+mod read;
 mod tables;
 
 pub use logs::Logs;
@@ -14,6 +15,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
+use read::read_form;
+
 /// Where the file is looked for when no other is named; there need not be one.
 pub const DEFAULT_PATH: &str = "/etc/procemu/bridge.toml";
 
@@ -25,6 +28,9 @@ const DEFAULT_PROFILES: [&str; 3] = ["runc", "crun", "container"];
 
 /// Where runtimes' answers are kept when the file names no other folder.
 const DEFAULT_STATE_DIR: &str = "/run/procemu";
+
+/// What is no folder, as [`Config::state_dir`]: nothing is remembered, for who is to leave nothing behind.
+pub const NO_STATE_DIR: &str = "/dev/null";
 
 /// A whole, checked `bridge.toml`.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,7 +118,7 @@ fn choices(allowed: &[String]) -> String {
 
 /// The file as written; spans give errors their line.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 struct Form {
     preset: Option<Spanned<String>>,
     profiles: Option<Vec<Spanned<String>>>,
@@ -174,59 +180,63 @@ impl Config {
     /// [`ConfigError::Content`] for text that is no TOML, unknown keys, profiles that do not exist and paths that are
     /// not absolute: engines call runtimes from folders of their own.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let wrong = |at: usize, message: String| {
-            let before = text.get(..at).unwrap_or_default();
-            let line = before.rsplit('\n').next().unwrap_or_default();
-            ConfigError::Content {
-                path: path.to_owned(),
-                line: 1 + before.matches('\n').count(),
-                // What is wrong behind a key is wrong with that key.
-                message: match line.split_once('=') {
-                    Some((key, _)) => format!("{}: {message}", key.trim()),
-                    None => message,
-                },
+        let wrong = |at: usize, key: &str, message: String| ConfigError::Content {
+            path: path.to_owned(),
+            line: 1 + text.get(..at).unwrap_or_default().matches('\n').count(),
+            message: match key {
+                "" => message,
+                key => format!("{key}: {message}"),
+            },
+        };
+        let form = read_form(text).map_err(|fault| wrong(fault.at, &fault.key, fault.message))?;
+        let profile = |key: &'static str| {
+            move |name: Spanned<String>| match Profile::find(name.get_ref()) {
+                Ok(_) => Ok(name.into_inner()),
+                Err(error) => Err(wrong(name.span().start, key, error.to_string())),
             }
         };
-        let form: Form = toml::from_str(text).map_err(|error| {
-            wrong(
-                error.span().map_or(0, |span| span.start),
-                one_line(error.message()),
-            )
-        })?;
-        let profile = |name: Spanned<String>| match Profile::find(name.get_ref()) {
-            Ok(_) => Ok(name.into_inner()),
-            Err(error) => Err(wrong(name.span().start, error.to_string())),
-        };
-        let absolute = |given: Spanned<PathBuf>| match given.get_ref() {
+        let absolute = |key: &str, given: Spanned<PathBuf>| match given.get_ref() {
             path if path.is_absolute() => Ok(given.into_inner()),
-            path => Err(wrong(
-                given.span().start,
-                format!("{path:?} is not an absolute path"),
-            )),
+            path => {
+                let message = format!("{path:?} is not an absolute path; write one that begins with /");
+                Err(wrong(given.span().start, key, message))
+            }
         };
         let default = Self::default();
         let preset = |name: Spanned<String>| {
-            Preset::find(name.get_ref()).map_err(|error| wrong(name.span().start, error.to_string()))
+            Preset::find(name.get_ref())
+                .map_err(|error| wrong(name.span().start, "preset", error.to_string()))
         };
+        let tables = form.tables.into_iter();
+        let allowed = form.allowed_profiles.into_iter();
         Ok(Self {
             preset: form.preset.map(preset).transpose()?,
             profiles: match form.profiles {
-                Some(names) => names.into_iter().map(profile).collect::<Result<_, _>>()?,
+                Some(names) => names
+                    .into_iter()
+                    .map(profile("profiles"))
+                    .collect::<Result<_, _>>()?,
                 None => default.profiles,
             },
-            tables: form.tables.into_iter().map(absolute).collect::<Result<_, _>>()?,
-            allowed_profiles: form
-                .allowed_profiles
-                .into_iter()
-                .map(profile)
+            tables: tables
+                .map(|path| absolute("tables", path))
+                .collect::<Result<_, _>>()?,
+            allowed_profiles: allowed
+                .map(profile("allowed_profiles"))
                 .collect::<Result<_, _>>()?,
             policy: form.policy,
             runtimes: form
                 .runtimes
                 .into_iter()
-                .map(|(name, path)| Ok((name, absolute(path)?)))
+                .map(|(name, path)| {
+                    let path = absolute(&format!("runtimes.{name}"), path)?;
+                    Ok((name, path))
+                })
                 .collect::<Result<_, ConfigError>>()?,
-            state_dir: form.state_dir.map_or(Ok(default.state_dir), absolute)?,
+            state_dir: match form.state_dir {
+                Some(path) => absolute("state_dir", path)?,
+                None => default.state_dir,
+            },
             log: form.log.checked(&wrong)?,
         })
     }
@@ -238,14 +248,4 @@ impl Config {
             None => self.preset.is_some(),
         }
     }
-}
-
-/// toml breaks some of its messages into lines.
-fn one_line(message: &str) -> String {
-    message
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join(", ")
 }

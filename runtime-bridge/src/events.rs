@@ -85,15 +85,32 @@ pub fn begin_by(
     Ok(text.into_string().ok())
 }
 
-/// For programs that people call: begins to tell events on standard error, and says there for `program` what is wrong with the variable.
-pub fn begin_on_stderr(program: &str, format: Format, begun: Instant) {
-    let report = Report {
-        log: None,
-        log_format: (format == Format::Json).then_some("json".as_ref()),
-    };
-    if let Err(error) = begin(None, &report, begun) {
-        // Nobody is left to tell.
-        let _ = writeln!(std::io::stderr(), "{program}: {VARIABLE}: {error}");
+/// How programs that people call tell events.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct Telling {
+    /// How to write what RUST_LOG asks for (`debug`), on standard error
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        display_order = 1000
+    )]
+    log_format: Format,
+}
+
+impl Telling {
+    /// Begins to tell them on standard error, and says there for `program` what is wrong with the variable.
+    pub fn begin(self, program: &str, begun: Instant) {
+        let report = Report {
+            log: None,
+            log_format: (self.log_format == Format::Json).then_some("json".as_ref()),
+        };
+        if let Err(error) = begin(None, &report, begun) {
+            // Nobody is left to tell.
+            let _ = writeln!(std::io::stderr(), "{program}: {VARIABLE}: {error}");
+        }
     }
 }
 

@@ -85,7 +85,7 @@ fn unknown_keys_and_wrong_values_are_refused_with_their_line() {
         ),
         (
             "[policy]\nkeyring = 1\n",
-            "/etc/procemu/bridge.toml:2: unknown field `keyring`, expected one of `no_new_keyring`, `on_failure`, `crun_cgroups`, `cgroup_namespace`, `unified_resources`, `missing_sysctls`, `refused_sysctls`, `templates`, `seccomp_hook`",
+            "/etc/procemu/bridge.toml:2: policy: unknown field `keyring`, expected one of `no_new_keyring`, `on_failure`, `crun_cgroups`, `cgroup_namespace`, `unified_resources`, `missing_sysctls`, `refused_sysctls`, `templates`, `seccomp_hook`",
         ),
         (
             "profiles = []\npreset = \"gvizor\"\n",
@@ -93,19 +93,19 @@ fn unknown_keys_and_wrong_values_are_refused_with_their_line() {
         ),
         (
             "[policy]\n\non_failure = \"ignore\"\n",
-            "/etc/procemu/bridge.toml:3: on_failure: unknown variant `ignore`, expected `fail` or `warn`",
+            "/etc/procemu/bridge.toml:3: policy.on_failure: unknown variant `ignore`, expected `fail` or `warn`",
         ),
         (
             "[runtimes]\nrunc = \"runc\"\n",
-            "/etc/procemu/bridge.toml:2: runc: \"runc\" is not an absolute path",
+            "/etc/procemu/bridge.toml:2: runtimes.runc: \"runc\" is not an absolute path; write one that begins with /",
         ),
         (
             "[log]\nlevels = 1\n",
-            "/etc/procemu/bridge.toml:2: unknown field `levels`, expected `level` or `changes`",
+            "/etc/procemu/bridge.toml:2: log: unknown field `levels`, expected `level` or `changes`",
         ),
         (
             "profiles = 1\n",
-            "/etc/procemu/bridge.toml:1: profiles: invalid type: integer `1`, expected a sequence",
+            "/etc/procemu/bridge.toml:1: profiles: invalid type: integer `1`, expected a list",
         ),
     ] {
         assert_eq!(refused(text), want);
@@ -117,7 +117,7 @@ fn unknown_keys_and_wrong_values_are_refused_with_their_line() {
     );
     let message = refused("[log]\nlevel = \"procemu=loud\"\n");
     assert!(
-        message.starts_with("/etc/procemu/bridge.toml:2: level: \"procemu=loud\" does not say"),
+        message.starts_with("/etc/procemu/bridge.toml:2: log.level: \"procemu=loud\" does not say"),
         "{message}"
     );
     assert!(refused("profiles = [").starts_with("/etc/procemu/bridge.toml:1: "));

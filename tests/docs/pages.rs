@@ -19,6 +19,7 @@ pub fn add(suite: &mut Suite) {
     suite.test("blocks::files", |_| files());
     suite.test("blocks::read", |_| read());
     suite.test("blocks::printed", printed);
+    suite.test("blocks::paths", |_| paths());
     for (page, block) in not_run().unwrap_or_default() {
         let reason = format!("{page}:{}: {}", block.line, block.not_run.unwrap_or_default());
         suite.test(format!("not_run::{page}::{}", block.name), |_| need::skip(reason));
@@ -57,6 +58,23 @@ fn all_blocks() -> TestResult<Vec<(String, Block)>> {
         all.extend(blocks.into_iter().map(|block| (page.clone(), block)));
     }
     Ok(all)
+}
+
+/// What is typed holds wherever the programs are: the packages have them in /usr/bin. Who makes a link says where.
+fn paths() -> TestResult {
+    for (page, block) in all_blocks()? {
+        if !matches!(block.language.as_str(), "sh" | "console") {
+            continue;
+        }
+        for line in block.commands().lines() {
+            let names = |what: &str| line.contains(&format!("/usr/local/bin/{what}"));
+            let makes_link = line.starts_with("ln -s");
+            if names("nsprep") || names("runtime-bridge") || names("procemu-") && !makes_link {
+                return fail(format!("{page}:{}: {}: {line}", block.line, block.name));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn not_run() -> TestResult<Vec<(String, Block)>> {

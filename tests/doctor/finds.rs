@@ -48,6 +48,36 @@ pub fn sound(bed: &Bed) -> TestResult {
     equal("has cgroup v2", ["v2", "hybrid"].contains(&says), unified != "0")
 }
 
+/// Who may not try all is told what was not tried, and what of it works.
+pub fn untried(bed: &Bed) -> TestResult {
+    need::unprivileged_user_namespaces()?;
+    let text = r#"cp "$NSPREP" "$BED/nsprep"; chmod 755 "$BED/nsprep"
+        nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all "$@"; }
+        nobody "$BED/nsprep" doctor --for sh > said || test $? = 1
+        grep -c "attaching  *works around this user's programs, in a user namespace" said; grep -c '^  not tried  *attaching' said
+        nsprep doctor --for sh | grep -c 'not tried' || true"#;
+    equal(
+        "said",
+        script(bed, text)?.succeed()?.as_str(),
+        "1
+1
+0",
+    )
+}
+
+/// A program that is named and not there is looked at, and that it is not there is said.
+pub fn absent(bed: &Bed) -> TestResult {
+    let place = "nowhere=$BED/nowhere/kubelet";
+    let text = format!("{place}\nnsprep doctor --for \"$nowhere\" || test $? = 1");
+    let said = script(bed, &text)?.succeed()?;
+    equal("said", said.contains("nowhere/kubelet not on PATH"), true)?;
+    let (_, found) = diagnosis(bed, place, "--for \"$nowhere\",sh")?;
+    let absent = found["absent"].as_array().map(Vec::len);
+    equal("absent", absent, Some(1))?;
+    let mut profiles = found["profiles"].as_array().into_iter().flatten();
+    equal("looked at", profiles.any(|one| one["profile"] == "kubelet"), true)
+}
+
 pub fn version(bed: &Bed, runtime: Runtime) -> TestResult {
     let path = runtime.path()?;
     let place = format!(
@@ -99,11 +129,7 @@ pub fn lacking_crun(bed: &Bed) -> TestResult {
     )?;
     equal("level", finding["level"].as_str(), Some("fails"))?;
     Bundle::new(bed, "b", "echo started")?.write()?;
-    let cure = cure(finding)?
-        .replace("BUNDLE", "\"$BED/b\"")
-        .replace("--exec", "--config \"$CONFIG\" --exec")
-        .replace(" run ", " --root \"$BED/state\" run --no-new-keyring ")
-        .replace(" ID", " \"$ID\"");
+    let cure = typed(&cure(finding)?);
     let bare = bed.runtime_script(&CRUN, &format!("{place}\nrun rt b"))?.run()?;
     bare.fails_with("open /proc/sys/kernel/cap_last_cap")?;
     equal(
@@ -149,18 +175,78 @@ fn cures_the_kubelet(bed: &Bed, place: &str, states: &[&str]) -> TestResult {
 pub fn hybrid(bed: &Bed) -> TestResult {
     CRUN.path()?;
     let (_, found) = diagnosis(bed, "", "--for crun")?;
-    if found["place"]["cgroups"]["mixed"] != true {
-        return need::skip("needs cgroup v1 beside a v2 that has controllers");
-    }
+    needs_mixed(&found)?;
     Bundle::new(bed, "b", "echo started")?.write()?;
     let bare = script(bed, "crun --root \"$BED/state\" run --bundle \"$BED/b\" \"$ID\"")?.run()?;
     let said = bare.stderr.trim().to_owned();
     equal("id", id_of(bed, &said)?.as_str(), "crun_hybrid")?;
-    let cure = cure(of_id(&found, "crun_hybrid")?)?
-        .replace("BUNDLE", "$BED/b")
-        .replace("run --bundle", "--root $BED/state run --bundle")
-        .replace(" ID", " $ID");
+    let cure = typed(&cure(of_id(&found, "crun_hybrid")?)?);
     equal("said", script(bed, &cure)?.succeed()?, "started")
+}
+
+/// Where two things go wrong, the cure of each cures both.
+pub fn hybrid_and_lacking(bed: &Bed) -> TestResult {
+    CRUN.path()?;
+    let place = "deprive /proc kernel/cap_last_cap";
+    let (_, found) = diagnosis(bed, place, "--for crun")?;
+    needs_mixed(&found)?;
+    Bundle::new(bed, "b", "echo started")?.write()?;
+    for id in ["crun_hybrid", "keys_lacking"] {
+        let cure = typed(&cure(of_id(&found, id)?)?);
+        let said = script(bed, &format!("{place}\n{cure}"))?.succeed()?;
+        equal(id, said, "started")?;
+    }
+    Ok(())
+}
+
+/// And the table that is proposed for a command says what the command takes besides.
+pub fn hybrid_watched(bed: &Bed) -> TestResult {
+    let place = "deprive /proc kernel/cap_last_cap";
+    let (_, found) = diagnosis(bed, place, "--for crun")?;
+    needs_mixed(&found)?;
+    Bundle::new(bed, "b", "echo started")?.write()?;
+    let crun = format!(
+        "{} --root \"$BED/state\" run --no-new-keyring --bundle \"$BED/b\" \"$ID\"",
+        CRUN.command()
+    );
+    // By whom it is called makes no difference.
+    let watch =
+        format!("{place}\nnsprep doctor --output keys.toml -- sh -c '\"$@\"' sh {crun} || cat keys.toml");
+    let watched = script(bed, &watch)?.run()?;
+    let around = watched
+        .stdout
+        .lines()
+        .find_map(|line| line.split_once("Around a program: "));
+    let Some((_, around)) = around else {
+        return watched.fail("no table");
+    };
+    if !watched
+        .stderr
+        .contains("cgroup v1 and a v2 with controllers are both mounted")
+    {
+        return watched.fail("does not say what is no matter of keys");
+    }
+    let around = around.replace("FILE", "keys.toml").replace("CMD", &crun);
+    equal(
+        "said",
+        script(bed, &format!("{place}\n{around}"))?.succeed()?,
+        "started",
+    )
+}
+
+fn needs_mixed(found: &Value) -> TestResult {
+    match found["place"]["cgroups"]["mixed"] == true {
+        true => Ok(()),
+        false => need::skip("needs cgroup v1 beside a v2 that has controllers"),
+    }
+}
+
+/// The cure of a runtime for the bundle `b`, which leaves nothing behind.
+fn typed(cure: &str) -> String {
+    cure.replace("BUNDLE", "\"$BED/b\"")
+        .replace("--exec", "--config \"$CONFIG\" --exec")
+        .replace(" run ", " --root \"$BED/state\" run --no-new-keyring ")
+        .replace(" ID", " \"$ID\"")
 }
 
 /// Where writing by a procfs that is mounted nowhere is denied, as AppArmor does it in LXC, runc fails and the cure helps.
@@ -181,11 +267,7 @@ pub fn detached_procfs(bed: &Bed) -> TestResult {
     let Ok(found) = serde_json::from_str::<Value>(&output.stdout) else {
         return output.fail("no JSON");
     };
-    let cure = cure(of_id(&found, "detached_procfs")?)?
-        .replace("BUNDLE", "\"$BED/b\"")
-        .replace("--exec", "--config \"$CONFIG\" --exec")
-        .replace(" run ", " --root \"$BED/state\" run --no-new-keyring ")
-        .replace(" ID", " \"$ID\"");
+    let cure = typed(&cure(of_id(&found, "detached_procfs")?)?);
     equal("value", denied(&cure)?.success()?, "77")?;
     let (_, elsewhere) = diagnosis(bed, "", "--for runc")?;
     equal(

@@ -15,12 +15,16 @@ const PATH: &str = "PATH=\"$(dirname \"$NSPREP\"):$(dirname \"$BRIDGE\"):$PATH\"
 fn main() -> ExitCode {
     let mut suite = Suite::new();
     suite.test("sound", finds::sound);
+    suite.test("untried", finds::untried);
+    suite.test("absent", finds::absent);
     suite.for_runtimes("version", finds::version);
     suite.test("version::engines", finds::engines);
     suite.test("lacking::crun", finds::lacking_crun);
     suite.test("lacking::kubelet", finds::lacking_kubelet);
     suite.test("lacking::read_only", finds::read_only_proc_sys);
     suite.test("trap::hybrid", finds::hybrid);
+    suite.test("trap::hybrid::lacking", finds::hybrid_and_lacking);
+    suite.test("trap::hybrid::watched", finds::hybrid_watched);
     suite.test("trap::session_keyring", finds::session_keyring);
     suite.test("trap::detached_procfs", finds::detached_procfs);
     suite.test("bridged", finds::bridged);
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
     suite.test("watch::crun", watches::watch_crun);
     suite.test("watch::calls", watches::watch_calls);
     suite.test("watch::stuck", watches::watch_stuck);
+    suite.test("watch::written", watches::watch_written);
     suite.test("watch::ends", watches::watch_ends);
     suite.test("watch::stopped", watches::watch_stopped);
     suite.test("watch::refused", watches::watch_refused);
@@ -62,6 +67,8 @@ fn wrong_names(bed: &Bed) -> TestResult {
     )?
     .run()?;
     output.refuses(125, &["/nonexistent/t.toml", "no such file or directory"])?;
+    let output = script(bed, "nsprep doctor --json -- touch \"$BED/ran\"")?.run()?;
+    output.refuses(125, &["--json", "--output FILE"])?;
     for wrong in ["--for nonsense", "--nonsense"] {
         let output = script(bed, &format!("nsprep doctor {wrong} -- touch \"$BED/ran\""))?.run()?;
         equal(wrong, output.status.code(), Some(125))?;

@@ -49,6 +49,7 @@ no(os.open, "by_cwd", os.O_RDONLY)
 no(os.open, "/sys/module/by_sysfs/parameters/x", os.O_RDONLY)
 threading.Thread(target=lambda: no(os.open, "/proc/sys/kernel/by_thread", os.O_RDONLY)).start()
 subprocess.run(["sh", "-c", "(cat /proc/sys/kernel/by_grandchild) 2> /dev/null"])
+no(os.open, "/sys/fs/cgroup/by_cgroup", os.O_RDONLY)
 no(os.open, "/proc/self/no_key", os.O_RDONLY)
 no(os.open, "/nonexistent/no_key", os.O_RDONLY)
 "#;
@@ -72,6 +73,14 @@ no(os.open, "/nonexistent/no_key", os.O_RDONLY)
     ] {
         equal(format!("{key} in {keys:?}"), keys.contains(&key), true)?;
     }
+    let of_cgroup = refused
+        .iter()
+        .find(|one| one["key"] == "/sys/fs/cgroup/by_cgroup");
+    let line = of_cgroup.and_then(|one| one["line"].as_str()).unwrap_or_default();
+    equal("a cgroup's file is proposed", line.contains("{"), false)?;
+    equal("and told", line.contains("no key of a table"), true)?;
+    let text = "nsprep doctor -- cat /sys/fs/cgroup/by_cgroup 2>&1 | grep -c 'refused 0 keys'";
+    equal("and counted", script(bed, text)?.succeed()?.as_str(), "1")?;
     let other = keys.iter().find(|key| key.contains("no_key"));
     equal("what is no key", other, None)
 }
@@ -83,6 +92,25 @@ pub fn watch_stuck(bed: &Bed) -> TestResult {
         grep -q 'read-only file system; profile kubelet' t.toml
         nsprep exec --table t.toml -- sh -c 'echo 1 > /proc/sys/vm/panic_on_oom; cat /proc/sys/vm/panic_on_oom'";
     equal("value", script(bed, text)?.succeed()?, "1")
+}
+
+/// A key that no profile replaces, and that the program was to write: it has the kernel's value, and takes what is written. One that was only
+/// looked at is left alone.
+pub fn watch_written(bed: &Bed) -> TestResult {
+    let text = r#"key=/proc/sys/kernel/printk_delay; had=$(cat $key)
+        read_only_proc_sys
+        nsprep doctor --output t.toml -- bash -c "cat $key; test -w /proc/sys/vm/swappiness; echo 7 > $key" > out && exit 9
+        grep -c printk_delay t.toml
+        nsprep doctor --output none.toml -- bash -c "cat $key; test -r $key" > out; grep -c printk_delay none.toml || true
+        nsprep exec --table t.toml -- bash -c "test \$(cat $key) = $had; echo 7 > $key; cat $key"
+        test "$(cat $key)" = "$had""#;
+    equal(
+        "said",
+        script(bed, text)?.succeed()?,
+        "1
+0
+7",
+    )
 }
 
 /// Exit codes, signals, standard input and output are the command's own.
@@ -122,14 +150,21 @@ pub fn watch_stopped(bed: &Bed) -> TestResult {
 
 /// A program that may not be read may not be traced by somebody without rights: it runs all the same.
 pub fn watch_refused(bed: &Bed) -> TestResult {
+    need::command("jq")?;
     let text = r#"deprive /proc kernel/panic
         cp "$NSPREP" locked; chmod 711 locked
         nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all "$@"; }
         nobody ./locked doctor -- sh -c 'exit 6' 2> said || echo $?
+        : > t.json; chmod 666 t.json; nobody ./locked doctor --json --output t.json -- true 2> said
+        jq -r '[.refused, .table, (.unwatched | contains("ptrace")), (.findings | type)] | tostring' t.json
         nobody perl -e '$SIG{CHLD} = "IGNORE"; exec @ARGV' ./locked doctor -- sh -c 'echo ran; exit 5'"#;
     let output: Output = script(bed, text)?.run()?;
     equal("exit code", output.status.code(), Some(5))?;
-    equal("said", output.stdout.as_str(), "6\nran\n")?;
+    equal(
+        "said",
+        output.stdout.as_str(),
+        "6\n[null,null,true,\"array\"]\nran\n",
+    )?;
     for part in [
         "sh was not watched: ptrace(PTRACE_SEIZE): operation not permitted",
         "the place itself tells",

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
     suite.for_runtimes("hook_alone", hook_alone);
     let block = suite.page("docs/guides/rootless.md").block("podman");
     suite.for_runtimes("rootless", rootless);
+    suite.test("hybrid", hybrid);
     suite.test("rootless::page", move |bed| rootless_page(bed, block));
     let blocks = suite.page("docs/engines/podman.md").blocks();
     suite.test("page", move |bed| page(bed, &blocks));
@@ -47,6 +48,35 @@ fn script(bed: &Bed, runtime: Runtime, text: &str) -> TestResult<Script> {
         runtime,
         &format!("{PODMAN}\nmachine_with_podman\n{text}"),
     )
+}
+
+/// podman's crun in a mixed cgroup v1 and v2, also where it lacks its key, and podman as doctor's cures have it.
+fn hybrid(bed: &Bed) -> TestResult {
+    need::command("jq")?;
+    let text = r#"mkdir /sys/fs/cgroup/unified; mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified
+        cures() { nsprep doctor --for podman --json | jq -r ".findings[] | select(.id == \"$1\" and .level == \"fails\") | .cure[]"; }
+        nsprep doctor --for podman --json | jq -e .place.cgroups.mixed > /dev/null || { echo pure; exit 0; }
+        podman run --rm busybox echo started || true
+        cure=$(cures crun_hybrid | grep 'podman \.\.\.$')
+        eval "${cure%...} run --rm busybox echo started"
+        deprive /proc kernel/cap_last_cap
+        eval "${cure%...} run --rm busybox echo started" || true
+        cure=$(cures keys_lacking | grep '^runtime-bridge install podman')
+        eval "${cure%#*}" > /dev/null; then=${cure#*# then }
+        eval "${then%...} run --rm busybox echo started""#;
+    let output = script(bed, CRUN, text)?.run()?;
+    if output.stdout == "pure\n" {
+        return need::skip("needs cgroup v1 beside a v2 that has controllers");
+    }
+    for error in [
+        "cgroups in hybrid mode not supported",
+        "open /proc/sys/kernel/cap_last_cap",
+    ] {
+        if !output.stderr.contains(error) {
+            return output.fail(format!("should have failed once by {error:?}"));
+        }
+    }
+    equal("started", output.success()?.as_str(), "started\nstarted")
 }
 
 /// With any option a container is what it is without us, and has the keys.

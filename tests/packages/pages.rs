@@ -24,6 +24,9 @@ for page in "$TREE"/man/*; do
   name=${page##*/}
   # As a reader finds it.
   grep -q "^${name%.*}(${name##*.})" "$BED/shown" || echo "$name: shows nothing"
+  case $name in
+    nsprep-exec.1 | nsprep-doctor.1 | runtime-bridge-install.1) grep -q '^EXAMPLES$' "$BED/shown" || echo "$name: no examples" ;;
+  esac
   lexgrog "$page" > /dev/null || echo "$name: nothing for whatis(1)"
 done
 "##,
@@ -56,11 +59,14 @@ done
 }
 
 /// What completions are asked, and what they have to offer: the beginning of a line, and words of the answer.
-const COMPLETED: [(&str, &[&str]); 6] = [
+const COMPLETED: [(&str, &[&str]); 9] = [
     ("nsprep pr", &["profiles"]),
     ("nsprep ns re", &["remove"]),
     ("nsprep plan --pro", &["--profile"]),
     ("nsprep plan --profile kube", &["kubelet", "kube-proxy"]),
+    ("nsprep exec --profile runc -- prlim", &["prlimit"]),
+    ("nsprep doctor -- /usr/bin/prlim", &["/usr/bin/prlimit"]),
+    ("nsprep exec -- cat /etc/hostna", &["/etc/hostname"]),
     ("runtime-bridge un", &["uninstall"]),
     ("runtime-bridge install --as", &["--as-default"]),
 ];
@@ -78,6 +84,10 @@ bash --norc -c '
   COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMP_LINE=$LINE COMP_POINT=${#LINE} COMPREPLY=()
   function=$(complete -p "${COMP_WORDS[0]}" | sed "s/.*-F \([^ ]*\) .*/\1/")
   "$function" "${COMP_WORDS[0]}" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+  # As readline does where nothing is offered.
+  case ${#COMPREPLY[@]},$(complete -p "${COMP_WORDS[0]}") in
+    0,*"-o default "*) COMPREPLY=($(compgen -o default -- "${COMP_WORDS[COMP_CWORD]}")) ;;
+  esac
   echo "${COMPREPLY[@]}"'
 "##,
     )
@@ -127,5 +137,12 @@ fn completed(bed: &Bed, shell: &str, text: &str) -> TestResult {
             equal(format!("{shell}: {line}: {said}"), said.contains(word), true)?;
         }
     }
+    // What is the program's own.
+    let said = script(bed, text)?.env("LINE", "nsprep doctor --st").succeed()?;
+    equal(
+        format!("{shell}: hidden: {said}"),
+        said.contains("--stopped"),
+        false,
+    )?;
     Ok(())
 }

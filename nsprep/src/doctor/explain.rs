@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::errno::Refusal;
 use super::known::{KNOWN, Known};
-use super::wanted::Proposal;
+use super::wanted::{Proposal, is_of_cgroup};
 
 /// What is known of a text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -74,7 +74,7 @@ fn of_one(text: &str, is_here: &impl Fn(&SysctlKey) -> Option<bool>) -> Option<E
     // The first word of a line is as a rule the program that says it.
     let of_program = |(said, profile): &(&str, &'static str)| lower.contains(said).then_some(*profile);
     let preferred: Vec<&str> = SAYING.iter().filter_map(of_program).collect();
-    let proposal = Proposal::of(&key, refusal, &preferred);
+    let proposal = Proposal::of(&key, refusal, refusal == Refusal::ReadOnly, &preferred);
     Some(Explanation {
         id: match refusal {
             Refusal::Missing => "key_missing",
@@ -83,7 +83,7 @@ fn of_one(text: &str, is_here: &impl Fn(&SysctlKey) -> Option<bool>) -> Option<E
         },
         line: None,
         what: what(&key, refusal),
-        why: why(refusal, here).to_owned(),
+        why: why(&key, refusal, here).to_owned(),
         cure: cure(&key, &proposal),
         key: Some(key),
         here,
@@ -99,8 +99,11 @@ fn what(key: &SysctlKey, refusal: Refusal) -> String {
     }
 }
 
-fn why(refusal: Refusal, here: Option<bool>) -> &'static str {
+fn why(key: &SysctlKey, refusal: Refusal, here: Option<bool>) -> &'static str {
     match (refusal, here) {
+        (Refusal::Missing, _) if is_of_cgroup(key) => {
+            "a file of a cgroup is there where the cgroup is and its controller is on: no table gives it"
+        }
         (Refusal::Missing, Some(true)) => {
             "this /proc has it: the program saw another one, a container's or that of another namespace"
         }
@@ -134,6 +137,13 @@ fn cure(key: &SysctlKey, proposal: &Proposal) -> Vec<String> {
                 );
             }
             cure
+        }
+        Proposal::Host => vec![
+            format!("# write keys.toml:\n[keys]\n{}", proposal.line(key)),
+            "nsprep exec --table keys.toml -- CMD".to_owned(),
+        ],
+        Proposal::OfCgroup => {
+            vec!["nsprep doctor  # which cgroups there are, and for whom they do not do".to_owned()]
         }
         Proposal::OnlyMissing { .. } | Proposal::Unknown => vec![
             format!(

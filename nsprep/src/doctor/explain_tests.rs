@@ -308,3 +308,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_cgroups_file_is_cured_by_no_table() {
+    let text = "open /sys/fs/cgroup/memory/x/memory.limit_in_bytes: no such file or directory";
+    let known = explain(text, |_| Some(false)).unwrap();
+    assert!(
+        !known.cure.iter().any(|line| line.contains("[keys]")),
+        "{known:?}"
+    );
+    assert!(known.why.contains("cgroup"), "{known:?}");
+}

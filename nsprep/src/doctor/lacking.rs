@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use runtime_bridge::runtime::Version;
 
+use super::by_hand;
 use super::finding::{Finding, Level};
 use super::keys::{ProfileState, State, View};
 use super::subjects::{ANY, Subject};
@@ -50,7 +51,7 @@ fn finding(state: &ProfileState, users: &[&Subject], facts: &Facts) -> Option<Fi
     finding.keys = state.lacking.clone();
     for user in uncured {
         finding.cure.extend(if is_runtime {
-            of_runtime(user)
+            vec![by_hand::run_wrapped(facts, user)]
         } else {
             vec![around(user, profile, facts)]
         });
@@ -120,12 +121,13 @@ fn why(state: &ProfileState, users: &[&Subject]) -> &'static str {
     }
 }
 
-/// The wrapper in place of the runtime.
-fn of_runtime(user: &Subject) -> Vec<String> {
-    let command = user.command();
-    vec![format!(
-        "runtime-bridge runtime --exec {command} -- run --bundle BUNDLE ID"
-    )]
+/// Whether this runtime ends for want of a key.
+pub fn ends_without_keys(facts: &Facts, runtime: &Subject) -> bool {
+    let mut own = facts
+        .profiles
+        .iter()
+        .filter(|state| runtime.profiles.contains(&state.profile.as_str()) && !state.lacking.is_empty());
+    own.any(|state| level(state, &[runtime]) == Level::Fails)
 }
 
 /// The wrapper for the engines that are asked about and call one of these runtimes.
@@ -134,8 +136,14 @@ pub fn of_engines(facts: &Facts, runtimes: &[&str]) -> Vec<String> {
     let engines = facts.subjects.iter().filter(calls);
     engines
         .filter(|subject| !subject.is_bridged())
-        .filter_map(|subject| subject.engine)
-        .map(|engine| format!("runtime-bridge install {engine} --as-default  # then restart it"))
+        .filter_map(|subject| Some((subject, subject.engine?)))
+        .map(|(subject, engine)| {
+            let then = match by_hand::before(facts.place, facts.subjects, subject) {
+                "" => "restart it".to_owned(),
+                before => format!("{before}{} ...", subject.command()),
+            };
+            format!("runtime-bridge install {engine} --as-default  # then {then}")
+        })
         .collect()
 }
 
@@ -148,7 +156,8 @@ fn around(user: &Subject, profile: &str, facts: &Facts) -> String {
         ANY if user.program.is_none() && user.name == "programs" => "CMD".to_owned(),
         _ => format!("{} ...", user.command()),
     };
-    format!("nsprep exec {preset}--profile {profile} -- {command}")
+    let before = by_hand::before(facts.place, facts.subjects, user);
+    format!("{before}nsprep exec {preset}--profile {profile} -- {command}")
 }
 
 #[cfg(test)]

@@ -15,15 +15,17 @@ use procemu::{
 };
 use runtime_bridge::{cgroups, keyring};
 
-use super::surroundings::{Attaching, Cgroups, Clues, Keyring, Security, Surroundings, quota};
+use super::surroundings::{Attaching, Cgroups, Clues, Keyring, Security, Surroundings, quota, untried};
 
 /// Looks.
 pub fn surroundings() -> Surroundings {
     let clues = clues();
+    let capabilities_missing = capabilities_missing();
     Surroundings {
         kernel: kernel(),
         inside: clues.inside(),
-        capabilities_missing: capabilities_missing(),
+        untried: untried(&capabilities_missing),
+        capabilities_missing,
         attaching: attaching(),
         proc_sys_read_only: statvfs("/proc/sys").is_ok_and(|fs| fs.flags().contains(FsFlags::ST_RDONLY)),
         detached_procfs_refuses: detached_procfs_refuses(),

@@ -11,7 +11,7 @@ use super::explain::Explanation;
 use super::finding::{Finding, Level};
 use super::keys::ProfileState;
 use super::programs::Program;
-use super::propose::{self, Proposed};
+use super::propose::Proposed;
 use super::surroundings::Surroundings;
 
 /// The version of the JSON: another one where a reader of this one would be wrong.
@@ -26,6 +26,8 @@ pub struct Diagnosis<'a> {
     pub place: &'a Surroundings,
     /// Which runtimes and engines are here.
     pub programs: &'a [Program],
+    /// Which programs were named and are not here.
+    pub absent: &'a [String],
     /// Every profile that was asked about, else every one.
     pub profiles: &'a [&'a ProfileState],
     /// What goes wrong.
@@ -45,18 +47,36 @@ pub struct Explained<'a> {
 #[derive(Serialize)]
 struct Watched<'a> {
     version: u32,
-    refused: &'a [Proposed],
-    table: String,
+    refused: Option<&'a [Proposed]>,
+    table: Option<&'a str>,
+    findings: &'a [Finding],
+    unwatched: Option<&'a str>,
 }
 
-/// The same as JSON.
-pub fn proposal(refused: &[Proposed]) -> String {
-    let watched = Watched {
+/// The same as JSON, with what is no matter of keys.
+pub fn watched(refused: &[Proposed], table: &str, findings: &[Finding]) -> String {
+    json(&Watched {
         version: VERSION,
-        refused,
-        table: propose::table(refused),
-    };
-    let text = serde_json::to_string_pretty(&watched);
+        refused: Some(refused),
+        table: Some(table),
+        findings,
+        unwatched: None,
+    })
+}
+
+/// Where nothing could be seen, as JSON.
+pub fn unwatched(why: &str, findings: &[Finding]) -> String {
+    json(&Watched {
+        version: VERSION,
+        refused: None,
+        table: None,
+        findings,
+        unwatched: Some(why),
+    })
+}
+
+fn json(watched: &Watched) -> String {
+    let text = serde_json::to_string_pretty(watched);
     text.expect("texts and lists of them have a JSON form") + "\n"
 }
 
@@ -77,11 +97,18 @@ pub fn diagnosis(found: &Diagnosis) -> String {
     head(&mut text, "place");
     tables::place(&mut text, found.place);
     head(&mut text, "programs");
-    tables::programs(&mut text, found.programs);
+    tables::programs(&mut text, found.programs, found.absent);
     head(&mut text, "keys");
     tables::profiles(&mut text, found.profiles);
     head(&mut text, "findings");
-    text + &findings(found.findings)
+    text += &findings(found.findings);
+    if !found.place.untried.is_empty() {
+        let _ = writeln!(
+            text,
+            "  {DIM}not all was tried: see the place; root is told more{DIM:#}"
+        );
+    }
+    text
 }
 
 /// The findings alone.
@@ -229,6 +256,7 @@ mod tests {
             version: VERSION,
             place: &place,
             programs: &[Program::made_up("runc", "1.5.2")],
+            absent: &["kubelet".to_owned()],
             profiles: &[],
             findings: &[finding],
         });

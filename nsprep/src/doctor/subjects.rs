@@ -161,6 +161,16 @@ pub fn choose(
     Ok(subjects)
 }
 
+/// Those of the programs `named` that are not there. The name of a profile need not be a program's.
+pub fn absent(named: &[String], exists: impl Fn(&str) -> bool) -> Vec<String> {
+    let is_program = |name: &str| {
+        let own = name.rsplit('/').next().unwrap_or(name);
+        KNOWN.iter().any(|known| known.name == own) || profile_of(own).is_some()
+    };
+    let absent = named.iter().filter(|name| is_program(name) && !exists(name));
+    absent.cloned().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,6 +203,13 @@ mod tests {
             refused.contains("--for nonsense: no program on PATH"),
             "{refused}"
         );
+    }
+
+    #[test]
+    fn who_is_named_and_not_here_is_told() {
+        let named = ["kubelet", "crun", "/opt/redis-server", "redis", "container"].map(str::to_owned);
+        let absent = absent(&named, |name| name == "crun");
+        assert_eq!(absent, ["kubelet", "/opt/redis-server"]);
     }
 
     #[test]

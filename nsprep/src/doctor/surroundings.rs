@@ -11,6 +11,8 @@ pub struct Surroundings {
     pub inside: Vec<String>,
     /// Capabilities that the kernel has and this process has not.
     pub capabilities_missing: Vec<String>,
+    /// What could not be tried for want of CAP_SYS_ADMIN.
+    pub untried: Vec<String>,
     /// Attaching one key in a namespace of its own.
     pub attaching: Attaching,
     /// Whether `/proc/sys` is read-only.
@@ -31,6 +33,22 @@ pub struct Surroundings {
     pub dev_kmsg: bool,
     /// `vm.memfd_noexec`.
     pub memfd_noexec: Option<u32>,
+}
+
+/// What takes CAP_SYS_ADMIN to be tried; what else is told is this user's.
+const UNTRIED: [&str; 4] = [
+    "attaching without a user namespace: by nsprep attach, for other users' programs, in containers that root makes",
+    "which keys a container's own network namespace lacks",
+    "writing sysctls by a procfs that is mounted nowhere",
+    "making cgroups",
+];
+
+/// What is not tried by a process without these capabilities.
+pub fn untried(capabilities_missing: &[String]) -> Vec<String> {
+    match capabilities_missing.iter().any(|name| name == "CAP_SYS_ADMIN") {
+        true => UNTRIED.map(str::to_owned).to_vec(),
+        false => Vec::new(),
+    }
 }
 
 /// How mounts can be made.
@@ -252,6 +270,13 @@ mod tests {
             },
             &["wsl"],
         );
+    }
+
+    #[test]
+    fn without_rights_not_all_is_tried() {
+        let without = |name: &str| untried(&["CAP_CHOWN".to_owned(), name.to_owned()]);
+        assert!(without("CAP_SYS_TIME").is_empty());
+        assert_eq!(without("CAP_SYS_ADMIN").len(), UNTRIED.len());
     }
 
     #[test]

@@ -4,11 +4,12 @@
 mod cgroups;
 mod keyrings;
 mod place;
-mod sysctls;
+pub mod sysctls;
 
 use procemu::SysctlKey;
 use runtime_bridge::runtime::{Kind, Runtime, Version};
 
+use super::by_hand;
 use super::finding::{Finding, Level};
 use super::keys::ProfileState;
 use super::lacking::of_engines;
@@ -85,10 +86,7 @@ fn bare<'a>(facts: &Facts<'a>, names: &[&str]) -> Vec<&'a Subject> {
 
 /// The wrapper for this runtime, by hand or for the engines here.
 fn wrapper(finding: Finding, facts: &Facts, runtime: &Subject) -> Finding {
-    let by_hand = format!(
-        "runtime-bridge runtime --exec {} -- run --bundle BUNDLE ID",
-        runtime.command()
-    );
+    let by_hand = by_hand::run_wrapped(facts, runtime);
     of_engines(facts, &[&runtime.name])
         .into_iter()
         .fold(finding.cured_by(by_hand), Finding::cured_by)

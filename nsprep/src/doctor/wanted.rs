@@ -1,6 +1,6 @@
 //! Which built-in profile has an entry for a key, and the lines of a table that come of it.
 
-use procemu::{Entry, Profile, SysctlKey, Table, When};
+use procemu::{Entry, Filesystem, Profile, SysctlKey, Table, When};
 
 use super::errno::Refusal;
 
@@ -19,14 +19,18 @@ pub enum Proposal {
         /// The profile.
         profile: &'static str,
     },
+    /// It is there and was to be written: the kernel's own value, in a file that takes what is written.
+    Host,
+    /// It is a file of a cgroup, which is there where the cgroup and its controller are.
+    OfCgroup,
     /// No profile has one: somebody has to know a truthful value.
     Unknown,
 }
 
 impl Proposal {
-    /// What there is for `key`, which ended like that; profiles in `preferred` come first, then `container`, and of the others
+    /// What there is for `key`, which ended like that, and by a try to write it or not; profiles in `preferred` come first, then `container`, and of the others
     /// those that are about fewer keys.
-    pub fn of(key: &SysctlKey, refusal: Refusal, preferred: &[&str]) -> Self {
+    pub fn of(key: &SysctlKey, refusal: Refusal, writes: bool, preferred: &[&str]) -> Self {
         let rank = |profile: &Profile| match preferred.iter().position(|name| *name == profile.name()) {
             Some(at) => at,
             None if profile.name() == super::subjects::ANY => preferred.len(),
@@ -47,27 +51,51 @@ impl Proposal {
                 profile: profile.name(),
                 entry: Box::new(entry),
             },
-            None => first.map_or(Self::Unknown, |profile| Self::OnlyMissing { profile }),
+            // What is written into /sys may be an order to a device, and elsewhere in /proc one to the kernel.
+            None if writes && refusal != Refusal::Missing && key.below_sys().is_some() => Self::Host,
+            None => match first {
+                Some(profile) => Self::OnlyMissing { profile },
+                None if is_of_cgroup(key) => Self::OfCgroup,
+                None => Self::Unknown,
+            },
         }
     }
 
     /// Its line in a table; one that needs more than is known is a comment.
     pub fn line(&self, key: &SysctlKey) -> String {
         match self {
-            Self::Entry { entry, .. } => {
-                let table: Table = [(key.clone(), (**entry).clone())].into_iter().collect();
-                let text = table.to_toml();
-                text.lines().last().unwrap_or_default().to_owned()
+            Self::Entry { entry, .. } => line(key, entry),
+            Self::Host => {
+                let entry = Entry::host().writable().with_when(When::Unwritable);
+                line(
+                    key,
+                    &entry.with_doc("the kernel's value; what is written is kept and not obeyed"),
+                )
             }
             Self::OnlyMissing { profile } => format!(
                 "# \"{key}\" = {{ value = ..., mode = \"0644\", when = \"unwritable\" }}  # {profile} has it for where it is missing only; \
                  needs a truthful value"
             ),
+            Self::OfCgroup => {
+                format!("# {key}: no key of a table, it comes with a cgroup and its controller")
+            }
             Self::Unknown => {
                 format!("# \"{key}\" = {{ value = ... }}  # no profile has it: needs a truthful value")
             }
         }
     }
+}
+
+fn line(key: &SysctlKey, entry: &Entry) -> String {
+    let table: Table = [(key.clone(), entry.clone())].into_iter().collect();
+    let text = table.to_toml();
+    text.lines().last().unwrap_or_default().to_owned()
+}
+
+/// Where all runtimes look for them.
+pub fn is_of_cgroup(key: &SysctlKey) -> bool {
+    let mut path = key.components();
+    key.filesystem() == Filesystem::Sys && path.next() == Some("fs") && path.next() == Some("cgroup")
 }
 
 #[cfg(test)]
@@ -76,7 +104,7 @@ mod tests {
 
     fn proposal(key: &str, refusal: Refusal, preferred: &[&str]) -> (Proposal, String) {
         let key: SysctlKey = key.parse().unwrap();
-        let proposal = Proposal::of(&key, refusal, preferred);
+        let proposal = Proposal::of(&key, refusal, false, preferred);
         let line = proposal.line(&key);
         (proposal, line)
     }
@@ -116,6 +144,40 @@ mod tests {
             );
         }
         assert_eq!(proposal("fs/made_up", Refusal::Missing, &[]).0, Proposal::Unknown);
+    }
+
+    #[test]
+    fn what_is_to_be_written_has_the_kernels_value() {
+        let of = |key: &str, refusal, writes| Proposal::of(&key.parse().unwrap(), refusal, writes, &[]);
+        let key = "kernel/cap_last_cap";
+        assert_eq!(of(key, Refusal::ReadOnly, true), Proposal::Host);
+        assert_eq!(of("net/ipv4/made_up", Refusal::Denied, true), Proposal::Host);
+        assert_ne!(of(key, Refusal::Denied, false), Proposal::Host);
+        assert_ne!(of(key, Refusal::Missing, true), Proposal::Host);
+        for order in ["/proc/sysrq-trigger", "/sys/bus/pci/rescan"] {
+            assert_eq!(of(order, Refusal::ReadOnly, true), Proposal::Unknown);
+        }
+        let line = Proposal::Host.line(&key.parse().unwrap());
+        let table = Table::from_toml(&format!("[keys]\n{line}"), "proposal").unwrap();
+        let entry = table.get(&key.parse().unwrap()).unwrap();
+        assert_eq!((entry.mode.bits(), entry.when), (0o644, When::Unwritable));
+        assert_eq!(entry.source, procemu::ValueSource::Host);
+    }
+
+    #[test]
+    fn a_file_of_a_cgroup_is_no_key() {
+        for key in [
+            "/sys/fs/cgroup/cgroup.controllers",
+            "/sys/fs/cgroup/unified/x/freezer.state",
+        ] {
+            let (found, line) = proposal(key, Refusal::Missing, &[]);
+            assert_eq!(found, Proposal::OfCgroup);
+            assert!(line.starts_with(&format!("# {key}: no key")), "{line}");
+        }
+        assert_eq!(
+            proposal("/sys/fs/cgroups/x", Refusal::Missing, &[]).0,
+            Proposal::Unknown
+        );
     }
 
     #[test]

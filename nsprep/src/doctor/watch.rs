@@ -18,15 +18,33 @@ use rustix::process::{WaitOptions, waitpid};
 
 use super::errno::Refusal;
 
-/// What was refused, and to which programs, as the kernel names them.
-pub type Refused = BTreeMap<(SysctlKey, Refusal), BTreeSet<String>>;
+/// What was refused, and to whom.
+pub type Refused = BTreeMap<(SysctlKey, Refusal), Whom>;
+
+/// To whom a key was refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Whom {
+    /// The programs, as the kernel names them.
+    pub programs: BTreeSet<String>,
+    /// Whether one that may write what is root's was to write it.
+    pub writes: bool,
+}
+
+/// What was seen of a command and all that it started.
+#[derive(Default)]
+pub struct Seen {
+    /// What was refused.
+    pub refused: Refused,
+    /// Which programs ran, as the kernel names them.
+    pub programs: BTreeSet<String>,
+}
 
 /// How a command was run.
 pub struct Watched {
     /// How it ended.
     pub end: End,
     /// What was seen, or why nothing could be.
-    pub refused: Result<Refused, String>,
+    pub seen: Result<Seen, String>,
 }
 
 /// How a command ended.
@@ -82,15 +100,12 @@ pub fn watch(command: &[OsString]) -> io::Result<Watched> {
     let _ = kill(pid, Signal::SIGCONT);
     match seized {
         Ok(()) => {
-            let (end, refused) = tracer::follow(pid)?;
-            Ok(Watched {
-                end,
-                refused: Ok(refused),
-            })
+            let (end, seen) = tracer::follow(pid)?;
+            Ok(Watched { end, seen: Ok(seen) })
         }
         Err(why) => Ok(Watched {
             end: end_of(child.wait()?),
-            refused: Err(why),
+            seen: Err(why),
         }),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::SysctlKey;
+
 /// Why a text is no table: the whole text is refused for the first thing that is wrong in it.
 ///
 /// Displayed as `file:line: key: what is wrong; what would be right`, leaving out what is not known.
@@ -81,6 +83,33 @@ impl Fault {
         }
     }
 
+    /// The same, told of a field of the entry: its path as serde has it.
+    pub fn of_field(self, path: &str) -> Self {
+        // What is wrong with the entry as a whole has none, and some errors name their field.
+        let name = path.split(['.', '[']).next().unwrap_or_default();
+        if name.is_empty()
+            || name == "?"
+            || self.message.contains(&format!("`{name}`"))
+            || self.message.starts_with(name)
+        {
+            return self;
+        }
+        let message = format!("{name}: {}", self.message);
+        Self { message, ..self }
+    }
+
+    /// The same, with what to do about a number that a parser refuses as octal.
+    pub fn told_of_zeros(self) -> Self {
+        let message = match self.message.as_str() {
+            "unexpected leading zero, expected nothing" | "invalid number" => format!(
+                "{}; a number has no leading zero, and a mode is a text: mode \"0644\"",
+                self.message.trim_end_matches(", expected nothing")
+            ),
+            _ => return self,
+        };
+        Self { message, ..self }
+    }
+
     /// The error of `text`, which came from `origin`.
     pub fn in_text(self, text: &str, origin: &str) -> TableError {
         let line = self.at.map(|at| {
@@ -95,5 +124,46 @@ impl Fault {
             key: self.key,
             message,
         }
+    }
+}
+
+/// The key in whose entry the byte `at` is, by what is before it: a parser that gives up does not tell.
+pub(super) fn key_around(text: &str, at: usize) -> Option<&str> {
+    let before = text.get(..at)?;
+    let quoted = before.match_indices('"').map(|(start, _)| &before[start + 1..]);
+    let mut keys = quoted.filter_map(|rest| {
+        let (key, rest) = rest.split_once('"')?;
+        let is_key = key.contains(['/', '.']) && key.parse::<SysctlKey>().is_ok();
+        (is_key && rest.trim_start().starts_with(['=', ':', ']'])).then_some((key, rest))
+    });
+    let (key, rest) = keys.next_back()?;
+    let is_over = rest.contains("\n[") || rest.contains('\n') && rest.contains('}');
+    (!is_over).then_some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::key_around;
+
+    #[test]
+    fn the_key_around_a_place_is_the_last_that_is_begun_before_it() {
+        let key = Some("kernel/x");
+        for (text, expected) in [
+            ("[keys]\n\"kernel/x\" = { mode = ", key),
+            ("[keys]\n\"kernel/x\" = { value = 1 } x", key),
+            ("[keys]\n\"kernel/x\" = { value = 1 }\nx", None),
+            ("[keys.\"kernel/x\"]\nvalue = 1\nmode = ", key),
+            ("[keys.\"kernel/x\"]\nvalue = 1\n[x", None),
+            (
+                "{\"keys\": {\"fs/y\": {\"value\": 1},\n \"kernel/x\": {\n  \"mode\": ",
+                key,
+            ),
+            ("{\"keys\": {\"kernel/x\": {\"doc\": \"of fs/y\", \"mode\": ", key),
+            ("doc = ", None),
+            ("\"\"", None),
+        ] {
+            assert_eq!(key_around(text, text.len()), expected, "{text}");
+        }
+        assert_eq!(key_around("x", 7), None);
     }
 }

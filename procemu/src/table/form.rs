@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::read::{ReadEntry, given_word, word};
 use super::{Entry, Mode, Table, When};
 use crate::{Probe, Separator, SysctlKey, Value, ValueSource};
 
@@ -29,7 +30,7 @@ pub(crate) struct KeysForm(pub BTreeMap<SysctlKey, EntryForm>);
 
 /// How one key is shown. Exactly one of value, computed, host and sysctl, or table = false alone.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a table such as { value = 1 }")]
+#[serde(deny_unknown_fields)]
 #[schemars(rename = "Entry", extend("oneOf" = [
     { "required": ["value"], "not": { "required": ["fallback"] } },
     { "required": ["computed"] }, { "required": ["host"] }, { "required": ["sysctl"] },
@@ -41,7 +42,11 @@ pub(crate) struct EntryForm {
     #[schemars(with = "Value")]
     pub value: Option<Value>,
     /// The value is asked of the kernel by this probe when the table is attached.
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given_word",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Probe")]
     pub computed: Option<Probe>,
     /// The value is copied from the procfs outside when the table is attached.
@@ -65,11 +70,11 @@ pub(crate) struct EntryForm {
     #[schemars(extend("default" = Mode::default()))]
     pub mode: Mode,
     /// In which case the entry is used.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "word", skip_serializing_if = "is_default")]
     #[schemars(extend("default" = When::default()))]
     pub when: When,
     /// What stands between the items of a list.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "word", skip_serializing_if = "is_default")]
     #[schemars(extend("default" = Separator::default()))]
     pub separator: Separator,
     /// Why the key is here: program, source place, issue.
@@ -274,7 +279,7 @@ impl<'de> Deserialize<'de> for ReadKeys {
                 while let Some(key) = members.next_key::<SysctlKey>()? {
                     let at_fault =
                         |fault: &dyn fmt::Display| A::Error::custom(format_args!("{key}: {fault}"));
-                    let form: EntryForm = members.next_value().map_err(|error| at_fault(&error))?;
+                    let ReadEntry(form) = members.next_value().map_err(|error| at_fault(&error))?;
                     let entry = form.read().map_err(|fault| at_fault(&fault))?;
                     keys.push((key, entry));
                 }

@@ -6,7 +6,8 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::error::Fault;
+use super::error::{Fault, key_around};
+use super::read::ReadEntry;
 use super::text::Builder;
 use super::{Table, TableForm};
 
@@ -15,7 +16,15 @@ use super::{Table, TableForm};
 pub(super) fn read(text: &str) -> Result<Table, Fault> {
     let mut builder = Builder::default();
     let mut seen = Vec::new();
-    for (name, value) in members(text, text)? {
+    let document = members(text, text).map_err(|fault| match fault.at {
+        // What is before an error of the form tells which entry it is in.
+        Some(at) => match key_around(text, at) {
+            Some(key) => fault.of_key(key),
+            None => fault,
+        },
+        None => fault,
+    })?;
+    for (name, value) in document {
         let at = offset(text, value);
         if seen.contains(&name) {
             return Err(Fault::at(
@@ -24,10 +33,17 @@ pub(super) fn read(text: &str) -> Result<Table, Fault> {
             ));
         }
         match name.as_str() {
-            "doc" => builder.doc(parse(text, value)?),
+            "doc" => builder.doc(parse(text, value).map_err(|fault| fault.of_field("doc"))?),
             "keys" => {
-                for (key, entry) in members(text, value)? {
-                    builder.entry(offset(text, entry), &key, || parse(text, entry))?;
+                for (key, entry) in members(text, value).map_err(|fault| fault.of_field("keys"))? {
+                    builder.entry(offset(text, entry), &key, || {
+                        let mut deserializer = serde_json::Deserializer::from_str(entry);
+                        let read = serde_path_to_error::deserialize::<_, ReadEntry>(&mut deserializer);
+                        let read = read.map_err(|error| {
+                            fault(text, entry, error.inner()).of_field(&error.path().to_string())
+                        })?;
+                        Ok(read.0)
+                    })?;
                 }
             }
             unknown => return Err(Builder::unknown_member(at, unknown)),
@@ -72,7 +88,8 @@ fn fault(text: &str, piece: &str, error: &serde_json::Error) -> Fault {
         .strip_suffix(&position)
         .unwrap_or(&message)
         .replace("EOF", "end of text");
-    Fault::at(offset(text, piece) + lines_before, message)
+    let at = offset(text, piece) + lines_before + error.column().saturating_sub(1);
+    Fault::at(at, message).told_of_zeros()
 }
 
 /// An object's members, in the order of the text, with equal ones kept apart.

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 use toml::{Spanned, ser::ValueSerializer};
 
-use super::error::Fault;
-use super::form::{DUPLICATE, EntryForm};
+use super::error::{Fault, key_around};
+use super::form::DUPLICATE;
+use super::read::ReadEntry;
 use super::text::Builder;
 use super::{Table, TableForm};
 
@@ -16,20 +17,33 @@ pub(super) fn read(text: &str) -> Result<Table, Fault> {
     let document = DeTable::parse(text).map_err(|error| match (error.message(), error.span()) {
         // The parser says no more than this.
         ("duplicate key", Some(span)) => {
-            let key = text
+            let name = text
                 .get(span.clone())
                 .unwrap_or_default()
                 .trim_matches(['"', '\'']);
-            Fault::at(span.start, DUPLICATE).of_key(key)
+            match key_around(text, span.start) {
+                Some(key) if key != name => {
+                    Fault::at(span.start, format!("{name} is given twice; keep one of the two")).of_key(key)
+                }
+                _ => Fault::at(span.start, DUPLICATE).of_key(name),
+            }
         }
-        _ => fault(&error),
+        (_, span) => {
+            let key = span.and_then(|span| key_around(text, span.start));
+            let fault = fault(&error).told_of_zeros();
+            match key {
+                Some(key) => fault.of_key(key),
+                None => fault,
+            }
+        }
     })?;
     let mut builder = Builder::default();
     for (name, value) in in_order(document.into_inner()) {
         let at = name.span().start;
         match (name.get_ref().as_ref(), value) {
             ("doc", value) => {
-                builder.doc(String::deserialize(ValueDeserializer::from(value)).map_err(|e| fault(&e))?)
+                let doc = String::deserialize(ValueDeserializer::from(value));
+                builder.doc(doc.map_err(|error| fault(&error).of_field("doc"))?);
             }
             ("keys", value) => match value.into_inner() {
                 DeValue::Table(keys) => {
@@ -63,7 +77,9 @@ fn read_key(
         return Err(Fault::at(at, message).of_key(spelling));
     }
     builder.entry(at, spelling, || {
-        EntryForm::deserialize(ValueDeserializer::from(value)).map_err(|e| fault(&e))
+        let read = serde_path_to_error::deserialize::<_, ReadEntry>(ValueDeserializer::from(value));
+        let read = read.map_err(|error| fault(error.inner()).of_field(&error.path().to_string()))?;
+        Ok(read.0)
     })
 }
 

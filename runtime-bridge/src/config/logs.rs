@@ -25,7 +25,7 @@ impl Default for Logs {
 
 /// As written.
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Form {
     level: Option<Spanned<String>>,
     changes: Option<bool>,
@@ -34,10 +34,13 @@ pub(super) struct Form {
 impl Form {
     /// # Errors
     /// A level that is none; `wrong` makes the error of what is at which byte.
-    pub(super) fn checked(self, wrong: &dyn Fn(usize, String) -> ConfigError) -> Result<Logs, ConfigError> {
+    pub(super) fn checked(
+        self,
+        wrong: &dyn Fn(usize, &str, String) -> ConfigError,
+    ) -> Result<Logs, ConfigError> {
         let level = |level: Spanned<String>| match events::check(level.get_ref()) {
             Ok(()) => Ok(level.into_inner()),
-            Err(error) => Err(wrong(level.span().start, error.to_string())),
+            Err(error) => Err(wrong(level.span().start, "log.level", error.to_string())),
         };
         Ok(Logs {
             level: self.level.map(level).transpose()?,

@@ -84,7 +84,7 @@ impl RefusedSysctls {
 
 /// `[policy]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Policy {
     /// `no_new_keyring`.
     pub no_new_keyring: NoNewKeyring,

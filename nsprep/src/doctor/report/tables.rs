@@ -48,9 +48,13 @@ pub fn facts(place: &Surroundings) -> Vec<(&'static str, String)> {
         }
     };
     fact("capabilities", &capabilities);
+    let how = match place.untried.is_empty() {
+        true => "works",
+        false => "works around this user's programs, in a user namespace",
+    };
     let attaching = match (&place.attaching.new_refused, place.attaching.refused()) {
-        (None, _) => "works, by the new mount interface".to_owned(),
-        (Some(new), None) => format!("works, by mount(2); the new interface: {new}"),
+        (None, _) => format!("{how}, by the new mount interface"),
+        (Some(new), None) => format!("{how}, by mount(2); the new interface: {new}"),
         (Some(_), Some(refused)) => format!("does not work: {refused}"),
     };
     fact("attaching", &attaching);
@@ -116,13 +120,28 @@ pub fn facts(place: &Surroundings) -> Vec<(&'static str, String)> {
             "not there (not needed)"
         },
     );
+    if !place.untried.is_empty() {
+        fact(
+            "not tried",
+            &format!(
+                "{}. That takes CAP_SYS_ADMIN; all else is told as this user meets it",
+                place.untried.join("; ")
+            ),
+        );
+    }
     facts
 }
 
-/// Which are here.
-pub fn programs(text: &mut String, programs: &[Program]) {
-    if programs.is_empty() {
-        let _ = writeln!(text, "  {DIM}none of those looked at is on PATH{DIM:#}");
+/// Which are here, and which are not.
+pub fn programs(text: &mut String, programs: &[Program], absent: &[String]) {
+    if programs.is_empty() && absent.is_empty() {
+        let _ = writeln!(text, "  {DIM}no runtime and no engine{DIM:#}");
+    }
+    for name in absent {
+        let _ = writeln!(
+            text,
+            "  {name:<15} {UNSURE}not on PATH{UNSURE:#}: below is what it would meet here"
+        );
     }
     for program in programs {
         let told = program.told.as_deref().unwrap_or("?");

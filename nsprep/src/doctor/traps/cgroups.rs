@@ -3,6 +3,7 @@
 use runtime_bridge::runtime::Version;
 
 use super::{Facts, about};
+use crate::doctor::by_hand;
 use crate::doctor::finding::{Finding, Level};
 use crate::doctor::surroundings;
 
@@ -22,10 +23,12 @@ pub fn crun_hybrid(facts: &Facts) -> Option<Finding> {
         "cgroup v1 and a v2 with controllers are both mounted",
         "crun can use one only: cgroups in hybrid mode not supported, drop all controllers from cgroupv2",
     )?;
-    let command = subjects.first()?.command();
-    Some(finding.cured_by(format!(
-        "unshare --mount sh -c 'mount -t tmpfs hidden /sys/fs/cgroup/unified && exec {command} run --bundle BUNDLE ID'"
-    )))
+    let finding = finding.cured_by(by_hand::run(facts, subjects.first()?));
+    let podman = facts.of(&["podman"]).into_iter().map(|podman| {
+        let before = by_hand::before(facts.place, facts.subjects, podman);
+        format!("{before}{} ...", podman.command())
+    });
+    Some(podman.fold(finding, Finding::cured_by))
 }
 
 /// None that crun could use.
@@ -41,15 +44,10 @@ pub fn crun_cgroups(facts: &Facts) -> Option<Finding> {
         "no cgroup can be made or frozen here",
         "crun says `could not join cgroup`; its `exec` misses freezer.state or cgroup.freeze",
     )?;
-    let command = subjects.first()?.command();
     Some(
-        finding
-            .cured_by(format!(
-                "{command} --cgroup-manager=disabled run --bundle BUNDLE ID"
-            ))
-            .cured_by(
-                "# with runtime-bridge: crun_cgroups = \"auto\" in [policy] of /etc/procemu/bridge.toml",
-            ),
+        finding.cured_by(by_hand::run(facts, subjects.first()?)).cured_by(
+            "# with runtime-bridge: crun_cgroups = \"auto\" in [policy] of /etc/procemu/bridge.toml",
+        ),
     )
 }
 

@@ -1,6 +1,7 @@
 //! What goes wrong with session keyrings.
 
 use super::{Facts, about, bare};
+use crate::doctor::by_hand;
 use crate::doctor::finding::{Finding, Level};
 use crate::doctor::lacking::of_engines;
 
@@ -30,8 +31,7 @@ pub fn session_keyring(facts: &Facts) -> Option<Finding> {
         "unable to join session keyring: unable to create session key: disk quota exceeded",
     )?;
     let runtimes = subjects.iter().filter(|subject| subject.engine.is_none());
-    let by_hand =
-        runtimes.map(|runtime| format!("{} run --no-new-keyring --bundle BUNDLE ID", runtime.command()));
+    let by_hand = runtimes.map(|runtime| by_hand::run(facts, runtime));
     let finding = by_hand.fold(finding, Finding::cured_by);
     Some(
         of_engines(facts, &["runc", "crun"])

@@ -5,12 +5,13 @@ use runtime_bridge::runtime::Version;
 use super::{Facts, about, bare, wrapper};
 use crate::doctor::finding::{Finding, Level};
 use crate::doctor::lacking::of_engines;
+use crate::doctor::subjects::Subject;
 
 /// They may not be written by a procfs that is mounted nowhere.
 pub fn detached_procfs(facts: &Facts) -> Option<Finding> {
     let refused = facts.place.detached_procfs_refuses.as_deref()?;
     let mut subjects = bare(facts, &["runc", "youki"]);
-    subjects.retain(|subject| subject.name == "youki" || subject.is_since(Version::release(1, 3, 3)));
+    subjects.retain(|subject| writes_detached(facts, subject));
     let why = format!(
         "runc >= 1.3.3 and youki write sysctls by a procfs that is mounted nowhere, which AppArmor's profiles for LXC take for \
          /sys: open sysctl net.ipv4.ip_unprivileged_port_start file: reopen fd 8: permission denied. Here: {refused}"
@@ -18,6 +19,16 @@ pub fn detached_procfs(facts: &Facts) -> Option<Finding> {
     let what = "sysctls of containers may not be written the way this runtime does";
     let finding = about(&subjects, "detached_procfs", Level::Fails, what, why)?;
     Some(wrapper(finding, facts, subjects.first()?))
+}
+
+/// Whether it is refused there.
+pub fn writes_detached(facts: &Facts, runtime: &Subject) -> bool {
+    let writes = match runtime.name.as_str() {
+        "youki" => true,
+        "runc" => runtime.is_since(Version::release(1, 3, 3)),
+        _ => false,
+    };
+    writes && facts.place.detached_procfs_refuses.is_some()
 }
 
 /// The kernel lacks those that containerd gives every pod.

@@ -4,6 +4,8 @@ use nix::libc;
 use nix::sys::ptrace;
 use nix::unistd::Pid;
 
+use super::files::word_at;
+
 /// What a system call is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum About {
@@ -13,6 +15,8 @@ pub enum About {
         folder: i32,
         /// In the tracee.
         address: u64,
+        /// Whether it is to be written.
+        writes: bool,
     },
     /// An open file, that is written.
     Written {
@@ -30,7 +34,7 @@ struct Call {
 /// What the call at whose entry the tracee is stopped is about, if that is any matter here.
 pub fn entered(pid: Pid) -> Option<About> {
     let Call { number, arguments } = call(pid)?;
-    let [first, second, _] = arguments;
+    let [first, second, third] = arguments;
     // Descriptors are ints: the kernel looks at the lower half only.
     let folder = first as u32 as i32;
     match number {
@@ -42,33 +46,50 @@ pub fn entered(pid: Pid) -> Option<About> {
         | libc::SYS_statx => Some(About::Path {
             folder,
             address: second,
+            writes: match number {
+                libc::SYS_openat => opens_to_write(third),
+                // The first member of `struct open_how`.
+                libc::SYS_openat2 => word_at(pid, third).is_some_and(opens_to_write),
+                libc::SYS_faccessat | libc::SYS_faccessat2 => asks_to_write(third),
+                _ => false,
+            },
         }),
         libc::SYS_write | libc::SYS_pwrite64 | libc::SYS_writev => Some(About::Written { file: folder }),
-        other if is_by_path(other) => Some(About::Path {
+        other => Some(About::Path {
             folder: libc::AT_FDCWD,
             address: first,
+            writes: by_path(other, second)?,
         }),
+    }
+}
+
+/// Of a call whose first argument is a path, whether the file is to be written.
+#[cfg(target_arch = "x86_64")]
+fn by_path(number: i64, second: u64) -> Option<bool> {
+    match number {
+        libc::SYS_open => Some(opens_to_write(second)),
+        libc::SYS_access => Some(asks_to_write(second)),
+        libc::SYS_creat | libc::SYS_truncate => Some(true),
+        libc::SYS_stat | libc::SYS_lstat => Some(false),
         _ => None,
     }
 }
 
-/// Those whose first argument is a path.
-#[cfg(target_arch = "x86_64")]
-fn is_by_path(number: i64) -> bool {
-    [
-        libc::SYS_open,
-        libc::SYS_creat,
-        libc::SYS_access,
-        libc::SYS_stat,
-        libc::SYS_lstat,
-        libc::SYS_truncate,
-    ]
-    .contains(&number)
+#[cfg(not(target_arch = "x86_64"))]
+fn by_path(number: i64, _: u64) -> Option<bool> {
+    (number == libc::SYS_truncate).then_some(true)
 }
 
-#[cfg(not(target_arch = "x86_64"))]
-fn is_by_path(number: i64) -> bool {
-    number == libc::SYS_truncate
+/// The flags of open(2).
+fn opens_to_write(flags: u64) -> bool {
+    // As int, which they are but in openat2(2), where the others do not tell of writing.
+    let flags = flags as u32 as i32;
+    flags & libc::O_ACCMODE != libc::O_RDONLY || flags & libc::O_TRUNC != 0
+}
+
+/// The mode of access(2).
+fn asks_to_write(mode: u64) -> bool {
+    mode as u32 as i32 & libc::W_OK != 0
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -127,7 +148,15 @@ fn errno(result: u64) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
-    use super::errno;
+    use super::*;
+
+    #[test]
+    fn flags_tell_of_writing() {
+        let opens = |flags: i32| opens_to_write(u64::from(flags.cast_unsigned()));
+        assert!(!opens(libc::O_RDONLY | libc::O_CLOEXEC));
+        assert!(opens(libc::O_WRONLY) && opens(libc::O_RDWR | libc::O_CLOEXEC) && opens(libc::O_TRUNC));
+        assert!(!asks_to_write(4) && !asks_to_write(0) && asks_to_write(6));
+    }
 
     #[test]
     fn errors_are_the_last_page_of_results() {

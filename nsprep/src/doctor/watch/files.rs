@@ -108,6 +108,17 @@ fn text_at(pid: Pid, address: u64) -> Option<String> {
     None
 }
 
+/// The eight bytes at `address`.
+pub fn word_at(pid: Pid, address: u64) -> Option<u64> {
+    let mut bytes = [0; 8];
+    let remote = RemoteIoVec {
+        base: usize::try_from(address).ok()?,
+        len: bytes.len(),
+    };
+    let count = process_vm_readv(pid, &mut [IoSliceMut::new(&mut bytes)], &[remote]).ok()?;
+    (count == bytes.len()).then(|| u64::from_ne_bytes(bytes))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +148,9 @@ mod tests {
         let at = path.as_ptr() as u64;
         assert_eq!(key_at(me, libc::AT_FDCWD, at), Some(key));
         assert_eq!(key_at(me, libc::AT_FDCWD, 8), None);
+        let word = 0x1234_5678_9abc_def0_u64;
+        assert_eq!(word_at(me, (&raw const word) as u64), Some(word));
+        assert_eq!(word_at(me, 8), None);
         use std::os::fd::AsRawFd;
         let folder = fs::File::open("/proc/sys/kernel").unwrap();
         let made_up = c"made_up";

@@ -12,7 +12,7 @@ use rustix::process::{WaitOptions, wait};
 
 use super::calls::{self, About};
 use super::files;
-use super::{End, Refused};
+use super::{End, Seen};
 use crate::doctor::errno::Refusal;
 
 /// `__WALL`: threads and children of every kind.
@@ -38,8 +38,8 @@ pub fn seize(pid: Pid) -> io::Result<()> {
 }
 
 /// Follows `first` to its end. What it has started and left goes on, no longer watched.
-pub fn follow(first: Pid) -> io::Result<(End, Refused)> {
-    let mut refused = Refused::new();
+pub fn follow(first: Pid) -> io::Result<(End, Seen)> {
+    let mut seen = Seen::default();
     // Threads between entry to and exit from a system call.
     let mut inside: HashMap<Pid, Option<About>> = HashMap::new();
     loop {
@@ -51,7 +51,7 @@ pub fn follow(first: Pid) -> io::Result<(End, Refused)> {
         if libc::WIFEXITED(status) || libc::WIFSIGNALED(status) {
             inside.remove(&pid);
             if pid == first {
-                return Ok((End::of(status), refused));
+                return Ok((End::of(status), seen));
             }
             continue;
         }
@@ -63,7 +63,7 @@ pub fn follow(first: Pid) -> io::Result<(End, Refused)> {
             (SYSCALL, _) => {
                 match inside.remove(&pid) {
                     None => drop(inside.insert(pid, calls::entered(pid))),
-                    Some(about) => note(pid, about, &mut refused),
+                    Some(about) => note(pid, about, &mut seen),
                 }
                 trace::go_on(pid.as_raw(), 0)
             }
@@ -76,6 +76,7 @@ pub fn follow(first: Pid) -> io::Result<(End, Refused)> {
                     inside.remove(&Pid::from_raw(former));
                 }
                 inside.insert(pid, None);
+                seen.programs.insert(name(pid));
                 trace::go_on(pid.as_raw(), 0)
             }
             (_, 1..) => trace::go_on(pid.as_raw(), 0),
@@ -90,20 +91,36 @@ pub fn follow(first: Pid) -> io::Result<(End, Refused)> {
 }
 
 /// Notes what the call at whose exit `pid` is was refused.
-fn note(pid: Pid, about: Option<About>, refused: &mut Refused) {
+fn note(pid: Pid, about: Option<About>, seen: &mut Seen) {
     let Some(about) = about else { return };
     let Some(refusal) = calls::failed(pid).and_then(Refusal::of) else {
         return;
     };
-    let key = match about {
-        About::Path { folder, address } => files::key_at(pid, folder, address),
-        About::Written { file } => files::key_open(pid, file),
+    let (key, writes) = match about {
+        About::Path {
+            folder,
+            address,
+            writes,
+        } => (files::key_at(pid, folder, address), writes),
+        About::Written { file } => (files::key_open(pid, file), true),
     };
     if let Some(key) = key {
-        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        refused
-            .entry((key, refusal))
-            .or_default()
-            .insert(name.trim_end().to_owned());
+        let whom = seen.refused.entry((key, refusal)).or_default();
+        whom.programs.insert(name(pid));
+        whom.writes |= writes && is_root(pid);
     }
+}
+
+/// Whether it is root here, to whom the files of a table belong.
+fn is_root(pid: Pid) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    // Real, effective, saved, of the file system.
+    ids.and_then(|ids| ids.split_whitespace().nth(3)) == Some("0")
+}
+
+/// As the kernel names it.
+fn name(pid: Pid) -> String {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    name.trim_end().to_owned()
 }
