@@ -26,11 +26,11 @@ pub(crate) fn of<'a>(handles: impl IntoIterator<Item = BorrowedFd<'a>>) -> Resul
 }
 
 fn listed<'a>(handles: impl IntoIterator<Item = BorrowedFd<'a>>) -> io::Result<Vec<Mount>> {
-    let mut ids = Vec::new();
-    for handle in handles {
-        let top = unique_id(handle)?;
-        ids.push(top);
-        below(top, &mut ids)?;
+    let tops = handles.into_iter().map(unique_id);
+    let tops: Vec<u64> = tops.collect::<io::Result<_>>()?;
+    let mut ids = tops.clone();
+    for top in &tops {
+        below(*top, &mut ids)?;
     }
     // The order of mountinfo.
     ids.sort_unstable();
@@ -40,8 +40,8 @@ fn listed<'a>(handles: impl IntoIterator<Item = BorrowedFd<'a>>) -> io::Result<V
     for id in ids {
         match described(id, &mut buffer) {
             Ok(mount) => mounts.extend(mount),
-            // It was there a moment ago.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // It was there a moment ago. One that somebody has a handle on cannot have gone.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !tops.contains(&id) => {}
             Err(error) => return Err(error),
         }
     }

@@ -88,6 +88,8 @@ pidfd_open 434 EMFILE ENFILE ENOMEM ENODEV EINVAL
 clone3 435 EAGAIN ENOMEM ENOSYS
 openat2 437 EMFILE ENOMEM EACCES EAGAIN ENOSYS
 mount_setattr 442 ENOMEM EPERM EINVAL ENOSPC EBUSY ENOSYS
+statmount 457 ENOMEM EPERM ENOENT EOVERFLOW ENOSYS
+listmount 458 ENOMEM EPERM ENOENT ENOSYS
 END
 
 # Those that are not made to fail: close, poll, munmap, mprotect, brk (which answers no errno, and is followed by mmap), signals, sleep,
