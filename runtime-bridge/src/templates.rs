@@ -121,18 +121,21 @@ fn note(container: &Path, state_dir: &Path) -> io::Result<()> {
 /// # Errors
 /// What cannot be taken off.
 pub(crate) fn end_with(container: Option<&Path>, state_dir: &Path) -> Result<(), Error> {
-    let ends = container.map(|container| link_to(container, state_dir));
-    let others = links(state_dir).filter(|link| {
+    if let Some(container) = container {
+        let _ = fs::remove_file(link_to(container, state_dir));
+    }
+    // One is enough to know: a node may have a thousand, and each of them has an end.
+    let mut others = links(state_dir).filter(|link| {
         // A dangling link's container is gone without us, or not there yet; then it is noted no longer, and its own end is one of the last.
-        let stays = ends.as_ref() != Some(link) && link.exists();
+        let stays = link.exists();
         if !stays {
             let _ = fs::remove_file(link);
         }
         stays
     });
-    match others.count() {
-        0 => clear(state_dir),
-        _ => Ok(()),
+    match others.next() {
+        None => clear(state_dir),
+        Some(_) => Ok(()),
     }
 }
 
