@@ -87,10 +87,16 @@ fn main() -> ExitCode {
             spare_in_given_proc(bed, runtime)
         });
         for destination in ["/proc", "/mnt"] {
-            suite.test(
-                format!("cured::binds_outer_proc::{destination}::{name}"),
-                move |bed| binds_outer_proc(bed, runtime, destination),
-            );
+            for spelling in ["plain", "type", "link"] {
+                // Whose `/proc` is to be behind a link gets no container: a link may lead elsewhere by then.
+                if (destination, spelling) == ("/proc", "link") {
+                    continue;
+                }
+                suite.test(
+                    format!("cured::binds_outer_proc::{destination}::{spelling}::{name}"),
+                    move |bed| binds_outer_proc(bed, runtime, destination, spelling),
+                );
+            }
         }
         suite.test(format!("cured::attach_in_hook::{name}"), move |bed| {
             attach_in_hook(bed, runtime)
@@ -249,7 +255,9 @@ fn read_only_proc(bed: &Bed, runtime: Runtime, stage: &str) -> TestResult {
 }
 
 /// A container that is given the /proc around the runtime gets ours with it, and `ro` on that bind does not reach into it.
-fn binds_outer_proc(bed: &Bed, runtime: Runtime, destination: &str) -> TestResult {
+///
+/// Runtimes bind what has the option, whatever its type; and a link on the host leads where it leads.
+fn binds_outer_proc(bed: &Bed, runtime: Runtime, destination: &str, spelling: &str) -> TestResult {
     let scan = format!(
         "cd {destination}; cat sys/kernel/made_up_key; for path in sys/kernel/* sys/kernel/procemu/* sys/vm/* tty/ldisc/sys/kernel/*; do
            [ -d $path ] || {{ true >> $path; }} 2> /dev/null && [ -f $path ] && echo write $path; done; true"
@@ -259,6 +267,19 @@ fn binds_outer_proc(bed: &Bed, runtime: Runtime, destination: &str) -> TestResul
         bundle = bundle.bind_proc("/proc".as_ref()).host_namespace("pid");
     } else {
         bundle = bundle.bind("/proc".as_ref(), destination, &["rbind", "ro"]);
+    }
+    let mounts = bundle.config["mounts"].as_array_mut().into_iter().flatten();
+    for mount in mounts.filter(|mount| mount["source"] == "/proc") {
+        match (spelling, destination) {
+            ("type", "/proc") => mount["type"] = "proc".into(),
+            ("type", _) => mount["type"] = "sysfs".into(),
+            ("link", _) => {
+                let link = bed.path("link");
+                std::os::unix::fs::symlink("/proc", &link)?;
+                mount["source"] = serde_json::json!(link);
+            }
+            _ => {}
+        }
     }
     bundle.write()?;
     let table = bed.table("t.toml", &TABLE[..2])?;

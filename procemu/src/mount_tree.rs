@@ -102,6 +102,7 @@ fn parse(found: &[u8]) -> Option<Mount> {
         let end = rest.iter().position(|byte| *byte == 0)?;
         Some(OsString::from_vec(rest[..end].to_vec()))
     };
+    let point = text(108).filter(|point| !point.is_empty());
     if number(8)? & ASKED != ASKED {
         return None;
     }
@@ -109,7 +110,7 @@ fn parse(found: &[u8]) -> Option<Mount> {
         id: short(56)?.into(),
         parent: short(60)?.into(),
         root: text(104).map(PathBuf::from)?,
-        point: text(108).map(PathBuf::from)?,
+        point: point.map(PathBuf::from)?,
         options: options(number(64)?),
         shared: number(72)? & libc::MS_SHARED != 0,
         fs: text(36)?.into_string().ok()?,

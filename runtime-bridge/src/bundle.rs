@@ -223,8 +223,8 @@ pub fn rewrite(dir: &Path, options: &Options<'_>) -> Result<Rewriting, BundleErr
         templates,
         log: options.log.clone(),
         events: options.events.map(str::to_owned),
-        // With a log of its own, crun's standard error is the engine's to use.
         starts_now: options.around.is_some(),
+        // With a log of its own, crun's standard error is the engine's to use.
         stderr: options.stays && options.log.is_none() && opens(STDERR),
     };
     let (text, changes) = draft.finish(&facts, policy).map_err(wrong)?;

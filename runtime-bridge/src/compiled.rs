@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use procemu::{Profile, Table};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, RUNTIMES};
 use crate::{state_file, text};
 
 /// Below the state directory.
@@ -41,7 +41,8 @@ impl Compiled {
         }
         let containers = sources.table()?;
         let mut runtimes = containers.clone();
-        let read = [Profile::get("runc")?, Profile::get("crun")?];
+        let read = RUNTIMES.map(Profile::get);
+        let read = read.into_iter().collect::<Result<Vec<_>, _>>()?;
         runtimes.retain(|key, _| read.iter().any(|read| read.contains_key(key)));
         let compiled = Self {
             of: of.unwrap_or_default(),

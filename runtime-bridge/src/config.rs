@@ -7,6 +7,7 @@ mod tables;
 
 pub use logs::Logs;
 pub use policy::{Cure, MissingSysctls, NoNewKeyring, OnFailure, Policy, RefusedSysctls};
+pub(crate) use tables::RUNTIMES;
 
 use procemu::{Preset, Profile};
 use serde::Deserialize;

@@ -5,8 +5,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::fstat;
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::sys::stat::{Mode, fstat};
+use nix::sys::statfs::{PROC_SUPER_MAGIC, SYSFS_MAGIC, fstatfs};
 use procemu::{
     Both, Error, Filesystem, Ids, Options, Placement, Plan, Probing, Root, Roots, Snapshot, SysctlKey, Table,
     layers,
@@ -153,7 +154,9 @@ pub fn facts(
         false => None,
     };
     let look = |table: &Table| from_here(&roots, spec, table, written, through.as_ref());
-    let is_new = is_own && !spec.mounts.iter().any(|mount| is_over(mount, Filesystem::Proc));
+    let is_new = is_own
+        && !spec.has_hooks_before_ours
+        && !spec.mounts.iter().any(|mount| is_over(mount, Filesystem::Proc));
     let settled = |facts: PlaceFacts| PlaceFacts {
         others_are_there: is_new,
         ..facts
@@ -247,7 +250,16 @@ fn is_over(mount: &Mount, filesystem: Filesystem) -> bool {
 }
 
 fn is_new(mount: &Mount) -> bool {
-    matches!(mount.kind.as_str(), "proc" | "sysfs")
+    matches!(mount.kind.as_str(), "proc" | "sysfs") && !is_bind(mount)
+}
+
+/// runc and crun bind what has one of the options, whatever its type is.
+fn is_bind(mount: &Mount) -> bool {
+    let options = mount.options.iter();
+    mount.kind == "bind"
+        || options
+            .clone()
+            .any(|option| matches!(option.as_str(), "bind" | "rbind"))
 }
 
 /// The procfs that the container will see: a fresh one, or the one that its configuration binds; and whether it shows what the
@@ -371,7 +383,11 @@ impl Around {
 /// Whether the container mounts a procfs of its own in a user namespace, and so needs one here that nothing covers. One that is
 /// given the outer `/proc` would only be shown the spare.
 fn needs_spare(spec: &Spec) -> bool {
-    spec.lists("user") && spec.mounts.iter().any(|mount| mount.kind == "proc")
+    spec.lists("user")
+        && spec
+            .mounts
+            .iter()
+            .any(|mount| mount.kind == "proc" && is_new(mount))
 }
 
 /// Of which file systems the container is given a part of the outside.
@@ -393,9 +409,31 @@ fn layered() -> Result<Vec<Filesystem>, Error> {
 
 /// Whether the container is given `/proc` or `/sys` of the outside, or a part of it.
 fn binds(spec: &Spec, filesystem: Filesystem) -> bool {
+    let mut binds = spec.mounts.iter().filter(|mount| is_bind(mount));
+    binds.any(|mount| is_part_of(&mount.source, filesystem))
+}
+
+/// Whether what a runtime will find at `source`, links followed, is the outer `/proc` or `/sys`, or lies in it, or that cannot be told.
+fn is_part_of(source: &Path, filesystem: Filesystem) -> bool {
     let own = filesystem.mountpoint();
-    let mut binds = spec.mounts.iter().filter(|mount| !is_new(mount));
-    binds.any(|mount| clean(&mount.source).starts_with(own))
+    if !source.is_absolute() || clean(source).starts_with(own) {
+        return true;
+    }
+    let magic = match filesystem {
+        Filesystem::Proc => PROC_SUPER_MAGIC,
+        Filesystem::Sys => SYSFS_MAGIC,
+    };
+    match openat(AT_FDCWD, source, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()) {
+        // One of our layers is neither.
+        Ok(found) => {
+            let at = std::fs::read_link(format!("/proc/self/fd/{}", found.as_raw_fd()));
+            at.map_or(true, |at| at.starts_with(own))
+                || fstatfs(&found).map_or(true, |found| found.filesystem_type() == magic)
+        }
+        // The runtime will say so.
+        Err(Errno::ENOENT | Errno::ENOTDIR) => false,
+        Err(_) => true,
+    }
 }
 
 #[cfg(test)]

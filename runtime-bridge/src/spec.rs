@@ -27,6 +27,9 @@ pub struct Spec {
     /// `annotations`.
     #[serde(deserialize_with = "null_values_are_default")]
     pub annotations: BTreeMap<String, String>,
+    /// Whether `hooks` has any but ours that a runtime calls before ours may be: what those do to `/proc` nobody knows.
+    #[serde(rename = "hooks", deserialize_with = "hooks_before_ours")]
+    pub has_hooks_before_ours: bool,
     /// `linux`.
     #[serde(deserialize_with = "null_is_default")]
     pub linux: Linux,
@@ -157,6 +160,21 @@ fn capabilities<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cap
         lists
             .map(|(name, list)| (name, list.unwrap_or_default()))
             .collect()
+    }))
+}
+
+fn hooks_before_ours<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    // As text: numbers and depths that no value holds are none of ours to refuse.
+    let text = Box::<serde_json::value::RawValue>::deserialize(deserializer)?;
+    let Ok(hooks) = serde_json::from_str::<serde_json::Value>(text.get()) else {
+        return Ok(true);
+    };
+    let is_ours = |hook: &serde_json::Value| hook["args"] == serde_json::json!(crate::hooks::ARGS);
+    let mut stages = ["prestart", "createRuntime"].into_iter();
+    Ok(stages.any(|stage| match &hooks[stage] {
+        serde_json::Value::Null => false,
+        serde_json::Value::Array(hooks) => !hooks.iter().all(is_ours),
+        _ => true,
     }))
 }
 
@@ -372,5 +390,32 @@ mod tests {
             owned(r#"[{"type":"network","path":"/nonexistent"}]"#),
             BTreeSet::new()
         );
+    }
+
+    #[test]
+    fn hooks_that_come_before_ours_are_seen() {
+        let has = |hooks: &str| {
+            Spec::parse(&format!(r#"{{"hooks":{hooks}}}"#))
+                .unwrap()
+                .has_hooks_before_ours
+        };
+        let ours = r#"{"path":"/b","args":["runtime-bridge","hook"]}"#;
+        for none in [
+            "null",
+            "{}",
+            r#"{"prestart":null,"createRuntime":[]}"#,
+            &format!(r#"{{"prestart":[{ours}]}}"#),
+            r#"{"createContainer":[{"path":"/x"}],"poststop":[{"path":"/x"}],"unknown":[1e400]}"#,
+        ] {
+            assert!(!has(none), "{none}");
+        }
+        for some in [
+            r#"{"prestart":[{"path":"/x"}]}"#.to_owned(),
+            format!(r#"{{"createRuntime":[{ours},{{"path":"/x","args":["runtime-bridge"]}}]}}"#),
+            r#"{"prestart":{"path":"/x"}}"#.to_owned(),
+            format!(r#"{{"unknown":{}{}}}"#, "[".repeat(1000), "]".repeat(1000)),
+        ] {
+            assert!(has(&some), "{some}");
+        }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::fcntl::OFlag;
 use nix::sys::resource::{Resource, getrlimit};
+use nix::unistd::geteuid;
 
 /// How large a file this process may write. One byte more, and SIGXFSZ would end it, and the container with it.
 pub(crate) fn largest_file() -> Option<u64> {
@@ -17,13 +18,18 @@ pub(crate) fn largest_file() -> Option<u64> {
 /// A table of ten thousand keys has one.
 const MOST: u64 = 4 << 20;
 
-/// What the file has, at most 4 MiB; `None` where it cannot be read.
+/// What the file has, at most 4 MiB; `None` where it cannot be read, or somebody else could have written it.
 pub(crate) fn read(file: &Path) -> Option<String> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(OFlag::O_NOFOLLOW.bits() | OFlag::O_NONBLOCK.bits())
         .open(file)
         .ok()?;
+    // Who may write to the folder could choose keys for containers.
+    let has = file.metadata().ok()?;
+    if !has.is_file() || has.uid() != geteuid().as_raw() || has.mode() & 0o022 != 0 {
+        return None;
+    }
     let mut text = String::new();
     file.take(MOST).read_to_string(&mut text).ok()?;
     Some(text)
@@ -48,8 +54,13 @@ pub(crate) fn write(state_dir: &Path, name: &str, text: &str) -> io::Result<()> 
         .create_new(true)
         .mode(0o600)
         .open(&new)?;
-    file.write_all(text.as_bytes())?;
-    fs::rename(new, state_dir.join(name))
+    let written = file.write_all(text.as_bytes());
+    let written = written.and_then(|()| fs::rename(&new, state_dir.join(name)));
+    if written.is_err() {
+        // On a full disk others need the room.
+        let _ = fs::remove_file(new);
+    }
+    written
 }
 
 #[cfg(test)]
@@ -57,6 +68,7 @@ mod tests {
     use super::*;
     use nix::sys::resource::setrlimit;
     use procemu::ask_child;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_file_that_may_not_be_so_large_is_not_begun() {
@@ -74,6 +86,30 @@ mod tests {
         assert_eq!(written(&"x".repeat(100)), [1, 1]);
         assert_eq!(written(&"x".repeat(101)), [1, 0]);
         assert_eq!(read(&dir.path().join("file")).unwrap().len(), 100);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_somebody_else_could_have_written_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        write(dir.path(), "file", "x").unwrap();
+        for (mode, found) in [(0o600, true), (0o644, true), (0o620, false), (0o602, false)] {
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(read(&file).is_some(), found, "{mode:o}");
+        }
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        match std::os::unix::fs::chown(&file, Some(65534), None) {
+            Ok(()) => assert_eq!(read(&file), None),
+            Err(error) => eprintln!("skipped: needs root, to give a file away ({error})"),
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_put_in_place_is_not_left() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("file/taken")).unwrap();
+        write(dir.path(), "file", "x").unwrap_err();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

@@ -1,6 +1,7 @@
 //! The file of a bundle on disk: read whole, replaced whole.
 
 use super::BundleError;
+use crate::state_file::largest_file;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, fstatat};
@@ -74,6 +75,9 @@ impl Bundle {
 
     /// Puts `text` into the place of `config.json`, with its owner and mode.
     pub(super) fn replace(&self, text: &str) -> Result<(), BundleError> {
+        if largest_file().is_some_and(|limit| text.len() as u64 > limit) {
+            return Err(self.failed_new("write")(io::ErrorKind::FileTooLarge.into()));
+        }
         let file = self.temporary()?;
         let written = self
             .fill(&file, text)

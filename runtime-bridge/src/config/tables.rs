@@ -9,6 +9,9 @@ use procemu::{Preset, Profile, Table};
 
 use super::{Config, ConfigError, PROFILE_ANNOTATION};
 
+/// The profiles that say what runtimes read.
+pub(crate) const RUNTIMES: [&str; 2] = ["runc", "crun"];
+
 /// All that it is made of, in the order in which later parts win.
 pub(crate) struct Sources<'a> {
     preset: Option<Preset>,
@@ -98,13 +101,11 @@ impl Sources<'_> {
         let files: Vec<_> = files.collect::<Option<_>>()?;
         let half = |seed: u8| {
             let mut hasher = DefaultHasher::new();
-            (
-                seed,
-                env!("CARGO_PKG_VERSION"),
-                self.preset.map(|preset| preset.name()),
-            )
-                .hash(&mut hasher);
-            for profile in &self.profiles {
+            let preset = self.preset.map(|preset| preset.name());
+            (seed, env!("CARGO_PKG_VERSION"), preset).hash(&mut hasher);
+            // Another build of this version may have other texts, also of the preset's and of what runtimes read.
+            let built_in = preset.into_iter().chain(RUNTIMES).flat_map(Profile::find);
+            for profile in self.profiles.iter().copied().chain(built_in) {
                 (profile.name(), profile.toml()).hash(&mut hasher);
             }
             files.hash(&mut hasher);
