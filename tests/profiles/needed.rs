@@ -94,7 +94,7 @@ fn redis_backlog(bed: &Bed) -> TestResult {
     let tree = need::debian("redis")?;
     let text = r#"export LD_LIBRARY_PATH=$(echo "$TREE"/usr/lib/*-linux-gnu)
         try() {
-            log=log-${1##*/}
+            log=log-${1##*/}; : > "$log"
             "$@" "$TREE/usr/bin/redis-server" --port 6379 --tcp-backlog 3000 --save '' --dir "$BED" > "$log" & pid=$!
             LOGS=$log until_true Redis grep -q 'Ready to accept connections' "$log"
             kill "$pid"; wait "$pid" || true
