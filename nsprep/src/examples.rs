@@ -50,38 +50,3 @@ pub const CAPTURE: &str = "Examples:
 pub const PROFILES: &str = "Examples:
   nsprep profiles                  # their names
   nsprep profiles runc > mine.toml # one of them, to begin a table with";
-
-#[cfg(test)]
-mod tests {
-    use clap::{CommandFactory, Parser};
-
-    use crate::Cli;
-
-    #[test]
-    fn every_example_is_a_command_line() {
-        let mut examples = 0;
-        for command in Cli::command().get_subcommands() {
-            let Some(text) = command.get_after_long_help() else {
-                // It takes nothing.
-                assert_eq!(command.get_name(), "schema");
-                continue;
-            };
-            let text = text.to_string();
-            let of_command = format!("  nsprep {}", command.get_name());
-            for line in text.lines().filter(|line| line.starts_with("  nsprep ")) {
-                let line = line.split(['#', '>']).next().unwrap_or_default();
-                // Words in quotes have no meaning here but that they are one.
-                let quoted = line.split('\'').enumerate();
-                let plain: String = quoted
-                    .map(|(at, part)| if at % 2 == 1 { "QUOTED" } else { part })
-                    .collect();
-                let words = plain.split_whitespace().map(|word| word.replace("PID", "1"));
-                if let Err(error) = Cli::try_parse_from(words) {
-                    panic!("{line}: {error}");
-                }
-                examples += usize::from(line.starts_with(&of_command));
-            }
-        }
-        assert!(examples > 20, "{examples}");
-    }
-}
